@@ -1,0 +1,1 @@
+"""Systems that Isthmus talks to. Each kind passes the same contract suites in tests/contract."""

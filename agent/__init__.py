@@ -1,0 +1,3 @@
+"""Isthmus: an embedded sync agent with a Change Data Capture mirror."""
+
+__version__ = "0.1.0"

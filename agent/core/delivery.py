@@ -1,0 +1,124 @@
+"""What is sent to a target and what came of it: the output side of every adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from agent.core.change import RawValue
+
+
+class DeliveryKind(StrEnum):
+    """What the command does to the record at the target."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class OutcomeKind(StrEnum):
+    """What came of a command."""
+
+    ACCEPTED = "accepted"  # the target holds it
+    STORED = "stored"  # handed over; the answer comes later through intake
+    REJECTED = "rejected"  # the target said no, nothing was changed; `reason` says what kind of no
+    RETRY = "retry"  # certainly not applied; send again later
+    UNCERTAIN = "uncertain"  # sent, answer lost: it may or may not have been applied
+
+
+class Reason(StrEnum):
+    """Why a command was rejected: what the core may do about it."""
+
+    BUSINESS = "business"  # a rule of the target; a person must look
+    PRECONDITION = "precondition"  # the record changed since it was seen; read again and plan again
+    GONE = "gone"  # there is no such record any more; read again and plan again
+    INVALID = "invalid"  # the target cannot hold this value (too long, wrong type); a person must look
+    DUPLICATE_ID = "duplicate-id"  # the message id is in the ledger with another payload
+
+
+class Resolution(StrEnum):
+    """How an uncertain command may leave that state, by what the target can do (DESIGN section 1)."""
+
+    RESEND = "resend"  # the same message id again: the target applies it at most once
+    REREAD = "reread"  # wait out the target's longest request, read, plan again; never resend
+    PROBE = "probe"  # the adapter can find out by itself without sending (IDoc file: rename or absent)
+    PERSON = "person"  # nobody but a person can tell
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantees:
+    """What a target can really do for one object. The configuration is checked against it.
+
+    compare_and_set   an update can be made conditional on what was last seen
+    read_back         records can be read by key
+    delete            records can be deleted
+    answers           outcomes come late, through intake (``stored``)
+    on_uncertain_*    how a lost answer is resolved for an update and for a create
+    max_request_s     how long the target may go on working on a request whose answer was lost
+    batch             how many commands one call of ``apply`` may carry
+    """
+
+    compare_and_set: bool
+    read_back: bool
+    delete: bool
+    answers: bool
+    on_uncertain_update: Resolution
+    on_uncertain_create: Resolution
+    max_request_s: float = 0.0
+    batch: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What must still hold at the target for a conditional update.
+
+    version   the target's own version of the record, where it has one
+    values    target field → value last seen, for targets that compare values
+    """
+
+    version: str | None = None
+    values: Mapping[str, RawValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One command on its way out, in the target's own names and values.
+
+    message_id   identity at the target: the same on every try, after a restart and a replay
+    reference    canonical id of the entity, for targets that keep an external id
+    key          the target's key; None for a create
+    payload_hash SHA-256 of kind, key and fields in canonical form; a ledger keeps it beside the message id
+    epoch        the life of the store that sends; a ledger refuses an older one
+    retry        this is not the first try
+    """
+
+    message_id: str
+    entity_type: str
+    object: str
+    kind: DeliveryKind
+    key: str | None
+    reference: str
+    fields: Mapping[str, RawValue]
+    guard: Guard | None = None
+    payload_hash: str = ""
+    epoch: int = 1
+    retry: bool = False
+    correlation_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one command. ``key`` is the target's key of a created record.
+
+    ``evidence`` is what proves it (a response id, a file name), masked and short, for the journal.
+    ``retry_after`` in seconds where the target said so.
+    """
+
+    kind: OutcomeKind
+    key: str | None = None
+    reason: Reason | None = None
+    code: str = ""
+    text: str = ""
+    evidence: str = ""
+    retry_after: float | None = None

@@ -1,0 +1,107 @@
+"""Errors that a person may read. Each names what happened, where, and what to do.
+
+IsthmusError
+├── ConfigError        the configuration cannot be used; lists every problem at once (exit 2)
+├── InputError         a file or argument cannot be read (exit 2)
+├── RemoteError        a system refused or could not be reached (exit 3)
+│   ├── Unreachable    no answer; try again later
+│   ├── Refused        it answered no: credentials, permission, missing object; a person must act
+│   └── PositionLost   the stored position is unknown to the source; its scopes become stale
+├── StoreError         the store cannot be used (exit 2)
+│   └── Fenced         another agent owns the store, or a newer epoch has begun
+└── Denied             the operator may not do this (exit 4)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class IsthmusError(Exception):
+    """Base of all errors with a text for people. ``remedy`` says what the operator should do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, where: str = "", remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text} ({self.remedy})" if self.remedy else text
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in the configuration: file, dotted key, what, and the nearest valid name if any."""
+
+    file: str
+    key: str
+    text: str
+    nearest: str | None = None
+
+    def __str__(self) -> str:
+        hint = f"; did you mean '{self.nearest}'?" if self.nearest else ""
+        return f"{self.file}: {self.key}: {self.text}{hint}"
+
+
+class ConfigError(IsthmusError):
+    """All problems of a configuration at once."""
+
+    exit_code = 2
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class InputError(IsthmusError):
+    """A file or an argument cannot be read."""
+
+    exit_code = 2
+
+
+class RemoteError(IsthmusError):
+    """A remote system refused or could not be reached."""
+
+    exit_code = 3
+
+
+class Unreachable(RemoteError):  # noqa: N818 - the word operators see
+    """No answer from the system; it is tried again with back-off. ``retry_after`` in seconds, if it said so."""
+
+    def __init__(
+        self, message: str, *, where: str = "", remedy: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, where=where, remedy=remedy)
+        self.retry_after = retry_after
+
+
+class Refused(RemoteError):  # noqa: N818
+    """The system answered no (credentials, permission, missing object). Retried rarely; a person must act."""
+
+
+class PositionLost(RemoteError):  # noqa: N818
+    """The stored position is unknown to the source (expired, reset, foreign). Never a silent jump to the tip."""
+
+    def __init__(self, message: str, *, stream: str, where: str = "", remedy: str = "") -> None:
+        super().__init__(message, where=where, remedy=remedy)
+        self.stream = stream
+
+
+class StoreError(IsthmusError):
+    """The store cannot be opened or written."""
+
+    exit_code = 2
+
+
+class Fenced(StoreError):  # noqa: N818
+    """Another agent owns this store, or a later life of it has begun."""
+
+
+class Denied(IsthmusError):  # noqa: N818
+    """The operator's role does not allow this."""
+
+    exit_code = 4

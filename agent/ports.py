@@ -1,0 +1,99 @@
+"""The ports: everything the engine asks of a system. Retry, batching, journal and metrics live in the engine.
+
+An adapter package offers ``Settings`` (a pydantic model with ``extra="forbid"``) and
+``connect(name, settings, objects) -> System``. Construction checks settings without the network; the first
+call of a port talks. Every adapter passes the contract suites in ``tests/contract``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.core.change import Batch, ReadResult, Row
+from agent.core.delivery import Delivery, Guarantees, Outcome
+
+
+class Source(Protocol):
+    """Where changes come from. One task of the engine reads it; positions are opaque."""
+
+    async def open(self, positions: Mapping[str, bytes]) -> None:
+        """Start behind the stored position of each stream; a stream without one starts at its anchor.
+
+        Raises Unreachable, Refused, or PositionLost (the caller marks the scope stale and opens again
+        without that stream's position).
+        """
+
+    async def read(self) -> Batch:
+        """Wait for changes and return them. An empty batch with a position is a sign of life.
+
+        Raises Unreachable when the connection breaks; the engine opens again with back-off.
+        """
+
+    async def ack(self, batch: Batch) -> None:
+        """Release what is durable here now. Called only after the commit; safe to repeat after a crash."""
+
+    async def close(self) -> None:
+        """Stop; safe to call twice."""
+
+
+class Target(Protocol):
+    """Where commands go."""
+
+    def guarantees(self, object: str) -> Guarantees:  # noqa: A002 - the field's own word
+        """What this target can do for records of this object (table, IDoc type)."""
+
+    async def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        """Send, one outcome per delivery in the same order. Never raises for a remote's refusal.
+
+        What was certainly not applied is RETRY; anything sent without an answer is UNCERTAIN.
+        """
+
+    async def resolve(self, delivery: Delivery) -> Outcome:
+        """Find out what became of an uncertain delivery without sending it again (Resolution.PROBE)."""
+
+    async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:  # noqa: A002
+        """Records whose named fields have these values: the duplicate probe before a create."""
+
+    async def close(self) -> None:
+        """Stop; safe to call twice."""
+
+
+class Reader(Protocol):
+    """Reads records as they are now."""
+
+    async def read(self, object: str, keys: Sequence[str]) -> ReadResult:  # noqa: A002
+        """Read records by key, one row per key asked for. Raises Unreachable or Refused."""
+
+    def page(self, object: str) -> AsyncIterator[ReadResult]:  # noqa: A002
+        """All records, page by page, in key order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of ``isthmus check``: what was tried, whether it works, and what to do if not."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+    remedy: str = ""
+
+
+class Probe(Protocol):
+    """Tries connection and permissions; changes nothing."""
+
+    async def check(self) -> Sequence[Check]:
+        """Every check of this system; raises nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One configured remote: what it can do, as ports. ``reader`` is None where nothing can be read."""
+
+    name: str
+    kind: str
+    source: Source
+    target: Target
+    reader: Reader | None
+    probe: Probe
