@@ -44,14 +44,19 @@ class Target(Protocol):
     def guarantees(self, object: str) -> Guarantees:  # noqa: A002 - the field's own word
         """What this target can do for records of this object (table, IDoc type)."""
 
+    async def prepare(self, deliveries: Sequence[Delivery]) -> None:
+        """Do what must be durable before the engine commits "sent" (IDoc: temporary file, fsync).
+
+        Repeatable, has no effect that the target could see. Most targets have nothing to do here.
+        Raises Unreachable; the commands then stay ready.
+        """
+
     async def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         """Send, one outcome per delivery in the same order. Never raises for a remote's refusal.
 
         What was certainly not applied is RETRY; anything sent without an answer is UNCERTAIN.
+        A delivery with ``uncertain`` set was sent before and is applied at most once (Resolution.RESEND).
         """
-
-    async def resolve(self, delivery: Delivery) -> Outcome:
-        """Find out what became of an uncertain delivery without sending it again (Resolution.PROBE)."""
 
     async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:  # noqa: A002
         """Records whose named fields have these values: the duplicate probe before a create."""

@@ -36,12 +36,13 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A late outcome: what the target made of the command with this message id.
+    """A late outcome: what the target made of the command whose ``handle`` (IDoc: DOCNUM) it names.
 
-    ``outcome`` is one of accepted, rejected, pending (refused for now, may still be posted: IDoc status 51)
+    ``outcome`` is one of accepted, rejected, pending (refused for now, may still be posted: IDoc status 51).
+    ``key`` is the target's key of the record, where the answer tells it.
     """
 
-    message_id: str
+    handle: str
     outcome: str
     code: str = ""
     text: str = ""

@@ -40,9 +40,8 @@ class Reason(StrEnum):
 class Resolution(StrEnum):
     """How an uncertain command may leave that state, by what the target can do (DESIGN section 1)."""
 
-    RESEND = "resend"  # the same message id again: the target applies it at most once
+    RESEND = "resend"  # `apply` again with the same message id: the target has at most one effect of it
     REREAD = "reread"  # wait out the target's longest request, read, plan again; never resend
-    PROBE = "probe"  # the adapter can find out by itself without sending (IDoc file: rename or absent)
     PERSON = "person"  # nobody but a person can tell
 
 
@@ -89,8 +88,9 @@ class Delivery:
     reference    canonical id of the entity, for targets that keep an external id
     key          the target's key; None for a create
     payload_hash SHA-256 of kind, key and fields in canonical form; a ledger keeps it beside the message id
+    number       the command's number, unique within its epoch (an IDoc's DOCNUM is made of both)
     epoch        the life of the store that sends; a ledger refuses an older one
-    retry        this is not the first try
+    uncertain    an earlier try was sent and its answer lost: apply at most once, or find out
     """
 
     message_id: str
@@ -102,8 +102,9 @@ class Delivery:
     fields: Mapping[str, RawValue]
     guard: Guard | None = None
     payload_hash: str = ""
+    number: int = 0
     epoch: int = 1
-    retry: bool = False
+    uncertain: bool = False
     correlation_id: str = ""
 
 
@@ -111,6 +112,7 @@ class Delivery:
 class Outcome:
     """What came of one command. ``key`` is the target's key of a created record.
 
+    ``handle`` is the target-side number of what was handed over (an IDoc's DOCNUM): late answers name it.
     ``evidence`` is what proves it (a response id, a file name), masked and short, for the journal.
     ``retry_after`` in seconds where the target said so.
     """
@@ -121,4 +123,5 @@ class Outcome:
     code: str = ""
     text: str = ""
     evidence: str = ""
+    handle: str | None = None
     retry_after: float | None = None
