@@ -70,7 +70,7 @@ class RemoteError(IsthmusError):
 
 
 class Unreachable(RemoteError):  # noqa: N818 - the word operators see
-    """No answer from the system; it is tried again with back-off. ``retry_after`` in seconds, if it said so."""
+    """No answer from the system; tried again with back-off. ``retry_after`` in seconds, if it said so."""
 
     def __init__(
         self, message: str, *, where: str = "", remedy: str = "", retry_after: float | None = None
@@ -84,7 +84,7 @@ class Refused(RemoteError):  # noqa: N818
 
 
 class PositionLost(RemoteError):  # noqa: N818
-    """The stored position is unknown to the source (expired, reset, foreign). Never a silent jump to the tip."""
+    """The stored position is unknown to the source (expired, reset, foreign). Never a jump to the tip."""
 
     def __init__(self, message: str, *, stream: str, where: str = "", remedy: str = "") -> None:
         super().__init__(message, where=where, remedy=remedy)

@@ -41,7 +41,7 @@ class Source(Protocol):
 class Target(Protocol):
     """Where commands go."""
 
-    def guarantees(self, object: str) -> Guarantees:  # noqa: A002 - the field's own word
+    def guarantees(self, object: str) -> Guarantees:
         """What this target can do for records of this object (table, IDoc type)."""
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> None:
@@ -58,7 +58,7 @@ class Target(Protocol):
         A delivery with ``uncertain`` set was sent before and is applied at most once (Resolution.RESEND).
         """
 
-    async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:  # noqa: A002
+    async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:
         """Records whose named fields have these values: the duplicate probe before a create."""
 
     async def close(self) -> None:
@@ -68,10 +68,10 @@ class Target(Protocol):
 class Reader(Protocol):
     """Reads records as they are now."""
 
-    async def read(self, object: str, keys: Sequence[str]) -> ReadResult:  # noqa: A002
+    async def read(self, object: str, keys: Sequence[str]) -> ReadResult:
         """Read records by key, one row per key asked for. Raises Unreachable or Refused."""
 
-    def page(self, object: str) -> AsyncIterator[ReadResult]:  # noqa: A002
+    def page(self, object: str) -> AsyncIterator[ReadResult]:
         """All records, page by page, in key order."""
 
 
