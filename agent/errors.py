@@ -69,7 +69,7 @@ class RemoteError(IsthmusError):
     exit_code = 3
 
 
-class Unreachable(RemoteError):  # noqa: N818 - the word operators see
+class Unreachable(RemoteError):
     """No answer from the system; tried again with back-off. ``retry_after`` in seconds, if it said so."""
 
     def __init__(
@@ -79,11 +79,11 @@ class Unreachable(RemoteError):  # noqa: N818 - the word operators see
         self.retry_after = retry_after
 
 
-class Refused(RemoteError):  # noqa: N818
+class Refused(RemoteError):
     """The system answered no (credentials, permission, missing object). Retried rarely; a person must act."""
 
 
-class PositionLost(RemoteError):  # noqa: N818
+class PositionLost(RemoteError):
     """The stored position is unknown to the source (expired, reset, foreign). Never a jump to the tip."""
 
     def __init__(self, message: str, *, stream: str, where: str = "", remedy: str = "") -> None:
@@ -97,11 +97,11 @@ class StoreError(IsthmusError):
     exit_code = 2
 
 
-class Fenced(StoreError):  # noqa: N818
+class Fenced(StoreError):
     """Another agent owns this store, or a later life of it has begun."""
 
 
-class Denied(IsthmusError):  # noqa: N818
+class Denied(IsthmusError):
     """The operator's role does not allow this."""
 
     exit_code = 4
