@@ -6,12 +6,17 @@ Built by the configuration, immutable, and named by ``version`` in every decisio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 
 from agent.core.delivery import Guarantees
 from agent.core.objects import FieldType, ObjectSpec
+
+#: The agent itself as an owner: of the canonical id that it stamps on records.
+AGENT = "isthmus"
+#: The contract field of every entity that holds its canonical id, mapped wherever a system keeps one.
+IDENTITY = "isthmus_id"
 
 
 class Transfer(StrEnum):
@@ -170,3 +175,21 @@ class EntityRules:
     def targets(self, source: str) -> tuple[str, ...]:
         """Systems that a change seen at ``source`` may have to reach."""
         return tuple(name for name, place in self.systems.items() if name != source and place.object.deliver)
+
+
+def with_identity(rules: EntityRules) -> EntityRules:
+    """The rules with the canonical id as a field that the agent owns, wherever a system keeps one.
+
+    Records that we create carry it from birth; records born elsewhere are stamped by their own key.
+    """
+    systems = {
+        name: replace(
+            place,
+            fields={**place.fields, IDENTITY: FieldMapping(IDENTITY, place.object.external_id)},
+        )
+        if place.object.external_id
+        else place
+        for name, place in rules.systems.items()
+    }
+    identity = ContractField(IDENTITY, owners=(OwnerRow(AGENT),))
+    return replace(rules, fields={**rules.fields, IDENTITY: identity}, systems=systems)

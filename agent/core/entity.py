@@ -1,0 +1,143 @@
+"""The state of one entity as decisions see it: images, base, agreed values, bindings, open commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from agent.core.value import Canonical
+
+
+class Grade(StrEnum):
+    """How an image came to be."""
+
+    READ = "read"  # fetched
+    TOLD = "told"  # the source sent the object
+    ASSUMED = "assumed"  # our command was reported as posted
+
+
+class Stale(StrEnum):
+    """Why an image is not fresh. A later mark never weakens an earlier one."""
+
+    CONFIRM = "confirm"  # our own write was accepted and is to be seen
+    CHANGED = "changed"  # something changed, and what is not certain
+    GAP = "gap"  # a stretch of the stream is missing
+    UNDECODABLE = "undecodable"  # what the source sent cannot be understood
+
+
+STRENGTH = {Stale.CONFIRM: 0, Stale.CHANGED: 1, Stale.GAP: 2, Stale.UNDECODABLE: 3}
+
+
+class CommandState(StrEnum):
+    """Where a command stands. The graph is in ``transitions``."""
+
+    READY = "ready"  # planned, or to be tried again: certainly not applied
+    SENT = "sent"  # committed before the call
+    STORED = "stored"  # handed over, answer pending
+    UNCERTAIN = "uncertain"  # sent, answer lost
+    ACCEPTED = "accepted"  # the target holds it
+    REJECTED = "rejected"  # the target said no; nothing was changed
+    SUPERSEDED = "superseded"  # a newer plan took its place before it had an effect, or a read answered it
+
+
+#: States in which a command stands between an entity and a target (I17: at most one).
+OPEN = frozenset({CommandState.READY, CommandState.SENT, CommandState.STORED, CommandState.UNCERTAIN})
+#: Open states in which the command may have had an effect: planning waits.
+IN_FLIGHT = frozenset({CommandState.SENT, CommandState.STORED, CommandState.UNCERTAIN})
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The last agreed value that a system was confirmed to hold.
+
+    number  which agreed value it was (Agreed.number)
+    ruled   a value of this system that a decision has already set aside, so that it is decided once
+    """
+
+    value: Canonical
+    number: int
+    ruled: tuple[Canonical, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """The current agreed value of a field: what every live system is to hold, and who said so last."""
+
+    value: Canonical
+    number: int
+    system: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What one system was last seen to hold.
+
+    fields       canonical values; a field that is absent is not known
+    token        the store's counter when it was last touched: a read issued before that proves nothing
+    order        the newest position in the system's own order that is merged in
+    answered     the position of the newest answer that an assumed image rests on
+    version      the system's own version of the record
+    not_before   of the last read: every commit up to then is in it (the system's clock)
+    not_after    of the last read: no later commit is in it
+    """
+
+    fields: Mapping[str, Canonical]
+    fresh: bool
+    grade: Grade = Grade.READ
+    exists: bool = True
+    stale: Stale | None = None
+    token: int = 0
+    order: int = 0
+    answered: int = 0
+    version: str | None = None
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    base: Mapping[str, Base] = field(default_factory=dict)
+
+    def marked(self, reason: Stale, token: int) -> Image:
+        """The same image, stale. A stronger earlier reason stays."""
+        kept = self.stale if self.stale and STRENGTH[self.stale] > STRENGTH[reason] else reason
+        return replace(self, fresh=False, stale=kept, token=token)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCommand:
+    """A command that stands open between the entity and a target.
+
+    fields   canonical field → value it writes;  numbers: field → Agreed.number of that value
+    """
+
+    number: int
+    state: CommandState
+    create: bool
+    fields: Mapping[str, Canonical]
+    numbers: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """Everything that planning may look at.
+
+    parked   targets, or (target, field) pairs as "target.field", that wait for a person
+    keys     system → key there (live bindings)
+    created  targets on which a create was accepted (an event entity is created once per target)
+    """
+
+    id: str
+    type: str
+    images: Mapping[str, Image] = field(default_factory=dict)
+    agreed: Mapping[str, Agreed] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    commands: Mapping[str, OpenCommand] = field(default_factory=dict)
+    parked: frozenset[str] = frozenset()
+    birth: str = ""
+
+    def image(self, system: str) -> Image | None:
+        """The image of a system, or None when nothing was seen there."""
+        return self.images.get(system)
+
+    def with_image(self, system: str, image: Image) -> Entity:
+        """The entity with one image replaced."""
+        return replace(self, images={**self.images, system: image})

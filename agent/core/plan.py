@@ -1,0 +1,231 @@
+"""The one place that decides what to send: a pure function of one entity and one target.
+
+``merge`` has taken the fresh images into the agreed values before. A plan can be made again at any time and
+gives the same answer for the same state (I31); it never sends what the target already holds (I7, I9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from agent.core.contract import (
+    AGENT,
+    IDENTITY,
+    Context,
+    ContractField,
+    EntityAtSystem,
+    EntityRules,
+    Part,
+    Transfer,
+)
+from agent.core.entity import IN_FLIGHT, Entity, Image
+from agent.core.mapping import is_unresolved
+from agent.core.ownership import owner
+from agent.core.value import Canonical
+
+
+class Hold(StrEnum):
+    """Why nothing is sent now although something may have to be."""
+
+    SOURCE_STALE = "source-stale"  # an owner's image must be read first
+    TARGET_STALE = "target-stale"  # the target's own image must be read first
+    IN_FLIGHT = "in-flight"  # an earlier command has no outcome yet
+    PARENT = "parent"  # a record it refers to has no key at the target yet
+    LANE = "lane"  # an earlier one of its lane has not arrived
+    PARKED = "parked"  # waits for a person
+    DELETED = "deleted"  # the record is gone at a system that matters
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing is sent now. ``on`` is the entity, placeholder or system that the answer depends on."""
+
+    reason: Hold
+    on: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Agree:
+    """The target holds what it should; ``why`` says so for one that is not to have the record at all."""
+
+    why: str = "equal"
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One command. ``guard`` holds the shared fields as last seen at the target, for compare-and-set.
+
+    rules  field → the rule that chose its value, with the rules' version
+    """
+
+    create: bool
+    fields: Mapping[str, Canonical]
+    numbers: Mapping[str, int]
+    rules: Mapping[str, str]
+    guard: Mapping[str, Canonical] | None = None
+    version: str | None = None
+
+
+Decision = Wait | Agree | Send
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a plan may know beyond the entity.
+
+    bound       canonical ids that have a live key at the target
+    lane_ahead  an earlier entity of the same lane has not arrived at the target
+    """
+
+    bound: frozenset[str] = frozenset()
+    lane_ahead: str | None = None
+
+
+@dataclass
+class _Draft:
+    fields: dict[str, Canonical] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    rules: dict[str, str] = field(default_factory=dict)
+    shared: set[str] = field(default_factory=set)
+    stale: str | None = None
+    parent: str | None = None
+
+
+def plan(entity: Entity, target: str, rules: EntityRules, context: Context, around: Surroundings) -> Decision:
+    """What to send to ``target`` now, if anything."""
+    command = entity.commands.get(target)
+    if command is not None and command.state in IN_FLIGHT:
+        return Wait(Hold.IN_FLIGHT, target)
+    if target in entity.parked:
+        return Wait(Hold.PARKED, target)
+    gone = _gone(entity, target, rules)
+    if gone is not None:
+        return Wait(Hold.DELETED, gone)
+    if target not in entity.keys:
+        return _create(entity, target, rules, context, around)
+    return _update(entity, target, rules, context, around)
+
+
+def _gone(entity: Entity, target: str, rules: EntityRules) -> str | None:
+    for system in {entity.birth, target}:
+        image = entity.images.get(system)
+        if image is not None and image.fresh and not image.exists:
+            return system
+    return None
+
+
+def _create(
+    entity: Entity, target: str, rules: EntityRules, context: Context, around: Surroundings
+) -> Decision:
+    place = rules.at(target)
+    if not place.create:
+        return Agree("not created there by rule")
+    born = entity.images.get(entity.birth)
+    if born is None or not born.fresh:
+        return Wait(Hold.SOURCE_STALE, entity.birth)
+    draft = _draft(entity, place, rules, context, Image(fields={}, fresh=True), around)
+    if draft.parent is not None:
+        return Wait(Hold.PARENT, draft.parent)
+    if around.lane_ahead is not None:
+        return Wait(Hold.LANE, around.lane_ahead)
+    filled = {n: value for n, value in draft.fields.items() if value is not None and n != IDENTITY}
+    return Send(True, filled, draft.numbers, draft.rules)
+
+
+def _update(
+    entity: Entity, target: str, rules: EntityRules, context: Context, around: Surroundings
+) -> Decision:
+    place = rules.at(target)
+    image = entity.images.get(target)
+    if image is None and place.blind:
+        image = Image(fields={}, fresh=True)
+    if image is None or not image.fresh:
+        return Wait(Hold.TARGET_STALE, target)
+    draft = _draft(entity, place, rules, context, image, around)
+    if draft.fields:
+        guarded = {name: image.fields.get(name) for name in draft.fields if name in draft.shared}
+        guard = guarded or None
+        return Send(False, draft.fields, draft.numbers, draft.rules, guard, image.version if guard else None)
+    if draft.parent is not None:
+        return Wait(Hold.PARENT, draft.parent)
+    if draft.stale is not None:
+        return Wait(Hold.SOURCE_STALE, draft.stale)
+    if any(mark.startswith(f"{target}.") for mark in entity.parked):
+        return Wait(Hold.PARKED, target)
+    return Agree()
+
+
+def _draft(
+    entity: Entity,
+    place: EntityAtSystem,
+    rules: EntityRules,
+    context: Context,
+    image: Image,
+    around: Surroundings,
+) -> _Draft:
+    """Every mapped field whose agreed value the target does not hold, as far as it may be sent now."""
+    draft = _Draft()
+    creating = place.system not in entity.keys
+    for name in place.fields:
+        rule = rules.fields[name]
+        source = _source(entity, rules, rule, context)
+        if source == place.system or f"{place.system}.{name}" in entity.parked:
+            continue
+        if not creating and rules.transfer is Transfer.EVENT and rule.part is Part.BODY:
+            continue
+        _field(draft, entity, rule, source, image, around)
+        if name in draft.fields:
+            draft.rules[name] = f"{_rule_name(rule, source)}@{rules.version}"
+    return draft
+
+
+def _field(
+    draft: _Draft, entity: Entity, rule: ContractField, source: str | None, image: Image, around: Surroundings
+) -> None:
+    name = rule.name
+    if source is not None and source != AGENT:
+        owning = entity.images.get(source)
+        if owning is None or not owning.exists:
+            return
+        if not owning.fresh:
+            draft.stale = source
+            return
+    agreed = entity.agreed.get(name)
+    if agreed is None or (name in image.fields and image.fields[name] == agreed.value):
+        return
+    refers = rule.reference is not None and agreed.value is not None
+    if refers and (is_unresolved(agreed.value) or str(agreed.value) not in around.bound):
+        draft.parent = str(agreed.value)
+        return
+    draft.fields[name] = agreed.value
+    draft.numbers[name] = agreed.number
+    if rule.shared:
+        draft.shared.add(name)
+
+
+def _source(entity: Entity, rules: EntityRules, rule: ContractField, context: Context) -> str | None:
+    if rules.transfer is Transfer.EVENT and rule.part is Part.BODY and entity.birth:
+        return entity.birth
+    return owner(rule, context)
+
+
+def _rule_name(rule: ContractField, source: str | None) -> str:
+    if source is not None:
+        return f"owner:{source}"
+    survivorship = rule.survivorship
+    if survivorship is None:
+        return "none"
+    return f"{survivorship.kind}:{survivorship.prefer}" if survivorship.prefer else str(survivorship.kind)
+
+
+def references(entity: Entity, rules: EntityRules) -> frozenset[str]:
+    """Canonical ids that the entity's agreed values refer to."""
+    return frozenset(
+        str(agreed.value)
+        for name, agreed in entity.agreed.items()
+        if rules.fields[name].reference is not None
+        and agreed.value is not None
+        and not is_unresolved(agreed.value)
+    )

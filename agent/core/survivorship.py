@@ -1,0 +1,242 @@
+"""From what the systems hold to what all of them are to hold: agreed values, bases, conflicts.
+
+Each field has one line of agreed values, numbered. A system's base is the last of them that it was confirmed
+to hold. A system changed a field if and only if its fresh image differs from its own base; it is behind when
+a later value was agreed since. Changed and not behind moves the line on. Changed and behind is a conflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from agent.core.contract import AGENT, Context, ContractField, EntityRules, Part, SurvivorshipKind, Transfer
+from agent.core.entity import IN_FLIGHT, Agreed, Base, Entity, Image
+from agent.core.ownership import owner
+from agent.core.value import Canonical
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A recorded decision about two values, with the loser's. ``decided`` is False when a person must rule.
+
+    rule     ``owner:SYSTEM``, ``prefer:SYSTEM``, ``manual`` or ``immutable``
+    """
+
+    field: str
+    rule: str
+    winner_system: str
+    winner: Canonical
+    loser_system: str
+    loser: Canonical
+    base: Canonical
+    decided: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What merging found: the entity with new agreed values and bases, and the conflicts behind them."""
+
+    entity: Entity
+    conflicts: tuple[Conflict, ...] = ()
+
+
+@dataclass
+class _Work:
+    """Working copies while the fields of one entity are merged."""
+
+    entity: Entity
+    agreed: dict[str, Agreed]
+    bases: dict[str, dict[str, Base]]
+    parked: set[str]
+    conflicts: list[Conflict] = field(default_factory=list)
+
+    def held(self, system: str, name: str) -> Base | None:
+        """The base of a field at a system."""
+        return self.bases[system].get(name)
+
+    def agree(self, name: str, value: Canonical, system: str) -> None:
+        """Move the line of agreed values on."""
+        number = self.agreed[name].number + 1 if name in self.agreed else 1
+        self.agreed[name] = Agreed(value, number, system)
+
+    def confirm(self, system: str, name: str) -> None:
+        """The system was seen to hold the agreed value."""
+        current = self.agreed[name]
+        self.bases[system][name] = Base(current.value, current.number)
+
+    def rule_out(self, system: str, name: str, value: Canonical) -> None:
+        """Remember that this value of the system was decided about."""
+        held = self.bases[system].get(name)
+        if held is None:
+            self.bases[system][name] = Base(value, 0, (value,))
+        else:
+            self.bases[system][name] = replace(held, ruled=(*held.ruled, value))
+
+
+def merge(entity: Entity, rules: EntityRules, context: Context) -> Merged:
+    """Take every fresh image into the agreed values. Pure; merging twice changes nothing more."""
+    work = _Work(
+        entity,
+        dict(entity.agreed),
+        {system: dict(image.base) for system, image in entity.images.items()},
+        set(entity.parked),
+    )
+    for name, rule in rules.fields.items():
+        systems = [s for s in rules.systems if name in rules.systems[s].fields and _counts(entity, s, name)]
+        if rule.shared:
+            _merge_shared(work, rule, systems)
+        else:
+            _merge_owned(work, rule, systems, _owner(entity, rules, rule, context), rules)
+    images = {
+        system: image if work.bases[system] == image.base else replace(image, base=work.bases[system])
+        for system, image in entity.images.items()
+    }
+    merged = replace(entity, images=images, agreed=work.agreed, parked=frozenset(work.parked))
+    return Merged(merged, tuple(work.conflicts))
+
+
+def _owner(entity: Entity, rules: EntityRules, rule: ContractField, context: Context) -> str:
+    if rules.transfer is Transfer.EVENT and rule.part is Part.BODY and entity.birth:
+        return entity.birth
+    return owner(rule, context) or ""
+
+
+def _counts(entity: Entity, system: str, name: str) -> bool:
+    image = entity.images.get(system)
+    return image is not None and image.fresh and image.exists and name in image.fields
+
+
+def _quiet(work: _Work, system: str) -> bool:
+    command = work.entity.commands.get(system)
+    return command is None or command.state not in IN_FLIGHT
+
+
+def _merge_owned(
+    work: _Work, rule: ContractField, systems: list[str], owning: str, rules: EntityRules
+) -> None:
+    name = rule.name
+    if owning == AGENT:
+        if name not in work.agreed:
+            work.agree(name, work.entity.id, AGENT)
+        for system in systems:
+            _follow(work, name, system, AGENT)
+        return
+    if owning not in systems:
+        return
+    value = _image(work, owning).fields[name]
+    if name not in work.agreed:
+        work.agree(name, value, owning)
+    elif value != work.agreed[name].value:
+        if rules.transfer is Transfer.EVENT and rule.part is Part.BODY:
+            _immutable(work, name, owning, value)
+            return
+        work.agree(name, value, owning)
+    work.confirm(owning, name)
+    for system in systems:
+        if system != owning:
+            _follow(work, name, system, owning)
+
+
+def _immutable(work: _Work, name: str, owning: str, value: Canonical) -> None:
+    held = work.held(owning, name)
+    if held is not None and value in held.ruled:
+        return
+    kept = work.agreed[name].value
+    work.conflicts.append(Conflict(name, "immutable", owning, kept, owning, value, kept, decided=False))
+    work.rule_out(owning, name, value)
+
+
+def _follow(work: _Work, name: str, system: str, owning: str) -> None:
+    """A system that does not own the field: confirm what it holds, or record what its users wrote."""
+    value, current, held = _image(work, system).fields[name], work.agreed[name], work.held(system, name)
+    if value == current.value:
+        work.confirm(system, name)
+    elif _changed(value, held) and held is not None and _quiet(work, system):
+        work.conflicts.append(
+            Conflict(name, f"owner:{owning}", owning, current.value, system, value, held.value, decided=True)
+        )
+        work.rule_out(system, name, value)
+
+
+def _changed(value: Canonical, held: Base | None) -> bool:
+    return held is None or (value != held.value and value not in held.ruled)
+
+
+def _merge_shared(work: _Work, rule: ContractField, systems: list[str]) -> None:
+    for system in systems:
+        if f"{system}.{rule.name}" not in work.parked and _quiet(work, system):
+            _take(work, rule, system)
+
+
+def _take(work: _Work, rule: ContractField, system: str) -> None:
+    """Take one system's fresh value of a shared field into the line of agreed values."""
+    name = rule.name
+    value, held = _image(work, system).fields[name], work.held(system, name)
+    if name not in work.agreed:
+        work.agree(name, value, system)
+        work.confirm(system, name)
+        return
+    current = work.agreed[name]
+    if value == current.value:
+        work.confirm(system, name)
+    elif not _changed(value, held):
+        return
+    elif held is not None and held.number == current.number:
+        work.agree(name, value, system)
+        work.confirm(system, name)
+    else:
+        _decide(work, rule, system, value)
+
+
+def _decide(work: _Work, rule: ContractField, system: str, value: Canonical) -> None:
+    """Both sides changed since the base."""
+    name, current = rule.name, work.agreed[rule.name]
+    held = work.held(system, name)
+    base = held.value if held else None
+    survivorship = rule.survivorship
+    if survivorship is None or survivorship.kind is SurvivorshipKind.MANUAL:
+        work.parked.add(f"{system}.{name}")
+        work.conflicts.append(
+            Conflict(name, "manual", current.system, current.value, system, value, base, decided=False)
+        )
+        return
+    text = f"prefer:{survivorship.prefer}"
+    if system == survivorship.prefer:
+        work.conflicts.append(
+            Conflict(name, text, system, value, current.system, current.value, base, decided=True)
+        )
+        work.agree(name, value, system)
+        work.confirm(system, name)
+        return
+    work.conflicts.append(
+        Conflict(name, text, current.system, current.value, system, value, base, decided=True)
+    )
+    work.rule_out(system, name, value)
+
+
+def _image(work: _Work, system: str) -> Image:
+    return work.entity.images[system]
+
+
+def accepted(
+    entity: Entity, target: str, fields: Mapping[str, Canonical], numbers: Mapping[str, int]
+) -> Entity:
+    """The target was confirmed to hold what a command wrote: its base moves there (I10).
+
+    ``numbers`` names every field that the command settled; one without a value was created as null.
+    """
+    image = entity.images.get(target) or Image(fields={}, fresh=False)
+    base = dict(image.base)
+    for name, number in numbers.items():
+        if name not in base or base[name].number <= number:
+            base[name] = Base(fields.get(name), number)
+    return entity.with_image(target, replace(image, base=base))
+
+
+def answered_by_read(entity: Entity, target: str, fields: Mapping[str, Canonical]) -> frozenset[str]:
+    """Which fields of an uncertain command a fresh image shows with exactly the value that was sent."""
+    image = entity.images.get(target)
+    if image is None or not image.fresh:
+        return frozenset()
+    return frozenset(name for name, value in fields.items() if image.fields.get(name) == value)

@@ -1,0 +1,97 @@
+"""The states of a command and what moves it from one to the next. Everything else is illegal."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from agent.core.delivery import OutcomeKind, Reason, Resolution
+from agent.core.entity import CommandState
+
+S = CommandState
+
+#: (from, to) → why. The graph in the docs is made from this.
+TRANSITIONS: dict[tuple[CommandState, CommandState], str] = {
+    (S.READY, S.SENT): "taken for delivery; committed before the call",
+    (S.READY, S.SUPERSEDED): "a newer plan took its place, or there is nothing left to send",
+    (S.READY, S.REJECTED): "it cannot be expressed in the target's fields",
+    (S.SENT, S.ACCEPTED): "the target answered that it holds it",
+    (S.SENT, S.STORED): "handed over; the answer comes later",
+    (S.SENT, S.REJECTED): "the target said no",
+    (S.SENT, S.READY): "certainly not applied; tried again later",
+    (S.SENT, S.SUPERSEDED): "the record changed at the target since it was seen; read and plan again",
+    (S.SENT, S.UNCERTAIN): "the answer was lost, or the agent stopped behind the send",
+    (S.UNCERTAIN, S.SENT): "sent again under the same message id; the target applies it at most once",
+    (S.UNCERTAIN, S.ACCEPTED): "a read shows every value that was sent",
+    (S.UNCERTAIN, S.SUPERSEDED): "a read shows other values; planned again from what was read",
+    (S.UNCERTAIN, S.REJECTED): "a person decided that it had no effect",
+    (S.STORED, S.ACCEPTED): "the answer says posted",
+    (S.STORED, S.REJECTED): "the answer says that it never will be posted",
+}
+
+TERMINAL = frozenset({S.ACCEPTED, S.REJECTED, S.SUPERSEDED})
+
+
+class Illegal(Exception):
+    """A transition that the table does not have: a fault of the program, never of data."""
+
+
+def check(before: CommandState, after: CommandState) -> None:
+    """Raise Illegal unless the table has this transition."""
+    if (before, after) not in TRANSITIONS:
+        raise Illegal(f"a command cannot go from {before} to {after}")
+
+
+class Follow(StrEnum):
+    """What else an outcome asks for."""
+
+    NOTHING = "nothing"
+    CONFIRM = "confirm"  # the target's image is stale until our write is seen
+    READ_AGAIN = "read-again"  # the target's image is stale: what it holds now is not known
+    EXCEPTION = "exception"  # a person must look
+    BACK_OFF = "back-off"  # not before a later time
+
+
+def after_outcome(kind: OutcomeKind, reason: Reason | None) -> tuple[CommandState, Follow]:
+    """Where an outcome takes a sent command, and what else it asks for."""
+    match kind:
+        case OutcomeKind.ACCEPTED:
+            return S.ACCEPTED, Follow.CONFIRM
+        case OutcomeKind.STORED:
+            return S.STORED, Follow.NOTHING
+        case OutcomeKind.RETRY:
+            return S.READY, Follow.BACK_OFF
+        case OutcomeKind.UNCERTAIN:
+            return S.UNCERTAIN, Follow.NOTHING
+    if reason in (Reason.PRECONDITION, Reason.GONE):
+        return S.SUPERSEDED, Follow.READ_AGAIN
+    return S.REJECTED, Follow.EXCEPTION
+
+
+class Way(StrEnum):
+    """How an uncertain command is to leave that state now."""
+
+    WAIT = "wait"
+    RESEND = "resend"
+    READ = "read"
+    PERSON = "person"
+
+
+def resolve_uncertain(resolution: Resolution, sent_ms: int, now_ms: int, max_request_s: float) -> Way:
+    """The way out of uncertain by what the target can do (I16). Never a plain resend.
+
+    A target that is read again may still be working on the lost request: it is waited out first.
+    """
+    match resolution:
+        case Resolution.RESEND:
+            return Way.RESEND
+        case Resolution.REREAD:
+            waited = now_ms - sent_ms >= max_request_s * 1000
+            return Way.READ if waited else Way.WAIT
+        case Resolution.PERSON:
+            return Way.PERSON
+
+
+def back_off_ms(attempts: int, base_s: float, cap_s: float, spread: float) -> int:
+    """Milliseconds until the next try: doubling, capped, jittered; ``spread`` in [0, 1) is drawn outside."""
+    ceiling = min(cap_s, base_s * 2 ** min(max(attempts - 1, 0), 30))
+    return int(1000 * (base_s / 2 + spread * max(ceiling - base_s / 2, 0.0)))
