@@ -1,0 +1,41 @@
+"""Legacy ERPs behind ODBC: captured by a trigger journal, written in transactions with a ledger row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from adapters.odbc.link import Link
+from adapters.odbc.settings import Settings, resolve
+from adapters.odbc.system import (
+    JournalAdministration,
+    JournalSource,
+    LedgerTarget,
+    OdbcProbe,
+    TableReader,
+)
+from agent.core.objects import ObjectSpec
+from agent.ports import System
+
+__all__ = ["JournalAdministration", "Settings", "administer", "connect"]
+
+
+def connect(
+    name: str, settings: Settings, objects: Sequence[ObjectSpec], secret: Callable[[str], str]
+) -> System:
+    """The ERP's ports. No network here: the worker process starts with the first call."""
+    link = Link(resolve(name, settings, objects, secret))
+    return System(
+        name=name,
+        kind="odbc",
+        source=JournalSource(link, settings),
+        target=LedgerTarget(link),
+        reader=TableReader(link),
+        probe=OdbcProbe(link),
+    )
+
+
+def administer(
+    name: str, settings: Settings, objects: Sequence[ObjectSpec], secret: Callable[[str], str]
+) -> JournalAdministration:
+    """Installs, verifies and removes the agent's tables and triggers in the ERP; close it afterwards."""
+    return JournalAdministration(Link(resolve(name, settings, objects, secret)))

@@ -1,0 +1,176 @@
+"""The agent's end of a worker process: requests with a deadline, and a new process when one hangs or dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from adapters.odbc.settings import Erp
+from adapters.odbc.wire import HEADER_SIZE, Lane, Reply, Request, length, pack, unpack
+from agent.errors import Refused, RemoteError, Unreachable
+
+_LOG = structlog.get_logger(__name__)
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class WorkerLost(Unreachable):
+    """The worker process ended, by its deadline or by itself, with this request unanswered."""
+
+
+class _Process:
+    """One life of the worker: the process, its reader task and the requests that wait for it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
+        self.process = process
+        self.waiting: dict[int, asyncio.Queue[Reply | None]] = {}
+        self.reader = asyncio.create_task(self._read(), name=f"odbc replies of {name}")
+
+    async def _read(self) -> None:
+        stream = self.process.stdout
+        if stream is None:
+            return
+        try:
+            while True:
+                header = await stream.readexactly(HEADER_SIZE)
+                reply: Reply = unpack(await stream.readexactly(length(header)))
+                waiting = self.waiting.get(reply.number)
+                if waiting is not None:
+                    waiting.put_nowait(reply)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the process ended; what it had answered was handed out above
+        finally:
+            for waiting in self.waiting.values():
+                waiting.put_nowait(None)
+
+    async def end(self) -> None:
+        """Kill the process and read its pipe to the end: answers given before its death still count."""
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+        await self.reader
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
+
+class Link:
+    """Requests to the worker of one ERP. The process starts with the first request."""
+
+    def __init__(self, erp: Erp) -> None:
+        self.erp = erp
+        self._numbers = itertools.count(1)
+        self._life: _Process | None = None
+        self._starting = asyncio.Lock()
+        self._closed = False
+        self.ended = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id while one runs."""
+        return self._life.process.pid if self._life else None
+
+    async def call(self, lane: Lane, verb: str, *arguments: Any) -> Any:
+        """The one answer to a request. Raises Unreachable (WorkerLost) or Refused."""
+        async with contextlib.aclosing(self.stream(lane, verb, *arguments)) as answers:
+            async for value in answers:
+                return value
+        raise WorkerLost("the worker gave no answer", where=self.erp.name)
+
+    async def stream(self, lane: Lane, verb: str, *arguments: Any) -> AsyncGenerator[Any, None]:
+        """Every answer to a request, the deadline counting anew with each. Raises as ``call``."""
+        life = await self._running()
+        number = next(self._numbers)
+        answers: asyncio.Queue[Reply | None] = asyncio.Queue()
+        life.waiting[number] = answers
+        try:
+            await self._send(life, Request(number, lane, verb, arguments))
+            while True:
+                reply = await self._next(life, answers)
+                if reply.error:
+                    raise _raised(reply, self.erp.name)
+                yield reply.value
+                if reply.last:
+                    return
+        finally:
+            del life.waiting[number]
+
+    async def _next(self, life: _Process, answers: asyncio.Queue[Reply | None]) -> Reply:
+        try:
+            async with asyncio.timeout(self.erp.deadline_s):
+                reply = await answers.get()
+        except TimeoutError:
+            _LOG.warning("worker over its deadline", action="odbc.worker.killed", system=self.erp.name)
+            await self._end(life)
+            # an answer that was in the pipe when the deadline passed is an answer
+            reply = answers.get_nowait() if not answers.empty() else None
+        if reply is None:
+            await self._end(life)
+            raise WorkerLost(
+                "the worker process ended before it answered",
+                where=self.erp.name,
+                remedy="see the ERP's locks and network if this repeats",
+            )
+        return reply
+
+    async def _send(self, life: _Process, request: Request) -> None:
+        stdin = life.process.stdin
+        try:
+            if stdin is None or life.reader.done():
+                raise ConnectionResetError
+            stdin.write(pack(request))
+            await stdin.drain()
+        except ConnectionError:
+            await self._end(life)
+            raise WorkerLost("the worker process ended", where=self.erp.name) from None
+
+    async def _running(self) -> _Process:
+        async with self._starting:
+            if self._closed:
+                raise Unreachable("the connection is closed", where=self.erp.name)
+            if self._life is None or self._life.reader.done():
+                if self._life is not None:
+                    await self._life.end()
+                self._life = await self._start()
+            return self._life
+
+    async def _start(self) -> _Process:
+        path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "adapters.odbc.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,  # an operator's Ctrl-C is for the agent, which then ends the worker
+        )
+        life = _Process(process, self.erp.name)
+        if process.stdin is not None:
+            process.stdin.write(pack(self.erp))
+        return life
+
+    async def _end(self, life: _Process) -> None:
+        if self._life is life:
+            self._life = None
+            self.ended += 1
+        await life.end()
+
+    async def close(self) -> None:
+        """End the worker; safe to call twice."""
+        self._closed = True
+        async with self._starting:
+            life, self._life = self._life, None
+        if life is not None:
+            await life.end()
+
+
+def _raised(reply: Reply, where: str) -> RemoteError:
+    kinds: dict[str, type[Refused | Unreachable]] = {"Refused": Refused, "WorkerLost": WorkerLost}
+    return kinds.get(reply.error, Unreachable)(reply.message, where=where, remedy=reply.remedy)

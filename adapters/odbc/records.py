@@ -1,0 +1,143 @@
+"""Records read by key, page by page or by value, in canonical types. Runs in the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from adapters.odbc import sql
+from adapters.odbc.catalog import Table
+from adapters.odbc.session import Session, mapped_columns
+from adapters.odbc.values import Unfit, decode, encode, encode_key
+from agent.core.change import RawValue, Row
+from agent.core.objects import FieldType, ObjectSpec
+from agent.errors import Refused
+
+_CHUNK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record with a value that nobody can understand; ``text`` names the column, never the value."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A table seen through one object: which columns are read and as what."""
+
+    table: Table
+    spec: ObjectSpec
+    names: tuple[str, ...]
+    kinds: Mapping[str, FieldType]
+
+    @classmethod
+    def of(cls, session: Session, object_name: str) -> Shape:
+        """Raises Refused for an unknown object, table or column."""
+        try:
+            spec = session.erp.spec(object_name)
+        except KeyError:
+            raise Refused(f"no object '{object_name}' is configured", where=session.erp.name) from None
+        table = session.table(object_name)
+        names = mapped_columns(table, spec, where=session.erp.name)
+        kinds = {item.name: item.type for item in spec.fields}
+        if spec.external_id:
+            kinds.setdefault(spec.external_id, FieldType.TEXT)
+        return cls(table=table, spec=spec, names=names, kinds=kinds)
+
+    def image(self, session: Session, values: Sequence[object]) -> dict[str, RawValue]:
+        """Canonical fields of a row as selected (without the key). Raises Unfit."""
+        return {
+            name: decode(self.table.column(name), self.kinds[name], value, session.zone)
+            for name, value in zip(self.names, values, strict=True)
+        }
+
+
+def images(
+    session: Session, shape: Shape, keys: Sequence[str]
+) -> dict[str, dict[str, RawValue] | Unreadable]:
+    """The records that exist, by the key as it was asked for."""
+    column = shape.table.column(shape.spec.key)
+    asked: dict[str, str] = {}
+    for key in keys:
+        bound = encode_key(column, key)
+        if bound is not None:
+            asked[bound.rstrip(" ") if column.padded else bound] = key
+    found: dict[str, dict[str, RawValue] | Unreadable] = {}
+    bound_keys = list(asked)
+    for start in range(0, len(bound_keys), _CHUNK):
+        chunk = bound_keys[start : start + _CHUNK]
+        # one statement text for full chunks; the rest gets its own
+        statement = sql.select_by_keys(session.dialect, shape.table, shape.spec.key, shape.names, len(chunk))
+        for key, *values in session.rows(statement, chunk):
+            text = str(key).rstrip(" ") if column.padded else str(key)
+            try:
+                found[asked.get(text, text)] = shape.image(session, values)
+            except Unfit as unfit:
+                found[asked.get(text, text)] = Unreadable(str(unfit))
+    return found
+
+
+def read(session: Session, object_name: str, keys: Sequence[str]) -> list[Row]:
+    """One row per asked key, fields None where there is no such record."""
+    shape = Shape.of(session, object_name)
+    found = images(session, shape, list(dict.fromkeys(keys)))
+    return [_row(session, key, found.get(key)) for key in keys]
+
+
+def page(session: Session, object_name: str, behind: str | None, size: int) -> list[Row]:
+    """The next records in key order behind a key; None starts at the first."""
+    shape = Shape.of(session, object_name)
+    statement = sql.select_page(
+        session.dialect, shape.table, shape.spec.key, shape.names, size=size, first=behind is None
+    )
+    return _rows(session, shape, session.rows(statement, () if behind is None else (behind,)))
+
+
+def find(session: Session, object_name: str, fields: Mapping[str, object]) -> list[Row]:
+    """Records (at most 100) whose named fields have these values."""
+    shape = Shape.of(session, object_name)
+    unknown = [name for name in fields if name not in shape.table.columns]
+    if unknown or not fields:
+        raise Refused(
+            f"table '{object_name}' cannot be searched by {', '.join(unknown) or 'nothing'}",
+            where=session.erp.name,
+            remedy="check the match fields of the entity against the table",
+        )
+    try:
+        bound = {
+            name: encode(shape.table.column(name), shape.kinds.get(name, FieldType.TEXT), value, session.zone)
+            for name, value in fields.items()
+        }
+    except Unfit:
+        return []  # a value that the column cannot hold is in no record
+    statement = sql.select_where(
+        session.dialect,
+        shape.table,
+        shape.spec.key,
+        shape.names,
+        [(name, value is None) for name, value in bound.items()],
+    )
+    return _rows(session, shape, session.rows(statement, [v for v in bound.values() if v is not None]))
+
+
+def _rows(session: Session, shape: Shape, selected: Sequence[Sequence[object]]) -> list[Row]:
+    rows = []
+    for key, *values in selected:
+        try:
+            image: dict[str, RawValue] | Unreadable = shape.image(session, values)
+        except Unfit as unfit:
+            image = Unreadable(str(unfit))
+        rows.append(_row(session, str(key), image))
+    return rows
+
+
+def _row(session: Session, key: str, image: dict[str, RawValue] | Unreadable | None) -> Row:
+    if isinstance(image, Unreadable):
+        raise Refused(
+            f"a record cannot be read: {image.text}",
+            where=session.erp.name,
+            remedy="correct the value in the ERP, or map the field as text",
+        )
+    return Row(key=key, fields=image)

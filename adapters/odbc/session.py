@@ -1,0 +1,210 @@
+"""One connection of the worker and the rules that keep a broken one from lying. Used by one thread only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from adapters.odbc.catalog import Table, reflect
+from adapters.odbc.dialect import DIALECTS, Dialect, Fault, Verdict
+from adapters.odbc.driver import complete, load_driver_manager, redact
+from adapters.odbc.settings import Erp
+from agent.core.objects import ObjectSpec
+from agent.errors import Refused, Unreachable
+
+_CURSORS = 64
+
+
+class SqlFault(Exception):
+    """A database error, classified; its text holds no row values and no secrets."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(f"{verdict.code}: {verdict.text}")
+        self.verdict = verdict
+
+
+class Session:
+    """A connection with its cursors (one per statement text: a cursor caches one prepared statement).
+
+    After any error the transaction is ``broken`` until it was rolled back, and ``commit`` refuses: some
+    drivers answer a commit after a lost connection with success and store nothing.
+    """
+
+    def __init__(self, erp: Erp, *, autocommit: bool) -> None:
+        self.erp = erp
+        self.dialect: Dialect = DIALECTS[erp.dialect]
+        self.zone = ZoneInfo(erp.timezone)
+        self._odbc: ModuleType = load_driver_manager(self.dialect, where=erp.name)
+        self._autocommit = autocommit
+        self._connection: Any = self._connect(autocommit)
+        self._cursors: dict[str, Any] = {}
+        self._tables: dict[str, Table] = {}
+        self.broken = False
+        self.lost = False
+        try:
+            for statement in self.dialect.session:
+                self.run(statement.format(**self._figures()))
+            if not autocommit:
+                self.commit()
+        except SqlFault as fault:
+            self.close()
+            raise Unreachable(str(fault), where=erp.name) from fault
+
+    def _figures(self) -> dict[str, int]:
+        return {
+            "lock_ms": max(1, int(self.erp.lock_timeout_s * 1000)),
+            "deadline_ms": max(1, int(self.erp.deadline_s * 1000)),
+            "connect_s": max(2, int(self.erp.deadline_s)),
+        }
+
+    def _connect(self, autocommit: bool) -> Any:
+        text = complete(self.erp.connection, self.dialect, self._figures(), self._odbc.drivers())
+        try:
+            return self._odbc.connect(text, autocommit=autocommit)
+        except self._odbc.Error as error:
+            raise self._no_connection(error) from None
+
+    def _no_connection(self, error: Exception) -> Refused | Unreachable:
+        state, message = _state_and_message(error)
+        if state == "IM002" or "Can't open lib" in message:
+            return Refused(
+                "the ODBC driver cannot be loaded ('file not found' may also mean a missing dependency)",
+                where=self.erp.name,
+                remedy=f"apt-get install {self.dialect.packages}; if the file exists, run ldd on it",
+            )
+        verdict = self.dialect.classify(state, redact(message, self.erp.connection))
+        if verdict.fault is Fault.SETUP:
+            return Refused(
+                f"the database refused the connection: {verdict.text}",
+                where=self.erp.name,
+                remedy="check server, database, user and password of the connection string",
+            )
+        return Unreachable(f"no connection: {verdict.text}", where=self.erp.name)
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query. Raises SqlFault."""
+        try:
+            return [tuple(row) for row in self._execute(sql, parameters).fetchall()]
+        except self._odbc.Error as error:
+            raise self._fault(error) from None
+
+    def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """The number of rows a statement touched. Raises SqlFault."""
+        try:
+            return int(self._execute(sql, parameters).rowcount)
+        except self._odbc.Error as error:
+            raise self._fault(error) from None
+
+    def _execute(self, sql: str, parameters: Sequence[object]) -> Any:
+        cursor = self._cursors.get(sql)
+        if cursor is None:
+            if len(self._cursors) >= _CURSORS:
+                self._drop_cursors()
+            cursor = self._cursors[sql] = self._connection.cursor()
+        return cursor.execute(sql, tuple(parameters))
+
+    def commit(self) -> None:
+        """Make the transaction durable. Raises SqlFault; its verdict LOST or UNKNOWN means: nobody knows."""
+        if self.broken:
+            raise SqlFault(Verdict(Fault.UNKNOWN, "broken", "a commit after an error was prevented"))
+        try:
+            self._connection.commit()
+        except self._odbc.Error as error:
+            raise self._fault(error) from None
+
+    def rollback(self) -> None:
+        """End the transaction without effect; a connection that cannot even do that is lost."""
+        if self.lost:
+            return
+        try:
+            self._connection.rollback()
+            self.broken = False
+        except self._odbc.Error:
+            self.lost = True
+
+    def table(self, name: str) -> Table:
+        """The reflected table. Raises Refused when the ERP has none of that name for this user."""
+        if name not in self._tables:
+            table = self.reflect(name)
+            if table is None:
+                raise Refused(
+                    f"no table '{name}'",
+                    where=self.erp.name,
+                    remedy="check the object's name and case, and the user's right to read it",
+                )
+            self._tables[name] = table
+            if not self._autocommit:
+                self.rollback()  # SQLite cannot turn a reading transaction into a writing one
+        return self._tables[name]
+
+    def reflect(self, name: str) -> Table | None:
+        """The table's shape now, or None."""
+        cursor = self._connection.cursor()
+        try:
+            return reflect(cursor, name)
+        except self._odbc.Error as error:
+            raise self._fault(error) from None
+        finally:
+            cursor.close()
+
+    def cursor(self) -> Any:
+        """A bare cursor for catalog functions; the caller closes it."""
+        return self._connection.cursor()
+
+    @property
+    def driver_error(self) -> type[Exception]:
+        """The driver's base exception, for callers of ``cursor``."""
+        error: type[Exception] = self._odbc.Error
+        return error
+
+    def describe(self) -> str:
+        """Database and driver, for people."""
+        ask = self._connection.getinfo
+        odbc = self._odbc
+        return (
+            f"{ask(odbc.SQL_DBMS_NAME)} {ask(odbc.SQL_DBMS_VER)} through {ask(odbc.SQL_DRIVER_NAME)}"
+            f" {ask(odbc.SQL_DRIVER_VER)}"
+        )
+
+    def close(self) -> None:
+        """Close; safe on a lost connection."""
+        try:
+            self._drop_cursors()
+            self._connection.close()
+        except self._odbc.Error:
+            self.lost = True
+
+    def _drop_cursors(self) -> None:
+        for cursor in self._cursors.values():
+            cursor.close()
+        self._cursors.clear()
+
+    def _fault(self, error: Exception) -> SqlFault:
+        self.broken = True
+        state, message = _state_and_message(error)
+        verdict = self.dialect.classify(state, redact(message, self.erp.connection))
+        if verdict.fault is Fault.LOST:
+            self.lost = True
+        return SqlFault(verdict)
+
+
+def _state_and_message(error: Exception) -> tuple[str, str]:
+    arguments = [str(argument) for argument in error.args]
+    return (arguments[0] if arguments else "", arguments[-1] if arguments else str(error))
+
+
+def mapped_columns(table: Table, spec: ObjectSpec, *, where: str) -> tuple[str, ...]:
+    """Names of the columns to read. Raises Refused naming those that the table lacks."""
+    names = [item.name for item in spec.fields]
+    if spec.external_id and spec.external_id not in names:
+        names.append(spec.external_id)
+    missing = [name for name in (spec.key, *names) if name not in table.columns]
+    if missing:
+        raise Refused(
+            f"table '{table.name}' has no column {', '.join(missing)}",
+            where=where,
+            remedy="check the field map against the table",
+        )
+    return tuple(names)

@@ -1,0 +1,101 @@
+"""What an ERP behind ODBC is configured with, and the resolved form that its worker process gets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from adapters.odbc.dialect import dialect_of
+from agent.core.objects import ObjectSpec
+
+_REFERENCE = re.compile(r"^[a-z][a-z-]*:")
+_TABLE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$"
+
+
+class Settings(BaseModel):
+    """Options of a system of kind ``odbc``.
+
+    connection       ODBC connection string (``Driver=...;Server=...``) or a secret reference (``env:``)
+    dialect          SQL dialect; taken from the driver's name if absent
+    poll_s           seconds between two looks at the journal while nothing happens
+    deadline_s       seconds after which a request counts as hung: the worker process is ended
+    lock_timeout_s   seconds the ERP may make us wait for a lock before the command is tried again later
+    capture_batch    how many journal rows one read returns at most
+    timezone         zone of the ERP's date-times that carry none (IANA name)
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    connection: str = Field(min_length=1)
+    dialect: Literal["sqlite", "postgresql"] | None = None
+    poll_s: float = Field(default=0.2, gt=0, le=3600)
+    deadline_s: float = Field(default=30.0, gt=0, le=3600)
+    lock_timeout_s: float = Field(default=3.0, gt=0, le=60)
+    journal_table: str = Field(default="isthmus_journal", pattern=_TABLE)
+    ledger_table: str = Field(default="isthmus_ledger", pattern=_TABLE)
+    epoch_table: str = Field(default="isthmus_epoch", pattern=_TABLE)
+    capture_batch: int = Field(default=200, ge=1, le=5000)
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"no such time zone: {value}") from error
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Erp:
+    """One ERP as its worker process sees it: settings resolved, secrets included (hence no repr of those)."""
+
+    name: str
+    dialect: str
+    connection: str = field(repr=False)
+    objects: tuple[ObjectSpec, ...]
+    journal_table: str
+    ledger_table: str
+    epoch_table: str
+    lock_timeout_s: float
+    deadline_s: float
+    timezone: str
+
+    @property
+    def meta_table(self) -> str:
+        """The one-row table that names this installation of the journal."""
+        return f"{self.journal_table}_meta"
+
+    def spec(self, name: str) -> ObjectSpec:
+        """The object of that name; KeyError if none is configured."""
+        for candidate in self.objects:
+            if candidate.name == name:
+                return candidate
+        raise KeyError(name)
+
+
+def resolve(
+    name: str, settings: Settings, objects: Sequence[ObjectSpec], secret: Callable[[str], str]
+) -> Erp:
+    """Settings with the secret read and the dialect decided. Raises Refused when the driver tells none."""
+    connection = settings.connection
+    if _REFERENCE.match(connection):
+        connection = secret(connection).strip()
+    return Erp(
+        name=name,
+        dialect=settings.dialect or dialect_of(connection, where=name),
+        connection=connection,
+        objects=tuple(objects),
+        journal_table=settings.journal_table,
+        ledger_table=settings.ledger_table,
+        epoch_table=settings.epoch_table,
+        lock_timeout_s=settings.lock_timeout_s,
+        deadline_s=settings.deadline_s,
+        timezone=settings.timezone,
+    )

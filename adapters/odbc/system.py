@@ -1,0 +1,192 @@
+"""The ports of an ERP behind ODBC, on top of its worker process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from adapters.odbc.capture import STREAM, Captured
+from adapters.odbc.delivery import settle
+from adapters.odbc.journal import install_script, remove_script
+from adapters.odbc.link import Link, WorkerLost
+from adapters.odbc.settings import Settings
+from adapters.odbc.wire import Lane
+from agent.core.change import Batch, ReadResult, Row
+from agent.core.delivery import Delivery, Guarantees, Outcome, OutcomeKind, Resolution
+from agent.errors import RemoteError
+from agent.ports import Check
+
+_PAGE = 500
+#: Seconds after which an idle ``read`` returns an empty batch as a sign of life.
+_SIGN_OF_LIFE_S = 5.0
+
+
+class JournalSource:
+    """Changes from the trigger journal; released by exact row numbers, so there is no position to store."""
+
+    def __init__(self, link: Link, settings: Settings) -> None:
+        self._link = link
+        self._limit = settings.capture_batch
+        self._poll_s = settings.poll_s
+        self._outstanding: set[int] = set()
+        self._more = False
+
+    async def open(self, positions: Mapping[str, bytes]) -> None:
+        """Connect; whatever was read and not released comes again. Raises Refused without a journal."""
+        self._outstanding.clear()
+        self._more = False
+        await self._link.call(Lane.READ, "open")
+
+    async def read(self) -> Batch:
+        """The next changes, at once when more are waiting, else as soon as a look finds some."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _SIGN_OF_LIFE_S
+        while True:
+            captured: Captured = await self._link.call(
+                Lane.READ, "capture", self._limit, frozenset(self._outstanding)
+            )
+            if captured.seqs or loop.time() >= until:
+                break
+            await asyncio.sleep(self._poll_s)
+        self._outstanding.update(captured.seqs)
+        return Batch(STREAM, captured.changes, receipt=captured.seqs or None)
+
+    async def ack(self, batch: Batch) -> None:
+        """Delete exactly the journal rows of this batch."""
+        if not batch.receipt:
+            return
+        await self._link.call(Lane.READ, "ack", batch.receipt)
+        self._outstanding.difference_update(batch.receipt)
+
+    async def close(self) -> None:
+        """End the worker; it serves all ports of this system."""
+        await self._link.close()
+
+
+class LedgerTarget:
+    """Commands with a ledger row in the ERP's own transaction: an uncertain one is simply sent again."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def guarantees(self, object: str) -> Guarantees:
+        """The same for every table."""
+        return Guarantees(
+            compare_and_set=True,
+            read_back=True,
+            delete=True,
+            answers=False,
+            on_uncertain_update=Resolution.RESEND,
+            on_uncertain_create=Resolution.RESEND,
+            max_request_s=self._link.erp.deadline_s,
+            batch=100,
+        )
+
+    async def prepare(self, deliveries: Sequence[Delivery]) -> None:
+        """Nothing to do: the ledger is written with the effect."""
+
+    async def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        """One transaction per delivery, in order.
+
+        When the worker dies, outcomes already given stand, the one delivery it was at is uncertain, and
+        those behind it were not begun.
+        """
+        outcomes: list[Outcome] = []
+        code, text = "", ""
+        lost = False
+        try:
+            async for outcome in self._link.stream(Lane.APPLY, "apply", tuple(deliveries)):
+                if outcome is not None:
+                    outcomes.append(outcome)
+        except WorkerLost as error:
+            lost, code, text = True, "worker-lost", error.message
+        except RemoteError as error:
+            code, text = "unreachable", error.message
+        for delivery in deliveries[len(outcomes) :]:
+            kind = OutcomeKind.UNCERTAIN if lost else OutcomeKind.RETRY
+            lost = False
+            outcomes.append(settle(delivery, Outcome(kind, code=code, text=text)))
+        return outcomes
+
+    async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:
+        """Records (at most 100) with these values."""
+        rows: list[Row] = await self._link.call(Lane.READ, "find", object, dict(fields))
+        return rows
+
+    async def close(self) -> None:
+        """End the worker; it serves all ports of this system."""
+        await self._link.close()
+
+
+class TableReader:
+    """Records by key or page by page. The ERP's clock is not used: reads carry no times."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def read(self, object: str, keys: Sequence[str]) -> ReadResult:
+        """One row per key, in the order asked."""
+        rows: list[Row] = await self._link.call(Lane.READ, "read", object, tuple(keys))
+        return ReadResult(tuple(rows))
+
+    async def page(self, object: str) -> AsyncIterator[ReadResult]:
+        """All records in key order, at most 500 a page; the first page may be empty."""
+        behind: str | None = None
+        while True:
+            rows: list[Row] = await self._link.call(Lane.READ, "page", object, behind, _PAGE)
+            if rows or behind is None:
+                yield ReadResult(tuple(rows))
+            if len(rows) < _PAGE:
+                return
+            behind = rows[-1].key
+
+
+class OdbcProbe:
+    """``isthmus check`` for one ERP."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def check(self) -> Sequence[Check]:
+        """Connection, tables, columns, keys, journal and ledger."""
+        try:
+            checks: list[Check] = await self._link.call(Lane.ADMIN, "check")
+        except RemoteError as error:
+            return [Check("connect", ok=False, detail=error.message, remedy=error.remedy)]
+        return checks
+
+
+class JournalAdministration:
+    """``isthmus journal install|verify|remove`` for one ERP, and the scripts for a DBA who runs them."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def install_script(self) -> str:
+        """What ``install`` runs, to print. Needs no connection."""
+        return _script(install_script(self._link.erp))
+
+    def remove_script(self) -> str:
+        """What ``remove`` runs, to print. Needs no connection."""
+        return _script(remove_script(self._link.erp))
+
+    async def install(self) -> None:
+        """Create tables and triggers; repeatable. Raises Refused or Unreachable."""
+        await self._link.call(Lane.ADMIN, "install")
+
+    async def verify(self) -> Sequence[Check]:
+        """Whether all of it is there and enabled. Raises Refused or Unreachable."""
+        checks: list[Check] = await self._link.call(Lane.ADMIN, "verify")
+        return checks
+
+    async def remove(self) -> None:
+        """Drop everything of the agent; repeatable. Raises Refused or Unreachable."""
+        await self._link.call(Lane.ADMIN, "remove")
+
+    async def close(self) -> None:
+        """End the worker."""
+        await self._link.close()
+
+
+def _script(statements: Sequence[str]) -> str:
+    return "".join(f"{statement};\n" for statement in statements)

@@ -1,0 +1,234 @@
+"""The process that holds an ERP's connections: ``python -m adapters.odbc.worker``, requests in, replies out.
+
+    agent ── pipe ──▶ main thread ──┬─ read lane ── connection with autocommit (capture, ack, reads)
+                                    ├─ apply lane ─ connection with transactions (one per command)
+                                    └─ admin lane ─ short-lived connections (check, journal)
+
+A driver can hang in C where no thread can be stopped; a process can. It has no access to the agent's store
+and ends when the agent's end of the pipe closes.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from adapters.odbc import delivery as delivering
+from adapters.odbc import records
+from adapters.odbc.capture import Captured, Journal
+from adapters.odbc.dialect import Fault
+from adapters.odbc.inspection import inspect
+from adapters.odbc.journal import install_script, remove_script, run_script, verify
+from adapters.odbc.session import Session, SqlFault
+from adapters.odbc.settings import Erp
+from adapters.odbc.wire import Lane, Reply, Request, pack, read_frame
+from agent.core.change import Row
+from agent.core.delivery import Delivery, Outcome, OutcomeKind
+from agent.errors import Refused, RemoteError, Unreachable
+from agent.ports import Check
+
+Send = Callable[[Any, bool], None]
+
+
+class ReadLane:
+    """Capture and reads, on one connection with autocommit: an idle transaction would freeze its view."""
+
+    def __init__(self, erp: Erp) -> None:
+        self._erp = erp
+        self._session: Session | None = None
+        self._journal: Journal | None = None
+
+    def run(self, verb: str, arguments: Sequence[Any], send: Send) -> None:
+        """Serve one request; a lost connection is opened anew by the next one."""
+        verbs: Mapping[str, Callable[..., Any]] = {
+            "open": self.open,
+            "capture": self.capture,
+            "ack": self.ack,
+            "read": self.read,
+            "page": self.page,
+            "find": self.find,
+        }
+        try:
+            send(verbs[verb](*arguments), True)
+        except SqlFault as fault:
+            self._drop()
+            raise _remote_error(self._erp, fault) from None
+        except RemoteError:
+            self._drop()
+            raise
+
+    def open(self) -> str:
+        """Connect and return the journal's name."""
+        return self._reader().instance()
+
+    def capture(self, limit: int, outstanding: frozenset[int]) -> Captured:
+        """Look into the journal."""
+        return self._reader().capture(limit, outstanding)
+
+    def ack(self, seqs: Sequence[int]) -> None:
+        """Release journal rows."""
+        self._reader().ack(seqs)
+
+    def read(self, name: str, keys: Sequence[str]) -> list[Row]:
+        """Records by key."""
+        return records.read(self._connected(), name, keys)
+
+    def page(self, name: str, behind: str | None, size: int) -> list[Row]:
+        """The next records in key order."""
+        return records.page(self._connected(), name, behind, size)
+
+    def find(self, name: str, fields: Mapping[str, object]) -> list[Row]:
+        """Records by value."""
+        return records.find(self._connected(), name, fields)
+
+    def _connected(self) -> Session:
+        if self._session is None:
+            self._session = Session(self._erp, autocommit=True)
+        return self._session
+
+    def _reader(self) -> Journal:
+        if self._journal is None:
+            self._journal = Journal(self._connected())
+        return self._journal
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            self._session.close()
+        self._session = self._journal = None
+
+
+class ApplyLane:
+    """Commands, one transaction each, every outcome sent before the next command begins."""
+
+    def __init__(self, erp: Erp) -> None:
+        self._erp = erp
+        self._session: Session | None = None
+
+    def run(self, verb: str, arguments: Sequence[Any], send: Send) -> None:
+        """Apply the deliveries of one batch in order."""
+        (deliveries,) = arguments
+        for delivery in deliveries:
+            send(self._apply(delivery), False)
+        send(None, True)
+
+    def _apply(self, delivery: Delivery) -> Outcome:
+        try:
+            if self._session is None:
+                self._session = Session(self._erp, autocommit=False)
+        except RemoteError as error:
+            outcome = Outcome(OutcomeKind.RETRY, code="unreachable", text=str(error))
+            return delivering.settle(delivery, outcome)
+        outcome = delivering.apply(self._session, delivery)
+        if self._session.lost:
+            self._session.close()
+            self._session = None
+        return outcome
+
+
+class AdminLane:
+    """Checks and the journal's installation, each on a connection of its own."""
+
+    def __init__(self, erp: Erp) -> None:
+        self._erp = erp
+
+    def run(self, verb: str, arguments: Sequence[Any], send: Send) -> None:
+        """Serve one request."""
+        match verb:
+            case "check":
+                send(inspect(self._erp), True)
+            case "install":
+                run_script(self._erp, install_script(self._erp))
+                send(None, True)
+            case "remove":
+                run_script(self._erp, remove_script(self._erp))
+                send(None, True)
+            case "verify":
+                send(self._verify(), True)
+            case _:
+                raise Refused(f"no verb '{verb}'", where=self._erp.name)
+
+    def _verify(self) -> list[Check]:
+        session = Session(self._erp, autocommit=True)
+        try:
+            return verify(session)
+        except SqlFault as fault:
+            raise _remote_error(self._erp, fault) from None
+        finally:
+            session.close()
+
+
+def _remote_error(erp: Erp, fault: SqlFault) -> RemoteError:
+    if fault.verdict.fault is Fault.SETUP:
+        return Refused(
+            fault.verdict.text, where=erp.name, remedy=f"check the user's rights: isthmus check ({erp.name})"
+        )
+    return Unreachable(str(fault), where=erp.name)
+
+
+class Worker:
+    """The lanes and their queues; replies of all lanes share one pipe."""
+
+    def __init__(self, erp: Erp, write: Callable[[bytes], None]) -> None:
+        self._erp = erp
+        self._write = write
+        self._lock = threading.Lock()
+        self._queues: dict[Lane, queue.SimpleQueue[Request]] = {}
+        lanes = {Lane.READ: ReadLane(erp), Lane.APPLY: ApplyLane(erp), Lane.ADMIN: AdminLane(erp)}
+        for name, lane in lanes.items():
+            requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+            self._queues[name] = requests
+            threading.Thread(target=self._serve, args=(lane, requests), name=name, daemon=True).start()
+
+    def take(self, request: Request) -> None:
+        """Queue a request on its lane."""
+        self._queues[request.lane].put(request)
+
+    def _serve(self, lane: ReadLane | ApplyLane | AdminLane, requests: queue.SimpleQueue[Request]) -> None:
+        while True:
+            request = requests.get()
+
+            def send(value: Any, last: bool, number: int = request.number) -> None:
+                self._send(Reply(number, value, last=last))
+
+            try:
+                lane.run(request.verb, request.arguments, send)
+            except RemoteError as error:
+                kind = type(error).__name__
+                self._send(Reply(request.number, error=kind, message=error.message, remedy=error.remedy))
+            except Exception as error:  # the supervisor of this thread: the agent must hear of it
+                text = f"the worker failed in {request.verb}: {type(error).__name__}"
+                self._send(Reply(request.number, error="WorkerLost", message=text))
+                sys.excepthook(type(error), error, error.__traceback__)
+
+    def _send(self, reply: Reply) -> None:
+        frame = pack(reply)
+        with self._lock:
+            self._write(frame)
+
+
+def main() -> None:
+    """Read the ERP's description, then requests, until the pipe ends."""
+    # drivers print where they like: keep the reply pipe for ourselves and send their words to stderr
+    replies = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    requests = sys.stdin.buffer
+    erp = read_frame(requests.read)
+    if isinstance(erp, Erp):
+
+        def write(frame: bytes) -> None:
+            view = memoryview(frame)
+            while view:
+                view = view[replies.write(view) or 0 :]
+
+        worker = Worker(erp, write)
+        while (request := read_frame(requests.read)) is not None:
+            worker.take(request)
+    os._exit(0)  # a lane may hang in a driver: nothing to wait for
+
+
+if __name__ == "__main__":
+    main()
