@@ -1,0 +1,212 @@
+"""Hands IDocs to SAP as files, each at most once.
+
+prepare: temporary file, synced with its directory · the engine commits "sent" · apply: rename,
+directory synced. SAP checks no duplicates, so after a crash the temporary file decides: present means
+the rename never happened, absent means SAP has it. A file that SAP took is only stored: what came of it
+is told by ALEAUD, hours later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import structlog
+
+from adapters.idoc.directory import read_file, sync_directory
+from adapters.idoc.faults import IdocFault, ValueFault
+from adapters.idoc.flat import read_idocs, write_idoc
+from adapters.idoc.layout import Dictionary
+from adapters.idoc.outbound import Outbound, document_number, file_name
+from adapters.idoc.settings import Settings
+from agent import failpoints
+from agent.core.change import Row
+from agent.core.delivery import Delivery, Guarantees, Outcome, OutcomeKind, Reason, Resolution
+from agent.core.objects import ObjectSpec
+from agent.errors import Unreachable
+
+log = structlog.get_logger(__name__)
+
+TEMPORARY = ".tmp"
+_GUARANTEES = Guarantees(
+    compare_and_set=False,
+    read_back=False,
+    delete=False,
+    answers=True,
+    on_uncertain_update=Resolution.RESEND,
+    on_uncertain_create=Resolution.RESEND,
+    batch=50,
+)
+
+
+class IdocFiles:
+    """The target side of one SAP system on file ports."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        objects: Sequence[ObjectSpec],
+        outbound: Outbound,
+        dictionary: Dictionary,
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._keys = {entry.name: entry.key for entry in objects}
+        self._outbound = outbound
+        self._dictionary = dictionary
+
+    def guarantees(self, object: str) -> Guarantees:
+        """Files can only be handed over; SAP answers late."""
+        return _GUARANTEES
+
+    async def prepare(self, deliveries: Sequence[Delivery]) -> None:
+        """Write a temporary file for each command that was not sent before. Raises Unreachable."""
+        await asyncio.to_thread(self._prepare, deliveries)
+
+    async def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        """Give each file its final name."""
+        return await asyncio.to_thread(lambda: [self._apply(delivery) for delivery in deliveries])
+
+    async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:
+        """Nothing can be looked up through a file port."""
+        return ()
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    def _prepare(self, deliveries: Sequence[Delivery]) -> None:
+        written = 0
+        for delivery in deliveries:
+            if delivery.uncertain:
+                continue  # a new temporary file would read as "never handed over"
+            try:
+                content = self._encode(delivery)
+            except ValueFault as fault:
+                log.info("refused", action="idoc.value_refused", system=self._name, field=fault.field)
+                continue  # apply answers it as rejected
+            try:
+                self._write(self._temporary(delivery), content)
+            except OSError as error:
+                raise self._unreachable(error) from error
+            written += 1
+        if written:
+            try:
+                sync_directory(self._settings.outbound_dir)
+            except OSError as error:
+                raise self._unreachable(error) from error
+            failpoints.hit("idoc.after_fsync")
+
+    def _write(self, path: Path, content: bytes) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o640), "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            failpoints.hit("idoc.before_fsync")
+            os.fsync(stream.fileno())
+
+    def _encode(self, delivery: Delivery) -> bytes:
+        idoc = self._outbound.idoc(delivery, self._keys[delivery.object])
+        return write_idoc(idoc, encoding=self._settings.encoding, dictionary=self._dictionary)
+
+    def _apply(self, delivery: Delivery) -> Outcome:
+        temporary, final = self._temporary(delivery), self._final(delivery)
+        try:
+            handle = document_number(delivery)
+            if not temporary.exists():
+                return self._without_temporary(delivery, handle)
+            if final.exists():
+                return self._with_both(delivery, handle)
+        except ValueFault as fault:
+            return _rejected(fault)
+        except OSError as error:
+            kind = OutcomeKind.UNCERTAIN if delivery.uncertain else OutcomeKind.RETRY
+            return Outcome(kind, text=_text(error))
+        return self._hand_over(temporary, final, handle)
+
+    def _hand_over(self, temporary: Path, final: Path, handle: str) -> Outcome:
+        try:
+            failpoints.hit("idoc.before_rename")
+            temporary.rename(final)
+        except OSError as error:
+            return Outcome(OutcomeKind.RETRY, text=_text(error))
+        try:
+            failpoints.hit("idoc.after_rename")
+            sync_directory(final.parent)
+        except OSError as error:
+            return Outcome(OutcomeKind.UNCERTAIN, text=_text(error), handle=handle)
+        return _stored(handle, f"handed over as {final.name}")
+
+    def _without_temporary(self, delivery: Delivery, handle: str) -> Outcome:
+        """Renamed before (uncertain), or never written: refused by prepare, or removed by somebody."""
+        final = self._final(delivery)
+        if delivery.uncertain:
+            there = "waits for SAP" if final.exists() else "was taken by SAP"
+            return _stored(handle, f"{final.name} {there}")
+        if final.exists():
+            return self._with_final(delivery, handle)
+        self._encode(delivery)
+        return Outcome(
+            OutcomeKind.RETRY,
+            code="not-prepared",
+            text=f"{final.name}{TEMPORARY} is not there; it was not sent",
+        )
+
+    def _with_both(self, delivery: Delivery, handle: str) -> Outcome:
+        """The final name is taken: by this very command, else the number was used before."""
+        outcome = self._with_final(delivery, handle)
+        self._temporary(delivery).unlink()
+        sync_directory(self._settings.outbound_dir)
+        return outcome
+
+    def _with_final(self, delivery: Delivery, handle: str) -> Outcome:
+        final = self._final(delivery)
+        limit = self._settings.max_file_mb << 20
+        if self._message_in(read_file(final, limit)[0]) == delivery.message_id:
+            return _stored(handle, f"{final.name} waits for SAP")
+        return Outcome(
+            OutcomeKind.REJECTED,
+            reason=Reason.DUPLICATE_ID,
+            code="file-exists",
+            text=f"{final.name} is there with another message; the epoch's numbers were used before",
+        )
+
+    def _message_in(self, content: bytes) -> str:
+        """The message id that a file of ours carries; "" where it cannot be read."""
+        try:
+            stream = read_idocs(
+                io.BytesIO(content), encoding=self._settings.encoding, dictionary=self._dictionary
+            )
+            return next(stream).control["ARCKEY"]
+        except IdocFault:
+            return ""
+
+    def _final(self, delivery: Delivery) -> Path:
+        return self._settings.outbound_dir / file_name(delivery)
+
+    def _temporary(self, delivery: Delivery) -> Path:
+        return self._settings.outbound_dir / (file_name(delivery) + TEMPORARY)
+
+    def _unreachable(self, error: OSError) -> Unreachable:
+        return Unreachable(
+            f"{_text(error)} in {self._settings.outbound_dir}",
+            where=self._name,
+            remedy="check that the directory is mounted, writable and has space",
+        )
+
+
+def _stored(handle: str, evidence: str) -> Outcome:
+    return Outcome(OutcomeKind.STORED, handle=handle, evidence=evidence)
+
+
+def _rejected(fault: ValueFault) -> Outcome:
+    return Outcome(
+        OutcomeKind.REJECTED, reason=Reason.INVALID, code="value", text=str(fault), evidence=fault.field
+    )
+
+
+def _text(error: OSError) -> str:
+    return error.strerror or type(error).__name__

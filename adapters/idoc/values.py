@@ -1,0 +1,107 @@
+"""Values as an IDoc writes them: everything is text, left-justified, blank is initial.
+
+Numbers carry their sign behind ("302.35-"), dates are YYYYMMDD with 00000000 for none, times HHMMSS
+with 240000 for the end of the day, numeric keys are filled with leading zeros (SAP's ALPHA conversion).
+"/" alone is NODATA: the sender says nothing about the field. Amounts never pass through float.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+
+#: The whole value of a field that its sender leaves unsaid.
+NODATA = "/"
+
+_NUMBER = re.compile(r"(?P<lead>[+-]?)(?P<digits>\d+(?:\.\d*)?|\.\d+)(?P<trail>[+-]?)")
+_INITIAL_DATES = {"", "00000000"}
+
+
+def read_decimal(text: str) -> Decimal | None:
+    """A number in IDoc form; None for blank. The sign may stand behind (SAP) or in front (some partners).
+
+    Raises ValueError; its text holds no part of the value.
+    """
+    text = text.strip()
+    if not text:
+        return None
+    match = _NUMBER.fullmatch(text)
+    if match is None or (match["lead"] and match["trail"]) or not text.isascii():
+        raise ValueError("not a number with '.' as decimal point and the sign behind")
+    number = Decimal(match["digits"])
+    return -number if "-" in (match["lead"], match["trail"]) else number
+
+
+def write_decimal(number: Decimal) -> str:
+    """A number in IDoc form: plain digits, '.' as decimal point, no thousands separator, minus behind."""
+    if not number.is_finite():
+        raise ValueError("not a finite number")
+    text = format(abs(number), "f")
+    return f"{text}-" if number < 0 else text
+
+
+def read_date(text: str) -> date | None:
+    """YYYYMMDD; None for blank and 00000000. Raises ValueError."""
+    text = text.strip()
+    if text in _INITIAL_DATES:
+        return None
+    if len(text) != 8 or not (text.isascii() and text.isdigit()):
+        raise ValueError("not a date of the form YYYYMMDD")
+    try:
+        return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    except ValueError:
+        raise ValueError("not a day of the calendar") from None
+
+
+def write_date(day: date | None) -> str:
+    """YYYYMMDD; 00000000 for none."""
+    return "00000000" if day is None else f"{day.year:04d}{day.month:02d}{day.day:02d}"
+
+
+def read_moment(day: str, clock: str) -> datetime | None:
+    """Date and time of SAP's own clock, which has no zone; None for an initial date. 240000 is the next
+    midnight.
+    """
+    on = read_date(day)
+    if on is None:
+        return None
+    clock = clock.strip() or "000000"
+    if len(clock) != 6 or not (clock.isascii() and clock.isdigit()):
+        raise ValueError("not a time of the form HHMMSS")
+    if clock == "240000":
+        return datetime.combine(on, time()) + timedelta(days=1)
+    try:
+        return datetime.combine(on, time(int(clock[:2]), int(clock[2:4]), int(clock[4:])))
+    except ValueError:
+        raise ValueError("not a time of the day") from None
+
+
+def pad_key(key: str, length: int) -> str:
+    """A key as SAP keeps it: digits are filled with leading zeros, anything else stays (ALPHA conversion)."""
+    key = key.strip()
+    return key.zfill(length) if key.isascii() and key.isdigit() else key
+
+
+def trim_key(key: str) -> str:
+    """A key as people write it: without leading zeros, if it is all digits."""
+    key = key.strip()
+    return (key.lstrip("0") or "0") if key.isascii() and key.isdigit() else key
+
+
+def to_units(text: str) -> str:
+    """Text as UTF-16 code units, as SAP counts: a character beyond U+FFFF becomes two surrogates."""
+    if text.isascii() or max(text) <= "\uffff":
+        return text
+    data = text.encode("utf-16-be", "surrogatepass")
+    return "".join(chr(int.from_bytes(data[at : at + 2], "big")) for at in range(0, len(data), 2))
+
+
+def from_units(units: str) -> str:
+    """The inverse of ``to_units``. Raises ValueError where a field ends within a character."""
+    if units.isascii() or not any("\ud800" <= unit <= "\udfff" for unit in units):
+        return units
+    try:
+        return units.encode("utf-16-be", "surrogatepass").decode("utf-16-be")
+    except UnicodeDecodeError:
+        raise ValueError("the field ends within a character") from None
