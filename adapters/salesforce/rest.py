@@ -1,0 +1,165 @@
+"""REST calls with the current session: one repeat after a new login, answers as values."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import httpx2
+
+from adapters.salesforce.auth import Login, Session
+from adapters.salesforce.http import AnswerLost, HttpLink, NotSent, retry_after, server_time
+from adapters.salesforce.settings import Settings
+from agent.errors import Refused, RemoteError, Unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One error of an answer: its code, text and the fields it names."""
+
+    code: str
+    text: str
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer. ``date`` is the server's clock in whole seconds, ``elapsed`` our wait for it in seconds."""
+
+    status: int
+    body: Any
+    date: datetime | None
+    elapsed: float
+    retry_after: float | None = None
+    usage: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the call was carried out."""
+        return 200 <= self.status < 300
+
+    def faults(self) -> tuple[Fault, ...]:
+        """The errors in the body; code ``HTTP_<status>`` where it does not come from Salesforce."""
+        found = read_faults(self.body)
+        return found or (Fault(f"HTTP_{self.status}", f"HTTP {self.status} without an error code"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request below ``/services/data/vXX.0``; ``content`` is JSON already."""
+
+    method: str
+    path: str
+    content: bytes | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Rest:
+    """The REST interface of one org."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        link: HttpLink,
+        login: Login,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self._base = f"/services/data/v{settings.api_version}"
+        self._link = link
+        self._login = login
+        self._monotonic = monotonic
+
+    async def call(self, call: Call) -> Reply:
+        """Send one request; a session that has ended is renewed once and the request repeated.
+
+        Raises NotSent and AnswerLost for the request itself, Unreachable or Refused for the login before it.
+        """
+        session = await self._login.session()
+        reply = await self._send(session, call)
+        if reply.status == 401:
+            session = await self._login.renew(session)
+            reply = await self._send(session, call)
+        return reply
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Reply:
+        """Read. Raises Unreachable or Refused for everything but success."""
+        try:
+            reply = await self.call(Call("GET", path, params=params or {}))
+        except (NotSent, AnswerLost) as error:
+            raise Unreachable(str(error), where=self.name) from error
+        if not reply.ok:
+            raise self.denied(reply)
+        return reply
+
+    def denied(self, reply: Reply) -> RemoteError:
+        """The error for a call that was answered no."""
+        fault = reply.faults()[0]
+        text = f"{fault.code}: {fault.text}"
+        if reply.status == 401:
+            return Refused(
+                f"a new session was refused at once: {text}",
+                where=self.name,
+                remedy="check the app's policies",
+            )
+        if fault.code == "REQUEST_LIMIT_EXCEEDED":
+            return Unreachable(text, where=self.name, retry_after=limit_wait(fault.text))
+        if reply.status in (408, 429) or reply.status >= 500 or fault.code == "QUERY_TIMEOUT":
+            return Unreachable(text, where=self.name, retry_after=reply.retry_after)
+        return Refused(text, where=self.name)
+
+    async def _send(self, session: Session, call: Call) -> Reply:
+        headers = {"Authorization": f"Bearer {session.token}", **call.headers}
+        if call.content is not None:
+            headers["Content-Type"] = "application/json"
+        started = self._monotonic()
+        response = await self._link.send(
+            call.method,
+            f"{session.instance_url}{self._base}{call.path}",
+            content=call.content,
+            params=call.params or None,
+            headers=headers,
+        )
+        return Reply(
+            response.status_code,
+            _body(response),
+            server_time(response.headers),
+            self._monotonic() - started,
+            retry_after(response.headers),
+            response.headers.get("sforce-limit-info", ""),
+        )
+
+
+def limit_wait(text: str) -> float:
+    """Seconds to wait after REQUEST_LIMIT_EXCEEDED: a day's quota frees by the hour, a burst soon."""
+    return 3600.0 if "TotalRequests" in text else 10.0
+
+
+def read_faults(body: Any) -> tuple[Fault, ...]:
+    """Errors of a REST answer (``errorCode``) or of one result of a collection (``statusCode``)."""
+    if not isinstance(body, list):
+        return ()
+    found = []
+    for item in body:
+        code = item.get("errorCode") or item.get("statusCode") if isinstance(item, dict) else None
+        if code:
+            named = item.get("fields") or ()
+            found.append(Fault(str(code), str(item.get("message", "")), tuple(str(one) for one in named)))
+    return tuple(found)
+
+
+def _body(response: httpx2.Response) -> Any:
+    """JSON with decimals kept exact; the text of anything else is dropped (a proxy's page)."""
+    if not response.content:
+        return None
+    try:
+        return json.loads(response.content, parse_float=Decimal)
+    except ValueError:
+        return None

@@ -1,0 +1,118 @@
+"""What a person configures for a Salesforce system."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+_SECRET = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|credential:.+|keyring:.+)$", re.DOTALL)
+
+
+def loopback(host: str) -> bool:
+    """Whether a host name or address can only be this machine."""
+    name = host.strip("[]").lower()
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def split_endpoint(endpoint: str) -> tuple[str, int]:
+    """Split ``host:port`` (``[::1]:7443`` for IPv6). Raises ValueError."""
+    host, colon, port = endpoint.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError("must be host:port")
+    return host.strip("[]"), int(port)
+
+
+def _reference(value: str) -> str:
+    if not _SECRET.match(value):
+        raise ValueError(
+            "must be a reference (env:NAME, file:/path, credential:NAME), never the secret itself"
+        )
+    return value
+
+
+def _endpoint(value: str) -> str:
+    split_endpoint(value)
+    return value
+
+
+SecretReference = Annotated[str, AfterValidator(_reference)]
+
+
+class Settings(BaseModel):
+    """One Salesforce org.
+
+    login_url            ``https://login.salesforce.com``, ``https://test.salesforce.com`` or My Domain
+    auth                 ``jwt`` (username, key) or ``client-credentials`` (My Domain URL, client_secret)
+    key, client_secret   references to secrets, resolved at each login, so that a rotated one is picked up
+    audience             ``aud`` of the JWT; by default login_url
+    pubsub_endpoint      host:port of the Pub/Sub API
+    pubsub_plaintext     no TLS to pubsub_endpoint; loopback only
+    insecure_http        allow an http:// login_url; loopback only
+    ca_file              PEM file trusted instead of the system's roots, for HTTP and for gRPC
+    client               our name in ``Sforce-Call-Options``; comes back as the origin of our own writes
+    slack_s              how far the clocks of Salesforce's own servers may differ; widens every read window
+    max_request_s        how long Salesforce may go on with a request whose answer was lost
+    keepalive_s, keepalive_timeout_s   HTTP/2 pings on the event stream: find a half-open link
+    silence_s            a stream on which nothing, not even an empty response (at most 270 s apart), arrived
+                         for this long is dead
+    request_timeout_s    longest wait for one answer over HTTP, and for one unary gRPC call
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    login_url: str = "https://login.salesforce.com"
+    auth: Literal["jwt", "client-credentials"] = "jwt"
+    client_id: Annotated[str, Field(min_length=1)]
+    username: str | None = None
+    key: SecretReference | None = None
+    client_secret: SecretReference | None = None
+    audience: str | None = None
+    api_version: Annotated[str, Field(pattern=r"^[1-9][0-9]\.0$")] = "62.0"
+    pubsub_endpoint: Annotated[str, AfterValidator(_endpoint)] = "api.pubsub.salesforce.com:7443"
+    pubsub_plaintext: bool = False
+    ca_file: str | None = None
+    client: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,60}$")] = "isthmus"
+    slack_s: Annotated[float, Field(ge=0, le=60)] = 2.0
+    max_request_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
+    keepalive_s: Annotated[float, Field(ge=0.1, le=3600)] = 30.0
+    keepalive_timeout_s: Annotated[float, Field(ge=0.1, le=600)] = 10.0
+    silence_s: Annotated[float, Field(ge=0.1, le=3600)] = 300.0
+    request_timeout_s: Annotated[float, Field(ge=0.1, le=600)] = 30.0
+    insecure_http: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        parts = urlsplit(self.login_url)
+        if not self.address_allowed(self.login_url):
+            raise ValueError(
+                "login_url must be an https:// address; http:// needs insecure_http and a loopback host"
+            )
+        if parts.username or parts.password or parts.query or parts.path.strip("/"):
+            raise ValueError("login_url must be scheme and host only")
+        if self.insecure_http and not loopback(parts.hostname or ""):
+            raise ValueError("insecure_http is for a loopback login_url only")
+        if self.pubsub_plaintext and not loopback(split_endpoint(self.pubsub_endpoint)[0]):
+            raise ValueError("pubsub_plaintext is for a loopback pubsub_endpoint only")
+        if self.auth == "jwt" and not (self.username and self.key):
+            raise ValueError("auth = 'jwt' needs username and key")
+        if self.auth == "client-credentials" and not self.client_secret:
+            raise ValueError("auth = 'client-credentials' needs client_secret")
+        return self
+
+    def address_allowed(self, url: str) -> bool:
+        """Whether a token may be sent to this address: TLS, or loopback where insecure_http says so."""
+        parts = urlsplit(url)
+        if not parts.hostname:
+            return False
+        return parts.scheme == "https" or (
+            parts.scheme == "http" and self.insecure_http and loopback(parts.hostname)
+        )

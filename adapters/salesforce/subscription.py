@@ -1,0 +1,198 @@
+"""Following one topic: credit, the bounded backlog, the watch on silence, and a new login when needed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+import grpc
+import structlog
+
+from adapters.salesforce import pubsub_api_pb2 as pb
+from adapters.salesforce.pubsub import PubSub, SessionEnded, Subscription, rejected_session
+from agent.errors import Unreachable
+
+_log = structlog.get_logger(__name__)
+
+#: The server counts at most this many requested events per call.
+CREDIT = 100
+#: Without credit the server ends a stream after a minute: while the backlog is full, one event keeps it.
+TRICKLE_S = 45.0
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One response as it came, and its size in bytes."""
+
+    topic: str
+    response: pb.FetchResponse
+    size: int
+
+
+class Backlog:
+    """Responses that wait for the engine, in the order of their arrival, bounded by bytes.
+
+    The bound stops new requests; what was asked for before (at most 100 events per topic) still arrives.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._arrivals: deque[Arrival] = deque()
+        self._size = 0
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    def put(self, arrival: Arrival) -> None:
+        """Take what has arrived."""
+        self._arrivals.append(arrival)
+        self._resize(arrival.size)
+        self.wake()
+
+    def first(self) -> Arrival | None:
+        """The oldest arrival; it stays until ``drop``, so that an interrupted reader loses nothing."""
+        return self._arrivals[0] if self._arrivals else None
+
+    def drop(self) -> None:
+        """Forget the oldest arrival: it was handed out."""
+        self._resize(-self._arrivals.popleft().size)
+
+    def has_room(self) -> bool:
+        """Whether more may be asked for."""
+        return self._size < self._limit
+
+    async def room(self) -> None:
+        """Wait until more may be asked for."""
+        await self._room.wait()
+
+    def wake(self) -> None:
+        """Let the reader look again: something arrived, or a topic failed."""
+        self._changed.set()
+
+    async def changed(self) -> None:
+        """Wait for ``wake``."""
+        await self._changed.wait()
+        self._changed.clear()
+
+    def _resize(self, by: int) -> None:
+        self._size += by
+        if self.has_room():
+            self._room.set()
+        else:
+            self._room.clear()
+
+
+class Follower:
+    """Follows one topic from a position into the backlog until it fails."""
+
+    def __init__(
+        self, pubsub: PubSub, topic: str, position: bytes | None, backlog: Backlog, silence_s: float
+    ) -> None:
+        self.topic = topic
+        self._pubsub = pubsub
+        self._position = position
+        self._backlog = backlog
+        self._silence_s = silence_s
+        self._heard_since_login = False
+
+    async def run(self) -> None:
+        """Never returns. Raises Unreachable, Refused, PositionLost.
+
+        A session that ends is renewed, and the stream goes on behind what has arrived here: that waits in the
+        backlog and is handed out first.
+        """
+        renewed = False
+        while True:
+            session = await self._pubsub.session()
+            self._heard_since_login = False
+            try:
+                await self._follow(self._pubsub.subscribe(session, self._first_request()))
+            except SessionEnded as ended:
+                if renewed and not self._heard_since_login:
+                    raise rejected_session(self._pubsub.name) from ended
+                renewed = True
+                _log.info("session ended", action="salesforce.stream.renew", topic=self.topic)
+                await self._pubsub.renew(session)
+
+    def _first_request(self) -> pb.FetchRequest:
+        """Where to start: behind the known position, else at the oldest event. Never at the tip."""
+        if self._position is None:
+            return pb.FetchRequest(topic_name=self.topic, replay_preset=pb.EARLIEST, num_requested=CREDIT)
+        return pb.FetchRequest(
+            topic_name=self.topic, replay_preset=pb.CUSTOM, replay_id=self._position, num_requested=CREDIT
+        )
+
+    async def _follow(self, subscription: Subscription) -> None:
+        try:
+            async with asyncio.timeout(self._silence_s):
+                await subscription.begin()
+            await self._pump(subscription)
+        except grpc.aio.AioRpcError as error:
+            meant = self._pubsub.translate(error, self.topic)
+            raise meant from error
+        except TimeoutError as error:
+            raise self._silent() from error
+        finally:
+            subscription.cancel()
+
+    async def _pump(self, subscription: Subscription) -> None:
+        """Take responses and give back credit at once, before anything is decoded, while there is room."""
+        clock = asyncio.get_running_loop().time
+        owed, heard, asked = 0, clock(), clock()
+        reading = asyncio.create_task(subscription.read())
+        try:
+            while True:
+                room = self._backlog.has_room()
+                if owed and (room or clock() - asked >= TRICKLE_S):
+                    number = owed if room else 1
+                    await subscription.request(number)
+                    owed, asked = owed - number, clock()
+                until = min(heard + self._silence_s, asked + TRICKLE_S) if owed else heard + self._silence_s
+                await self._wait(reading, for_room=owed > 0, seconds=until - clock())
+                if reading.done():
+                    owed += self._take(reading.result())
+                    heard = clock()
+                    reading = asyncio.create_task(subscription.read())
+                elif clock() - heard >= self._silence_s:
+                    raise self._silent()
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _wait(
+        self, reading: asyncio.Task[pb.FetchResponse | None], for_room: bool, seconds: float
+    ) -> None:
+        waiting: set[asyncio.Task[pb.FetchResponse | None] | asyncio.Task[None]] = {reading}
+        room = asyncio.create_task(self._backlog.room()) if for_room else None
+        if room is not None:
+            waiting.add(room)
+        try:
+            await asyncio.wait(waiting, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if room is not None:
+                room.cancel()
+
+    def _take(self, response: pb.FetchResponse | None) -> int:
+        """Put a response into the backlog; returns how many events it used of our credit."""
+        if response is None:
+            raise Unreachable(f"{self.topic}: the server ended the stream", where=self._pubsub.name)
+        self._heard_since_login = True
+        position = end_of(response)
+        if position is not None:
+            self._position = position
+        self._backlog.put(Arrival(self.topic, response, response.ByteSize()))
+        return len(response.events)
+
+    def _silent(self) -> Unreachable:
+        return Unreachable(
+            f"{self.topic}: nothing arrived for {self._silence_s:g} s, not even a sign of life",
+            where=self._pubsub.name,
+        )
+
+
+def end_of(response: pb.FetchResponse) -> bytes | None:
+    """Where a response ends: at its last event; an empty one says how far the server has looked."""
+    if response.events:
+        return response.events[-1].replay_id or None
+    return response.latest_replay_id or None

@@ -1,0 +1,74 @@
+"""Putting one Salesforce system together. Nothing talks before the first call of a port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from adapters.salesforce.auth import Login
+from adapters.salesforce.avro import EventSchema
+from adapters.salesforce.http import HttpLink
+from adapters.salesforce.probe import SalesforceProbe
+from adapters.salesforce.pubsub import PubSub
+from adapters.salesforce.reader import SalesforceReader
+from adapters.salesforce.rest import Rest
+from adapters.salesforce.settings import Settings
+from adapters.salesforce.source import SalesforceSource
+from adapters.salesforce.table import Table
+from adapters.salesforce.target import SalesforceTarget
+from agent.core.objects import ObjectSpec
+from agent.errors import ConfigError, Problem
+from agent.ports import System
+
+__all__ = ["Settings", "connect"]
+
+
+def connect(
+    name: str, settings: Settings, objects: Sequence[ObjectSpec], secret: Callable[[str], str]
+) -> System:
+    """One org as a system. ``secret`` resolves a reference of the settings to its text, at each login.
+
+    Source and target share their connections: close both, also when only the reader was used.
+    Raises ConfigError with every problem at once.
+    """
+    _check(name, settings, objects)
+    link = HttpLink(settings)
+    login = Login(name, settings, link, secret)
+    rest = Rest(name, settings, link, login)
+    tables = {spec.name: Table(spec) for spec in objects}
+    reader = SalesforceReader(tables, rest, settings.slack_s)
+    schemas: dict[str, EventSchema] = {}
+
+    def pubsub() -> PubSub:
+        return PubSub(name, settings, login, schemas)
+
+    return System(
+        name=name,
+        kind="salesforce",
+        source=SalesforceSource(name, objects, link, pubsub, settings.silence_s),
+        target=SalesforceTarget(tables, link, rest, reader, settings.max_request_s),
+        reader=reader,
+        probe=SalesforceProbe(tables, login, rest, pubsub),
+    )
+
+
+def _check(name: str, settings: Settings, objects: Sequence[ObjectSpec]) -> None:
+    problems = []
+    if settings.ca_file and not Path(settings.ca_file).is_file():
+        problems.append(Problem("configuration", f"systems.{name}.ca_file", "there is no such file"))
+    seen: set[str] = set()
+    for spec in objects:
+        key = f"systems.{name}.{spec.name}"
+        if spec.name in seen:
+            problems.append(Problem("configuration", key, "the object is mapped twice"))
+        seen.add(spec.name)
+        if spec.key != "Id":
+            problems.append(
+                Problem("configuration", key, f"the key of an object is Id, not {spec.key}", "Id")
+            )
+        try:
+            Table(spec)
+        except ValueError as error:
+            problems.append(Problem("configuration", key, str(error)))
+    if problems:
+        raise ConfigError(problems)

@@ -1,0 +1,76 @@
+"""One object as this adapter reads and writes it: the fields asked for, rows from answers, ids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.salesforce.values import from_json, parse_moment, version_of
+from agent.core.change import RawValue, Row
+from agent.core.objects import FieldSpec, FieldType, ObjectSpec
+
+_ID = re.compile(r"^[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?$")
+_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")
+_CASE = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+_MODIFIED = "LastModifiedDate"
+
+
+def is_id(key: str) -> bool:
+    """Whether a key has the form of a record id."""
+    return _ID.match(key) is not None
+
+
+def is_name(name: str) -> bool:
+    """Whether a name can stand in SOQL and in a path; nothing else ever does."""
+    return _NAME.match(name) is not None
+
+
+def long_id(key: str) -> str:
+    """The 18-character form of an id; its last three carry the case of the first fifteen."""
+    if len(key) != 15:
+        return key
+    suffix = ""
+    for start in (0, 5, 10):
+        part = key[start : start + 5]
+        suffix += _CASE[sum(1 << place for place, letter in enumerate(part) if "A" <= letter <= "Z")]
+    return key + suffix
+
+
+class Table:
+    """The mapped fields of one object, with its external id and its version.
+
+    Raises ValueError for a name that cannot be one at Salesforce.
+    """
+
+    def __init__(self, spec: ObjectSpec) -> None:
+        for name in (spec.name, *(field.name for field in spec.fields), spec.external_id or spec.name):
+            if not is_name(name):
+                raise ValueError(f"{name!r} is no name of an object or field")
+        self.spec = spec
+        self.name = spec.name
+        self.kinds: dict[str, FieldType] = {field.name: field.type for field in spec.fields}
+        if spec.external_id:
+            self.kinds.setdefault(spec.external_id, FieldType.TEXT)
+        asked = [name for name in self.kinds if name not in ("Id", "IsDeleted", _MODIFIED)]
+        self.select = ", ".join(("Id", "IsDeleted", _MODIFIED, *asked))
+
+    def fields(self) -> tuple[FieldSpec, ...]:
+        """Mapped fields without the key, and the external id."""
+        external = self.spec.external_id
+        known = {field.name for field in self.spec.fields}
+        return self.spec.fields + ((FieldSpec(external),) if external and external not in known else ())
+
+    def query(self, tail: str) -> str:
+        """A SOQL query for the mapped fields. Names were checked at construction; the tail holds literals."""
+        return f"SELECT {self.select} FROM {self.name} {tail}"  # noqa: S608 - see above
+
+    def row(self, record: Mapping[str, Any]) -> Row:
+        """One record of a query answer; a deleted one has no fields. Raises ValueError, KeyError."""
+        key = str(record["Id"])
+        if record.get("IsDeleted") is True:
+            return Row(key, None)
+        fields: dict[str, RawValue] = {
+            name: key if name == "Id" else from_json(record[name], kind) for name, kind in self.kinds.items()
+        }
+        return Row(key, fields, version_of(parse_moment(record[_MODIFIED])))
