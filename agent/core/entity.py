@@ -122,7 +122,7 @@ class Entity:
 
     parked   targets, or (target, field) pairs as "target.field", that wait for a person
     keys     system → key there (live bindings)
-    created  targets on which a create was accepted (an event entity is created once per target)
+    refused  target → the fields it refused: the same ones are not sent again by themselves
     """
 
     id: str
@@ -132,6 +132,7 @@ class Entity:
     keys: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, OpenCommand] = field(default_factory=dict)
     parked: frozenset[str] = frozenset()
+    refused: Mapping[str, Mapping[str, Canonical]] = field(default_factory=dict)
     birth: str = ""
 
     def image(self, system: str) -> Image | None:

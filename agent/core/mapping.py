@@ -28,6 +28,19 @@ class MappingFault(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Decoded:
+    """Canonical values, and the fields whose values the contract cannot hold."""
+
+    fields: Mapping[str, Canonical]
+    faults: tuple[MappingFault, ...] = ()
+
+    @property
+    def unknown(self) -> frozenset[str]:
+        """The names of the faulty fields."""
+        return frozenset(fault.field for fault in self.faults)
+
+
+@dataclass(frozen=True, slots=True)
 class Decoder:
     """Turns one system's fields into canonical ones. ``find_entity`` resolves references."""
 
@@ -35,18 +48,23 @@ class Decoder:
     place: EntityAtSystem
     find_entity: FindEntity
 
-    def decode(self, fields: Mapping[str, RawValue], *, whole: bool) -> dict[str, Canonical]:
+    def decode(self, fields: Mapping[str, RawValue], *, whole: bool) -> Decoded:
         """Canonical values of the mapped fields that are present; all of them, null if absent, when whole.
 
-        Raises MappingFault for the first value that the contract cannot hold.
+        A value that the contract cannot hold is left out and named: it stops only its own field (I12).
         """
         decoded: dict[str, Canonical] = {}
+        faults: list[MappingFault] = []
         for name, mapping in self.place.fields.items():
             if mapping.source in fields:
-                decoded[name] = self._value(self.rules.fields[name], fields[mapping.source], mapping.values)
+                try:
+                    raw = fields[mapping.source]
+                    decoded[name] = self._value(self.rules.fields[name], raw, mapping.values)
+                except MappingFault as fault:
+                    faults.append(fault)
             elif whole:
                 decoded[name] = None
-        return decoded
+        return Decoded(decoded, tuple(faults))
 
     def _value(self, field: ContractField, raw: RawValue, values: Mapping[str, str]) -> Canonical:
         try:

@@ -29,10 +29,12 @@ class Seen:
     """One decoded observation of a record.
 
     fields  canonical values that it names;  whole: it names all of them
+    unknown fields that it names with a value that the contract cannot hold: they are not known any more
     at      the source's commit time;  order: its place in the source's order, 0 if it has none
     """
 
     fields: Mapping[str, Canonical]
+    unknown: frozenset[str] = frozenset()
     operation: Operation = Operation.UPDATE
     whole: bool = False
     order: int = 0
@@ -78,7 +80,7 @@ def _compare(image: Image, seen: Seen, slack: timedelta) -> Effect:
 
 
 def _says_nothing_new(image: Image, seen: Seen) -> bool:
-    if (seen.operation is Operation.DELETE) == image.exists:
+    if (seen.operation is Operation.DELETE) == image.exists or seen.unknown:
         return False
     return all(name in image.fields and image.fields[name] == value for name, value in seen.fields.items())
 
@@ -88,7 +90,7 @@ def _merged(image: Image, seen: Seen, token: int) -> Image:
         return replace(image, exists=False, token=token, order=max(image.order, seen.order))
     return replace(
         image,
-        fields={**image.fields, **seen.fields},
+        fields={n: v for n, v in {**image.fields, **seen.fields}.items() if n not in seen.unknown},
         exists=True,
         token=token,
         order=max(image.order, seen.order),

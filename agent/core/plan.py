@@ -20,7 +20,7 @@ from agent.core.contract import (
     Part,
     Transfer,
 )
-from agent.core.entity import IN_FLIGHT, Entity, Image
+from agent.core.entity import IN_FLIGHT, Entity, Grade, Image
 from agent.core.mapping import is_unresolved
 from agent.core.ownership import owner
 from agent.core.value import Canonical
@@ -98,14 +98,28 @@ def plan(entity: Entity, target: str, rules: EntityRules, context: Context, arou
     command = entity.commands.get(target)
     if command is not None and command.state in IN_FLIGHT:
         return Wait(Hold.IN_FLIGHT, target)
-    if target in entity.parked:
-        return Wait(Hold.PARKED, target)
     gone = _gone(entity, target, rules)
     if gone is not None:
         return Wait(Hold.DELETED, gone)
     if target not in entity.keys:
-        return _create(entity, target, rules, context, around)
-    return _update(entity, target, rules, context, around)
+        decision = _create(entity, target, rules, context, around)
+    else:
+        decision = _update(entity, target, rules, context, around)
+    if target in entity.parked and not _differs_from_refused(entity, target, decision):
+        return Wait(Hold.PARKED, target)
+    return decision
+
+
+def _differs_from_refused(entity: Entity, target: str, decision: Decision) -> bool:
+    """What was refused is never sent again by itself; what its users changed since is a new attempt."""
+    match decision:
+        case Send(fields=fields):
+            refused = entity.refused.get(target)
+            return refused is not None and dict(refused) != dict(fields)
+        case Agree():
+            return target in entity.refused
+        case _:
+            return False
 
 
 def _gone(entity: Entity, target: str, rules: EntityRules) -> str | None:
@@ -194,6 +208,8 @@ def _field(
             return
     agreed = entity.agreed.get(name)
     if agreed is None or (name in image.fields and image.fields[name] == agreed.value):
+        return
+    if name not in image.fields and agreed.value is None and image.grade is not Grade.READ:
         return
     refers = rule.reference is not None and agreed.value is not None
     if refers and (is_unresolved(agreed.value) or str(agreed.value) not in around.bound):

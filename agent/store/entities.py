@@ -1,0 +1,231 @@
+"""Entities with everything that planning looks at: images, agreed values, keys, open commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent.core.entity import Agreed, Base, Entity, Grade, Image, Stale
+from agent.core.value import Canonical
+from agent.store import bindings, outbox
+from agent.store.transaction import Transaction, dump, load
+
+
+@dataclass(frozen=True, slots=True)
+class Born:
+    """An entity seen for the first time."""
+
+    id: str
+    type: str
+    birth: str
+    seq: int
+
+
+def add(tx: Transaction, born: Born) -> None:
+    """Write a new entity; ``seq`` is the inbox row that it was first seen in: its place in its lane."""
+    tx.run(
+        "INSERT INTO entity (id, type, birth, born, agreed, parked, refused)"
+        " VALUES (?, ?, ?, ?, '{}', '[]', '{}')",
+        born.id,
+        born.type,
+        born.birth,
+        born.seq,
+    )
+
+
+def exists(tx: Transaction, entity: str) -> bool:
+    """Whether there is such an entity."""
+    return tx.one("SELECT 1 FROM entity WHERE id = ?", entity) is not None
+
+
+def get(tx: Transaction, entity: str) -> Entity:
+    """Load an entity. Raises KeyError when there is none."""
+    row = tx.one("SELECT type, birth, agreed, parked, refused FROM entity WHERE id = ?", entity)
+    if row is None:
+        raise KeyError(entity)
+    agreed = {name: Agreed(value, number, system) for name, (value, number, system) in load(row[2]).items()}
+    return Entity(
+        id=entity,
+        type=row[0],
+        images=images(tx, entity),
+        agreed=agreed,
+        keys=bindings.keys(tx, entity),
+        commands=outbox.standing(tx, entity),
+        parked=frozenset(load(row[3])),
+        refused=load(row[4]),
+        birth=row[1],
+    )
+
+
+def images(tx: Transaction, entity: str) -> dict[str, Image]:
+    """The images of an entity, by system."""
+    found = tx.rows(
+        "SELECT system, fields, base, fresh, grade, present, stale, token, order_no, answered, version,"
+        " not_before, not_after FROM image WHERE entity = ?",
+        entity,
+    )
+    return {
+        row[0]: Image(
+            fields=load(row[1]),
+            base={
+                name: Base(value, number, tuple(ruled))
+                for name, (value, number, ruled) in load(row[2]).items()
+            },
+            fresh=bool(row[3]),
+            grade=Grade(row[4]),
+            exists=bool(row[5]),
+            stale=Stale(row[6]) if row[6] else None,
+            token=row[7],
+            order=row[8],
+            answered=row[9],
+            version=row[10],
+            not_before=_time(row[11]),
+            not_after=_time(row[12]),
+        )
+        for row in found
+    }
+
+
+def save(tx: Transaction, before: Entity, after: Entity) -> None:
+    """Write what differs between two states of an entity, and journal every change of freshness."""
+    for system, image in after.images.items():
+        earlier = before.images.get(system)
+        if image != earlier:
+            _save_image(tx, after.id, system, image, earlier)
+    if (after.agreed, after.parked, after.refused) != (before.agreed, before.parked, before.refused):
+        agreed = {name: [a.value, a.number, a.system] for name, a in after.agreed.items()}
+        tx.run(
+            "UPDATE entity SET agreed = ?, parked = ?, refused = ? WHERE id = ?",
+            dump(agreed),
+            dump(sorted(after.parked)),
+            dump(after.refused),
+            after.id,
+        )
+
+
+def label(tx: Transaction, entity: str, business_key: str | None, lane: str | None) -> None:
+    """Keep what people call the entity, and the lane that it stands in."""
+    tx.run(
+        "UPDATE entity SET business_key = ?, lane = ? WHERE id = ?"
+        " AND (business_key IS NOT ? OR lane IS NOT ?)",
+        business_key,
+        lane,
+        entity,
+        business_key,
+        lane,
+    )
+
+
+def _save_image(tx: Transaction, entity: str, system: str, image: Image, earlier: Image | None) -> None:
+    base = {name: [b.value, b.number, b.ruled] for name, b in image.base.items()}
+    tx.run(
+        "INSERT INTO image (entity, system, fields, base, fresh, grade, present, stale, stale_since, token,"
+        " order_no, answered, version, not_before, not_after, seen)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (entity, system) DO UPDATE SET fields = excluded.fields, base = excluded.base,"
+        " fresh = excluded.fresh, grade = excluded.grade, present = excluded.present,"
+        " stale = excluded.stale, stale_since = coalesce(image.stale_since, excluded.stale_since),"
+        " token = excluded.token, order_no = excluded.order_no, answered = excluded.answered,"
+        " version = excluded.version, not_before = excluded.not_before, not_after = excluded.not_after,"
+        " seen = excluded.seen",
+        entity,
+        system,
+        dump(image.fields),
+        dump(base),
+        int(image.fresh),
+        image.grade,
+        int(image.exists),
+        image.stale,
+        None if image.fresh else tx.now,
+        image.token,
+        image.order,
+        image.answered,
+        image.version,
+        image.not_before.isoformat() if image.not_before else None,
+        image.not_after.isoformat() if image.not_after else None,
+        tx.now,
+    )
+    if image.fresh:
+        tx.run("UPDATE image SET stale_since = NULL WHERE entity = ? AND system = ?", entity, system)
+    was = _freshness(earlier)
+    if was != _freshness(image):
+        tx.journal("image", f"{entity}@{system}", was, _freshness(image), image.stale or "confirmed")
+
+
+def _freshness(image: Image | None) -> str:
+    if image is None:
+        return ""
+    return "fresh" if image.fresh else "stale"
+
+
+def stale(tx: Transaction, system: str, confirm_before: int, limit: int) -> list[tuple[str, str, str]]:
+    """Images of a system that are to be read now: (entity, type, key).
+
+    Those that only wait for our own write to be seen may wait since ``confirm_before`` for their echo.
+    """
+    return [
+        (str(entity), str(type_), str(key))
+        for entity, type_, key in tx.rows(
+            "SELECT image.entity, binding.type, binding.key FROM image"
+            " JOIN binding ON binding.entity = image.entity AND binding.system = image.system"
+            " AND binding.valid_to IS NULL AND binding.role = 'live'"
+            " WHERE image.system = ? AND image.fresh = 0"
+            " AND (image.stale <> 'confirm' OR image.stale_since <= ?)"
+            " ORDER BY image.stale_since LIMIT ?",
+            system,
+            confirm_before,
+            limit,
+        )
+    ]
+
+
+def stale_scope(tx: Transaction, system: str, type_: str, reason: Stale, why: str) -> int:
+    """Mark every image of a type at a system stale: anything may have changed. Returns how many."""
+    count = tx.run(
+        "UPDATE image SET fresh = 0, stale = ?, stale_since = coalesce(stale_since, ?), token = ?"
+        " WHERE system = ? AND entity IN (SELECT id FROM entity WHERE type = ?)",
+        reason,
+        tx.now,
+        tx.token,
+        system,
+        type_,
+    )
+    tx.journal("scope", f"{type_}@{system}", "fresh", "stale", why)
+    return count
+
+
+def lane_ahead(tx: Transaction, entity: str, target: str, skip_parked: bool) -> str | None:
+    """The nearest earlier entity of the same lane that has no live key at the target, or None."""
+    row = tx.one(
+        "SELECT earlier.id FROM entity AS mine JOIN entity AS earlier ON earlier.type = mine.type"
+        " AND earlier.lane = mine.lane AND earlier.born < mine.born"
+        " WHERE mine.id = ? AND mine.lane IS NOT NULL AND NOT EXISTS (SELECT 1 FROM binding"
+        " WHERE binding.entity = earlier.id AND binding.system = ? AND binding.valid_to IS NULL)"
+        " AND NOT (? AND earlier.parked LIKE ?) ORDER BY earlier.born LIMIT 1",
+        entity,
+        target,
+        int(skip_parked),
+        f'%"{target}"%',
+    )
+    return str(row[0]) if row else None
+
+
+def holding(tx: Transaction, type_: str, system: str) -> list[str]:
+    """All entities of a type that have an image at a system."""
+    found = tx.rows(
+        "SELECT image.entity FROM image JOIN entity ON entity.id = image.entity"
+        " WHERE entity.type = ? AND image.system = ?",
+        type_,
+        system,
+    )
+    return [str(row[0]) for row in found]
+
+
+def values(agreed: Mapping[str, Agreed]) -> dict[str, Canonical]:
+    """The agreed values alone."""
+    return {name: entry.value for name, entry in agreed.items()}
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,118 @@
+"""Exceptions: what a person must look at, with cause, money, owner and due date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from agent.store.transaction import Transaction
+
+
+class Kind(StrEnum):
+    """What sort of look it needs."""
+
+    REJECTED = "rejected"
+    PENDING = "pending"  # the target refused it for now and may still post it (IDoc status 51)
+    CONFLICT = "conflict"
+    UNCERTAIN = "uncertain"
+    UNDECODABLE = "undecodable"
+    UNMAPPED = "unmapped"
+    IMMUTABLE = "immutable"
+    DELETED = "deleted"
+    OVERDUE = "overdue"
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An exception about to be opened. ``mark`` is what it parks; ``subject`` tells equal ones apart."""
+
+    kind: Kind
+    system: str
+    cause: str
+    entity: str = ""
+    mark: str = ""
+    subject: str = ""
+    code: str = ""
+    remedy: str = ""
+    command: int | None = None
+    inbox: int | None = None
+    amount: str | None = None
+    currency: str | None = None
+    owner: str = "operations"
+    due_ms: int = 24 * 3600 * 1000
+
+
+def open_(tx: Transaction, raised: Raised) -> int | None:
+    """Open an exception; None when the same one is open already."""
+    count = tx.run(
+        "INSERT INTO exception (kind, system, entity, mark, subject, command, inbox, code, cause, remedy,"
+        " amount, currency, owner, opened, due, state, resolution)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', '')"
+        " ON CONFLICT (kind, entity, system, mark, subject) WHERE state = 'open' DO NOTHING",
+        raised.kind,
+        raised.system,
+        raised.entity,
+        raised.mark,
+        raised.subject,
+        raised.command,
+        raised.inbox,
+        raised.code,
+        raised.cause,
+        raised.remedy,
+        raised.amount,
+        raised.currency,
+        raised.owner,
+        tx.now,
+        tx.now + raised.due_ms,
+    )
+    if count == 0:
+        return None
+    row = tx.one("SELECT max(id) FROM exception")
+    number = int(row[0]) if row else 0
+    tx.journal("exception", str(number), "", "open", f"{raised.kind}: {raised.code or raised.cause}"[:200])
+    return number
+
+
+def close(tx: Transaction, number: int, resolution: str) -> bool:
+    """Close an open exception with what settled it."""
+    done = tx.run(
+        "UPDATE exception SET state = 'closed', closed = ?, resolution = ? WHERE id = ? AND state = 'open'",
+        tx.now,
+        resolution,
+        number,
+    )
+    if done:
+        tx.journal("exception", str(number), "open", "closed", resolution)
+    return done == 1
+
+
+def close_all(tx: Transaction, entity: str, system: str, kinds: tuple[Kind, ...], resolution: str) -> None:
+    """Close what the course of events has settled."""
+    marks = ", ".join("?" for _ in kinds)
+    found = tx.rows(
+        f"SELECT id FROM exception WHERE entity = ? AND system = ? AND state = 'open' AND kind IN ({marks})",  # noqa: S608
+        entity,
+        system,
+        *kinds,
+    )
+    for row in found:
+        close(tx, int(row[0]), resolution)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An open exception as verbs need it."""
+
+    id: int
+    kind: Kind
+    system: str
+    entity: str
+    mark: str
+    command: int | None
+    state: str
+
+
+def get(tx: Transaction, number: int) -> Standing | None:
+    """One exception."""
+    row = tx.one("SELECT id, kind, system, entity, mark, command, state FROM exception WHERE id = ?", number)
+    return Standing(row[0], Kind(row[1]), row[2], row[3], row[4], row[5], row[6]) if row else None

@@ -1,0 +1,92 @@
+"""The inbox: every observation, once, as it came, before anything is made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from agent.clock import milliseconds
+from agent.core.change import Change, ChangeKind
+from agent.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One row to write: a change as it concerns one key (a merged event becomes a row per key)."""
+
+    system: str
+    change: Change
+    key: str | None
+
+
+def add(tx: Transaction, received: Received) -> int | None:
+    """Write an observation; None when it was already here (I2)."""
+    change = received.change
+    source_id = change.source_id if len(change.keys) < 2 else f"{change.source_id}#{received.key}"
+    return tx.insert_new(
+        "INSERT INTO inbox (system, stream, source_id, kind, object, key, operation, order_no, at, received,"
+        " origin, transaction_key, fields, raw, reason, targets, correlation)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"
+        " ON CONFLICT (system, stream, source_id) DO NOTHING RETURNING seq",
+        received.system,
+        change.stream,
+        source_id,
+        change.kind,
+        change.object,
+        received.key,
+        change.operation,
+        change.order,
+        milliseconds(change.at) if change.at else None,
+        tx.now,
+        change.origin,
+        change.transaction,
+        orjson.dumps(dict(change.fields), default=_text).decode(),
+        change.raw or None,
+        change.reason,
+        f"{received.system}:{source_id}",
+    )
+
+
+def attach(tx: Transaction, seq: int, entity: str, targets: int) -> None:
+    """Say which entity an observation is about and how many obligations it made."""
+    tx.run("UPDATE inbox SET entity = ?, targets = ? WHERE seq = ?", entity, targets, seq)
+
+
+def correlation(tx: Transaction, seq: int) -> str:
+    """The correlation id that an observation began."""
+    row = tx.one("SELECT correlation FROM inbox WHERE seq = ?", seq)
+    return str(row[0]) if row else ""
+
+
+def unattached(tx: Transaction, system: str, key: str, kind: ChangeKind) -> list[tuple[int, Kept]]:
+    """Observations that came before anything knew what they were about, oldest first."""
+    found = tx.rows(
+        "SELECT seq, operation, order_no, fields, raw FROM inbox WHERE system = ? AND key = ? AND kind = ?"
+        " AND entity IS NULL ORDER BY seq",
+        system,
+        key,
+        kind,
+    )
+    return [(int(row[0]), Kept(row[1], int(row[2]), row[3], row[4] or b"")) for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An observation as it was kept; ``fields`` is JSON text."""
+
+    operation: str
+    order: int
+    fields: str
+    raw: bytes
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)

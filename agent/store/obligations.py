@@ -1,0 +1,109 @@
+"""Obligations: what became of every observation for every target (I15)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agent.core.obligation import ObligationState
+from agent.store.transaction import Transaction
+
+S = ObligationState
+
+
+def add(tx: Transaction, seq: int, entity: str, targets: Iterable[str]) -> None:
+    """Open an obligation of an observation for each target."""
+    tx.run_many(
+        "INSERT INTO obligation (inbox, target, entity, state) VALUES (?, ?, ?, 'open')",
+        [(seq, target, entity) for target in targets],
+    )
+
+
+def carry(tx: Transaction, entity: str, target: str, command: int, *, coalesce: bool) -> None:
+    """A command carries every open obligation; of those that it coalesces only the newest stays open.
+
+    What an earlier, accepted command carried was delivered by that one.
+    """
+    confirm(tx, entity, target)
+    open_ = tx.rows(
+        "SELECT inbox FROM obligation WHERE entity = ? AND target = ? AND state = 'open' ORDER BY inbox",
+        entity,
+        target,
+    )
+    numbers = [int(row[0]) for row in open_]
+    tx.run_many("INSERT INTO cause (command, inbox) VALUES (?, ?)", [(command, seq) for seq in numbers])
+    tx.run(
+        "UPDATE obligation SET command = ? WHERE entity = ? AND target = ? AND state = 'open'",
+        command,
+        entity,
+        target,
+    )
+    if coalesce and len(numbers) > 1:
+        tx.run(
+            "UPDATE obligation SET state = 'superseded' WHERE entity = ? AND target = ?"
+            " AND state = 'open' AND inbox < ?",
+            entity,
+            target,
+            numbers[-1],
+        )
+
+
+def confirm(tx: Transaction, entity: str, target: str) -> None:
+    """What an accepted command carried has arrived."""
+    tx.run(
+        "UPDATE obligation SET state = 'confirmed' WHERE entity = ? AND target = ? AND state = 'open'"
+        " AND command IN (SELECT number FROM outbox WHERE state = 'accepted')",
+        entity,
+        target,
+    )
+
+
+def agree(tx: Transaction, entity: str, target: str) -> None:
+    """The target holds what it should: nothing is left open for it."""
+    confirm(tx, entity, target)
+    _settle(tx, entity, target, S.NO_DIFFERENCE, ("open", "parked"))
+
+
+def park(tx: Transaction, entity: str, target: str) -> None:
+    """What is open for the target waits for a person."""
+    confirm(tx, entity, target)
+    _settle(tx, entity, target, S.PARKED, ("open",))
+
+
+def except_(tx: Transaction, entity: str, target: str) -> None:
+    """An exception with owner and due date stands for what is open."""
+    confirm(tx, entity, target)
+    _settle(tx, entity, target, S.EXCEPTED, ("open",))
+
+
+def reopen(tx: Transaction, entity: str, target: str) -> None:
+    """A person asked for another try."""
+    tx.run(
+        "UPDATE obligation SET state = 'open', command = NULL WHERE entity = ? AND target = ?"
+        " AND state IN ('parked', 'excepted')",
+        entity,
+        target,
+    )
+
+
+def unsettled(tx: Transaction, limit: int) -> list[tuple[str, str]]:
+    """(entity, target) pairs with something open and no command that stands for it."""
+    found = tx.rows(
+        "SELECT DISTINCT entity, target FROM obligation AS o WHERE state = 'open' AND NOT EXISTS"
+        " (SELECT 1 FROM outbox WHERE outbox.entity = o.entity AND outbox.target = o.target"
+        " AND outbox.state IN ('ready', 'sent', 'stored', 'uncertain')) LIMIT ?",
+        limit,
+    )
+    return [(str(entity), str(target)) for entity, target in found]
+
+
+def _settle(
+    tx: Transaction, entity: str, target: str, state: ObligationState, among: tuple[str, ...]
+) -> None:
+    marks = ", ".join("?" for _ in among)
+    tx.run(
+        f"UPDATE obligation SET state = ? WHERE entity = ? AND target = ? AND state IN ({marks})",  # noqa: S608
+        state,
+        entity,
+        target,
+        *among,
+    )

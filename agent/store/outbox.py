@@ -1,0 +1,213 @@
+"""The outbox: commands and their states. Every change of state is checked, journaled, and here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent.core.entity import CommandState, OpenCommand
+from agent.core.message_id import state_message_id
+from agent.core.transitions import check
+from agent.core.value import Canonical
+from agent.store.transaction import Transaction, dump, load
+
+COLUMNS = (
+    "number, epoch, message_id, entity, type, target, kind, key, fields, numbers, guard, version,"
+    " payload_hash, state, attempts, sent, handle, correlation"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A row of the outbox as delivery needs it; ``sent`` in milliseconds since 1970 UTC."""
+
+    number: int
+    epoch: int
+    message_id: str
+    entity: str
+    type: str
+    target: str
+    kind: str
+    key: str | None
+    fields: Mapping[str, Canonical]
+    numbers: Mapping[str, int]
+    guard: Mapping[str, Canonical] | None
+    version: str | None
+    payload_hash: str
+    state: CommandState
+    attempts: int
+    sent: int | None
+    handle: str | None
+    correlation: str
+
+    @property
+    def create(self) -> bool:
+        """Whether it creates the record."""
+        return self.kind == "create"
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A command about to be written. ``message_id`` is None where it is made of epoch and number."""
+
+    entity: str
+    type: str
+    target: str
+    kind: str
+    key: str | None
+    fields: Mapping[str, Canonical]
+    numbers: Mapping[str, int]
+    rules: Mapping[str, str]
+    guard: Mapping[str, Canonical] | None
+    version: str | None
+    message_id: str | None
+    payload_hash: str
+    correlation: str
+
+
+def add(tx: Transaction, new: New) -> int:
+    """Write a ready command; its message id is fixed here, with it. Returns its number."""
+    number = tx.insert(
+        "INSERT INTO outbox (epoch, message_id, entity, type, target, kind, key, fields, numbers, rules,"
+        " guard, version, payload_hash, state, attempts, not_before, planned, code, answer, evidence,"
+        " correlation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready', 0, 0, ?, '', '', '', ?)",
+        tx.epoch,
+        new.message_id or f"planned:{tx.token}:{new.entity}:{new.target}",
+        new.entity,
+        new.type,
+        new.target,
+        new.kind,
+        new.key,
+        dump(new.fields),
+        dump(new.numbers),
+        dump(new.rules),
+        dump(new.guard) if new.guard is not None else None,
+        new.version,
+        new.payload_hash,
+        tx.now,
+        new.correlation,
+    )
+    if new.message_id is None:
+        message_id = state_message_id(tx.epoch, number)
+        tx.run("UPDATE outbox SET message_id = ? WHERE number = ?", message_id, number)
+    tx.journal("command", str(number), "", CommandState.READY, "planned", new.correlation)
+    return number
+
+
+def move(
+    tx: Transaction, command: Command, after: CommandState, why: str, **columns: str | int | None
+) -> None:
+    """Take a command from the state it was loaded in to another. Raises Illegal for one not in the table."""
+    check(command.state, after)
+    names = "".join(f", {name} = ?" for name in columns)
+    moved = tx.run(
+        f"UPDATE outbox SET state = ?{names} WHERE number = ? AND state = ?",  # noqa: S608 - our own names
+        after,
+        *columns.values(),
+        command.number,
+        command.state,
+    )
+    if moved != 1:
+        raise RuntimeError(f"command {command.number} is not in state {command.state} any more")
+    tx.journal("command", str(command.number), command.state, after, why, command.correlation)
+
+
+def get(tx: Transaction, number: int) -> Command | None:
+    """One command."""
+    row = tx.one(f"SELECT {COLUMNS} FROM outbox WHERE number = ?", number)  # noqa: S608
+    return _command(row) if row else None
+
+
+def standing(tx: Transaction, entity: str) -> dict[str, OpenCommand]:
+    """The open commands of an entity, by target."""
+    found = tx.rows(
+        "SELECT target, number, state, kind, fields, numbers FROM outbox"
+        " WHERE entity = ? AND state IN ('ready', 'sent', 'stored', 'uncertain')",
+        entity,
+    )
+    return {
+        target: OpenCommand(number, CommandState(state), kind == "create", load(fields), load(numbers))
+        for target, number, state, kind, fields, numbers in found
+    }
+
+
+def ready(tx: Transaction, target: str, limit: int) -> list[Command]:
+    """Commands that may be sent now, in the order in which they were planned."""
+    return _commands(
+        tx,
+        "target = ? AND state = 'ready' AND not_before <= ? ORDER BY number LIMIT ?",
+        target,
+        tx.now,
+        limit,
+    )
+
+
+def uncertain(tx: Transaction, target: str, limit: int) -> list[Command]:
+    """Commands whose answer was lost and whose time for the next look has come."""
+    return _commands(
+        tx,
+        "target = ? AND state = 'uncertain' AND not_before <= ? ORDER BY number LIMIT ?",
+        target,
+        tx.now,
+        limit,
+    )
+
+
+def overdue(tx: Transaction, limit: int) -> list[Command]:
+    """Stored or uncertain commands whose due date has passed."""
+    return _commands(
+        tx,
+        "state IN ('stored', 'uncertain') AND due IS NOT NULL AND due <= ? ORDER BY number LIMIT ?",
+        tx.now,
+        limit,
+    )
+
+
+def by_handle(tx: Transaction, target: str, handle: str) -> Command | None:
+    """The command that a target's own number stands for."""
+    found = _commands(tx, "target = ? AND handle = ? ORDER BY number DESC LIMIT 1", target, handle)
+    return found[0] if found else None
+
+
+def sent_is_uncertain(tx: Transaction, why: str) -> int:
+    """Whatever was sent when the last life ended may or may not have arrived. Returns how many."""
+    found = _commands(tx, "state = 'sent' ORDER BY number")
+    for command in found:
+        move(tx, command, CommandState.UNCERTAIN, why, not_before=0)
+    return len(found)
+
+
+def next_due(tx: Transaction, target: str) -> int | None:
+    """When the next ready or uncertain command of a target may be taken up, in milliseconds."""
+    row = tx.one(
+        "SELECT min(not_before) FROM outbox WHERE target = ? AND state IN ('ready', 'uncertain')", target
+    )
+    return None if row is None or row[0] is None else int(row[0])
+
+
+def _commands(tx: Transaction, where: str, *values: Any) -> list[Command]:
+    return [_command(row) for row in tx.rows(f"SELECT {COLUMNS} FROM outbox WHERE {where}", *values)]  # noqa: S608
+
+
+def _command(row: Sequence[Any]) -> Command:
+    return Command(
+        number=row[0],
+        epoch=row[1],
+        message_id=row[2],
+        entity=row[3],
+        type=row[4],
+        target=row[5],
+        kind=row[6],
+        key=row[7],
+        fields=load(row[8]),
+        numbers=load(row[9]),
+        guard=load(row[10]) if row[10] is not None else None,
+        version=row[11],
+        payload_hash=row[12],
+        state=CommandState(row[13]),
+        attempts=row[14],
+        sent=row[15],
+        handle=row[16],
+        correlation=row[17],
+    )

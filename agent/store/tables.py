@@ -1,0 +1,348 @@
+"""Every table of the store, once. CHECKs and partial unique indexes hold the invariants.
+
+Times are milliseconds since 1970 UTC; documents are JSON text; flags are 0 or 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import text as sql
+from sqlmodel import SQLModel
+
+from agent.core.change import ChangeKind
+from agent.core.contract import Role
+from agent.core.entity import OPEN, CommandState, Grade, Stale
+from agent.core.obligation import ObligationState
+from agent.store.types import binary, serial, text, whole
+
+STRICT = {"sqlite_strict": True}
+COUNTED = {"sqlite_strict": True, "sqlite_autoincrement": True}
+
+
+def one_of(column: str, words: Iterable[str], *, null: bool = False) -> CheckConstraint:
+    """A CHECK that the column holds one of these words."""
+    listed = ", ".join(f"'{word}'" for word in sorted(words))
+    rule = f"{column} IN ({listed})"
+    return CheckConstraint(f"{column} IS NULL OR {rule}" if null else rule, name=f"ck_{column}_word")
+
+
+class Meta(SQLModel, table=True):
+    """Facts about the store itself: its id, epoch, token, rules."""
+
+    __tablename__ = "meta"
+    __table_args__ = (STRICT,)
+    key: str = text(primary=True)
+    value: str = text()
+
+
+class Entity(SQLModel, table=True):
+    """A canonical business object. ``agreed``: field → [value, number, system]; ``parked``: marks;
+    ``refused``: target → the fields that it refused.
+    """
+
+    __tablename__ = "entity"
+    __table_args__ = (
+        Index("ix_entity_lane", "type", "lane", "born", sqlite_where=sql("lane IS NOT NULL")),
+        Index("ix_entity_business_key", "business_key"),
+        STRICT,
+    )
+    id: str = text(primary=True)
+    type: str = text()
+    birth: str = text()
+    born: int = whole()
+    lane: str | None = text(null=True)
+    business_key: str | None = text(null=True)
+    agreed: str = text(default="{}")
+    parked: str = text(default="[]")
+    refused: str = text(default="{}")
+
+
+class Image(SQLModel, table=True):
+    """What a system was last seen to hold, and ``base``: field → [value, number, ruled]."""
+
+    __tablename__ = "image"
+    __table_args__ = (
+        one_of("grade", Grade),
+        one_of("stale", Stale, null=True),
+        CheckConstraint("(fresh = 1) = (stale IS NULL)", name="ck_image_fresh_or_why"),
+        CheckConstraint("fresh IN (0, 1) AND present IN (0, 1)", name="ck_image_flags"),
+        Index("ix_image_stale", "system", "stale_since", sqlite_where=sql("fresh = 0")),
+        STRICT,
+    )
+    entity: str = text(primary=True)
+    system: str = text(primary=True)
+    fields: str = text()
+    base: str = text(default="{}")
+    fresh: int = whole()
+    grade: str = text()
+    present: int = whole(default=1)
+    stale: str | None = text(null=True)
+    stale_since: int | None = whole(null=True)
+    token: int = whole()
+    order_no: int = whole(default=0)
+    answered: int = whole(default=0)
+    version: str | None = text(null=True)
+    not_before: str | None = text(null=True)
+    not_after: str | None = text(null=True)
+    seen: int = whole()
+
+
+class Binding(SQLModel, table=True):
+    """Canonical id ↔ a system's key, for a time and with a role."""
+
+    __tablename__ = "binding"
+    __table_args__ = (
+        one_of("role", Role),
+        Index(
+            "ux_binding_live_entity",
+            "entity",
+            "system",
+            unique=True,
+            sqlite_where=sql("role = 'live' AND valid_to IS NULL"),
+        ),
+        Index("ux_binding_key", "system", "type", "key", unique=True, sqlite_where=sql("valid_to IS NULL")),
+        COUNTED,
+    )
+    id: int | None = serial()
+    entity: str = text()
+    type: str = text()
+    system: str = text()
+    key: str = text()
+    role: str = text()
+    valid_from: int = whole()
+    valid_to: int | None = whole(null=True)
+
+
+class Inbox(SQLModel, table=True):
+    """Every observation, once, as it came; ``targets`` is how many obligations it made."""
+
+    __tablename__ = "inbox"
+    __table_args__ = (
+        UniqueConstraint("system", "stream", "source_id", name="ux_inbox_source"),
+        one_of("kind", ChangeKind),
+        Index("ix_inbox_entity", "entity", "seq"),
+        COUNTED,
+    )
+    seq: int | None = serial()
+    system: str = text()
+    stream: str = text()
+    source_id: str = text()
+    kind: str = text()
+    object: str = text()
+    key: str | None = text(null=True)
+    operation: str = text()
+    order_no: int = whole(default=0)
+    at: int | None = whole(null=True)
+    received: int = whole()
+    origin: str | None = text(null=True)
+    transaction_key: str | None = text(null=True)
+    fields: str = text()
+    raw: bytes | None = binary(null=True)
+    reason: str = text(default="")
+    entity: str | None = text(null=True)
+    targets: int = whole(default=0)
+    correlation: str = text()
+
+
+class Obligation(SQLModel, table=True):
+    """An observation that a target has to be told about, or proven to know (I15)."""
+
+    __tablename__ = "obligation"
+    __table_args__ = (
+        one_of("state", ObligationState),
+        Index("ix_obligation_open", "entity", "target", sqlite_where=sql("state = 'open'")),
+        Index("ix_obligation_command", "command"),
+        STRICT,
+    )
+    inbox: int = whole(primary=True)
+    target: str = text(primary=True)
+    entity: str = text()
+    state: str = text()
+    command: int | None = whole(null=True)
+
+
+class Command(SQLModel, table=True):
+    """The outbox: one durable intent for one (entity, target). Finished rows stay for the trace."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        one_of("state", CommandState),
+        one_of("kind", ("create", "update", "delete")),
+        Index(
+            "ux_outbox_open",
+            "entity",
+            "target",
+            unique=True,
+            sqlite_where=sql("state IN ({})".format(", ".join(f"'{s}'" for s in sorted(OPEN)))),
+        ),
+        Index(
+            "ux_outbox_message",
+            "message_id",
+            unique=True,
+            sqlite_where=sql("state NOT IN ('rejected', 'superseded')"),
+        ),
+        Index("ix_outbox_ready", "target", "not_before", sqlite_where=sql("state = 'ready'")),
+        Index(
+            "ix_outbox_flight",
+            "target",
+            "state",
+            sqlite_where=sql("state IN ('sent', 'stored', 'uncertain')"),
+        ),
+        Index("ix_outbox_handle", "target", "handle", sqlite_where=sql("handle IS NOT NULL")),
+        Index("ix_outbox_entity", "entity", "number"),
+        COUNTED,
+    )
+    number: int | None = serial()
+    epoch: int = whole()
+    message_id: str = text()
+    entity: str = text()
+    type: str = text()
+    target: str = text()
+    kind: str = text()
+    key: str | None = text(null=True)
+    fields: str = text()
+    numbers: str = text()
+    rules: str = text()
+    guard: str | None = text(null=True)
+    version: str | None = text(null=True)
+    payload_hash: str = text()
+    state: str = text()
+    attempts: int = whole(default=0)
+    not_before: int = whole(default=0)
+    planned: int = whole()
+    sent: int | None = whole(null=True)
+    due: int | None = whole(null=True)
+    finished: int | None = whole(null=True)
+    handle: str | None = text(null=True)
+    code: str = text(default="")
+    answer: str = text(default="")
+    evidence: str = text(default="")
+    correlation: str = text()
+
+
+class Cause(SQLModel, table=True):
+    """Which observations are behind a command (many to many under coalescing, I28)."""
+
+    __tablename__ = "cause"
+    __table_args__ = (Index("ix_cause_inbox", "inbox"), STRICT)
+    command: int = whole(primary=True)
+    inbox: int = whole(primary=True)
+
+
+class Journal(SQLModel, table=True):
+    """A row per transition: from, to, why, who, and the correlation id that joins them."""
+
+    __tablename__ = "journal"
+    __table_args__ = (Index("ix_journal_subject", "subject", "subject_id", "id"), COUNTED)
+    id: int | None = serial()
+    at: int = whole()
+    epoch: int = whole()
+    subject: str = text()
+    subject_id: str = text()
+    before: str = text()
+    after: str = text()
+    why: str = text()
+    actor: str = text()
+    correlation: str = text(default="")
+
+
+class Position(SQLModel, table=True):
+    """Where to resume each stream: opaque bytes, moved only with the events behind them (I1)."""
+
+    __tablename__ = "position"
+    __table_args__ = (STRICT,)
+    system: str = text(primary=True)
+    stream: str = text(primary=True)
+    value: bytes = binary()
+    moved: int = whole()
+
+
+class ExceptionRow(SQLModel, table=True):
+    """What a person must look at. ``mark`` is what it parks: a target or "target.field"."""
+
+    __tablename__ = "exception"
+    __table_args__ = (
+        one_of("state", ("open", "closed")),
+        Index(
+            "ux_exception_open",
+            "kind",
+            "entity",
+            "system",
+            "mark",
+            "subject",
+            unique=True,
+            sqlite_where=sql("state = 'open'"),
+        ),
+        Index("ix_exception_state", "state", "due"),
+        COUNTED,
+    )
+    id: int | None = serial()
+    kind: str = text()
+    system: str = text()
+    entity: str = text(default="")
+    mark: str = text(default="")
+    subject: str = text(default="")
+    command: int | None = whole(null=True)
+    inbox: int | None = whole(null=True)
+    code: str = text(default="")
+    cause: str = text()
+    remedy: str = text(default="")
+    amount: str | None = text(null=True)
+    currency: str | None = text(null=True)
+    owner: str = text()
+    opened: int = whole()
+    due: int = whole()
+    state: str = text()
+    closed: int | None = whole(null=True)
+    resolution: str = text(default="")
+
+
+class Conflict(SQLModel, table=True):
+    """Both changed since base: the recorded decision with the loser's value."""
+
+    __tablename__ = "conflict"
+    __table_args__ = (
+        one_of("state", ("decided", "open")),
+        Index("ix_conflict_entity", "entity", "id"),
+        COUNTED,
+    )
+    id: int | None = serial()
+    entity: str = text()
+    field: str = text()
+    rule: str = text()
+    rules_version: str = text()
+    winner_system: str = text()
+    winner: str = text()
+    loser_system: str = text()
+    loser: str = text()
+    base: str = text()
+    at: int = whole()
+    state: str = text()
+
+
+class Waiting(SQLModel, table=True):
+    """Why a plan sent nothing, and what it waits for, so that it is planned again when that arrives."""
+
+    __tablename__ = "waiting"
+    __table_args__ = (Index("ix_waiting_on", "waits_on"), STRICT)
+    entity: str = text(primary=True)
+    target: str = text(primary=True)
+    reason: str = text()
+    waits_on: str = text(default="")
+    since: int = whole()
+
+
+class SystemState(SQLModel, table=True):
+    """How each system does, for people and for the time when the service is down."""
+
+    __tablename__ = "system"
+    __table_args__ = (one_of("state", ("up", "degraded", "down", "starting")), STRICT)
+    name: str = text(primary=True)
+    kind: str = text()
+    state: str = text()
+    since: int = whole()
+    reason: str = text(default="")
+    contact: int | None = whole(null=True)
+    event: int | None = whole(null=True)

@@ -1,0 +1,40 @@
+"""Column types. STRICT tables refuse VARCHAR and BIGINT, so every column takes its type from here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic_core import PydanticUndefined
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Text
+from sqlmodel import Field
+
+#: 64-bit whole numbers: SQLite's INTEGER, BIGINT elsewhere. Times are milliseconds since 1970 UTC.
+Int64 = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _default(default: Any, *, null: bool) -> Any:
+    return PydanticUndefined if default is None and not null else default
+
+
+def text(*, null: bool = False, default: str | None = None, primary: bool = False) -> Any:
+    """A text column."""
+    return Field(
+        default=_default(default, null=null), sa_column=Column(Text, nullable=null, primary_key=primary)
+    )
+
+
+def whole(*, null: bool = False, default: int | None = None, primary: bool = False) -> Any:
+    """A whole-number column."""
+    return Field(
+        default=_default(default, null=null), sa_column=Column(Int64, nullable=null, primary_key=primary)
+    )
+
+
+def serial() -> Any:
+    """A key that the database counts up and never uses twice."""
+    return Field(default=None, sa_column=Column(Int64, primary_key=True, autoincrement=True))
+
+
+def binary(*, null: bool = False) -> Any:
+    """Bytes as received."""
+    return Field(default=_default(None, null=null), sa_column=Column(LargeBinary, nullable=null))

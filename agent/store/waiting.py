@@ -1,0 +1,29 @@
+"""Plans that sent nothing, and what they wait for."""
+
+from __future__ import annotations
+
+from agent.store.transaction import Transaction
+
+
+def note(tx: Transaction, entity: str, target: str, reason: str, on: str) -> None:
+    """Write down why nothing was sent."""
+    tx.run(
+        "INSERT INTO waiting (entity, target, reason, waits_on, since) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (entity, target) DO UPDATE SET reason = excluded.reason, waits_on = excluded.waits_on",
+        entity,
+        target,
+        reason,
+        on,
+        tx.now,
+    )
+
+
+def clear(tx: Transaction, entity: str, target: str) -> None:
+    """Nothing is waited for any more."""
+    tx.run("DELETE FROM waiting WHERE entity = ? AND target = ?", entity, target)
+
+
+def on(tx: Transaction, what: str) -> list[tuple[str, str]]:
+    """(entity, target) pairs that wait for an entity or a placeholder."""
+    found = tx.rows("SELECT entity, target FROM waiting WHERE waits_on = ?", what)
+    return [(str(entity), str(target)) for entity, target in found]
