@@ -38,6 +38,7 @@ def main() -> int:
         system.provide(LOCAL, with_tests)
         set_up_python()
         link_unpacked()
+    say("ready: .venv/bin/isthmus")
     return 0
 
 
@@ -55,7 +56,6 @@ def set_up_python() -> None:
         install_locked()
     install_project()
     STAMP.write_text(json.dumps(wanted))
-    say("ready: .venv/bin/isthmus")
 
 
 def read_stamp() -> dict[str, str]:
