@@ -21,11 +21,11 @@ JUNIT = REPOSITORY / ".cache" / "junit.xml"
 # Two workers for two cores; a file stays on one worker, so that its server fixtures start once.
 PYTEST = ["pytest", "-n", "2", "--dist", "loadfile", "--durations=15", "--durations-min=1"]
 STAGES: dict[str, list[str]] = {
-    "lint": ["ruff", "check", "."],
-    "format": ["ruff", "format", "--check", "."],
+    "lint": ["ruff", "check", "--output-format", "concise", "."],
+    "format": ["ruff", "format", "--check", "--output-format", "concise", "."],
     "types": ["mypy", "--strict"],
     "setup-types": ["mypy", "--strict", "--config-file", "pyproject.toml", ".setup"],
-    "imports": ["lint-imports"],
+    "imports": ["lint-imports", "--no-logo"],
     "tests": [*PYTEST, f"--junit-xml={JUNIT}"],
 }
 _CLOSING = re.compile(r"=+ .*\b(passed|failed|errors?|skipped|deselected|no tests ran)\b.* in [\d.]+s.*=+")
