@@ -21,7 +21,7 @@ _LONGEST_LINE = 4 * DATA_LENGTH
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record without its line end: ``offset`` and ``end`` in bytes, ``line`` from 1."""
+    """One record: ``text`` without its line end; its bytes from ``offset`` up to ``end`` are with it."""
 
     text: str
     line: int
@@ -116,12 +116,10 @@ class TextStream:
         if match is not None and match.group() == "\r" and match.end() == _LONGEST_LINE:
             match = _LINE_END.search(self.peek(_LONGEST_LINE + 1))
         text = self.take(match.start() if match else _LONGEST_LINE)
-        record = Record(text, line, start, self.offset)
-        if match is None:
-            return self._checked(record), ""
-        self.take(len(match.group()))
-        self.line += 1
-        return self._checked(record), match.group()
+        end = match.group() if match else ""
+        self.take(len(end))
+        self.line += bool(end)
+        return self._checked(Record(text, line, start, self.offset)), end
 
     def _checked(self, record: Record) -> Record:
         if looks_like_utf8(record.text, self.codec):
