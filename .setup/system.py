@@ -97,6 +97,8 @@ def _gather(local: Path) -> None:
     # The drivers' own dependencies are the dynamic linker's business, which reads this as a process starts.
     path = shlex.quote(_library_path(root))
     exports += f'export LD_LIBRARY_PATH={path}"${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"\n'
+    if server is not None:
+        exports += f'export PATH="$PATH":{shlex.quote(str(local / "postgres"))}\n'
     (local / "environment.sh").write_text(exports)
 
 
