@@ -12,7 +12,8 @@ from agent.config.document import fingerprint, read
 from agent.config.places import check_places
 from agent.config.problems import Fault, Problems, nearest
 from agent.config.repair import repaired, shaped, sound
-from agent.config.shape import AgentSettings, Config, EntitySettings
+from agent.config.shape import AgentSettings, Config, EntitySettings, FieldSettings
+from agent.core.objects import FieldType
 
 SECTIONS = ("agent", "systems", "entities")
 _VERSION = 12  # hex digits of a rules version: enough to tell versions apart, short enough to be read aloud
@@ -21,8 +22,8 @@ _VERSION = 12  # hex digits of a rules version: enough to tell versions apart, s
 def load(path: Path, settings_model: SettingsModel) -> Config:
     """Read and check a configuration file.
 
-    ``settings_model`` gives the settings model of a kind of system and raises InputError or KeyError for a
-    kind that does not exist. Raises ConfigError with every problem that can be found without connecting;
+    ``settings_model`` gives the settings model of a kind of system and raises ConfigError for a kind that
+    does not exist. Raises ConfigError with every problem that can be found without connecting;
     what the targets can do is checked by ``rules``. Nothing is resolved: secrets stay references.
     """
     data, problems = read(path)
@@ -106,7 +107,7 @@ def _references(entities: Mapping[str, EntitySettings]) -> Iterator[Fault]:
         for system, place in entity.systems.items():
             for field in place.fields:
                 settings = entity.fields.get(field)
-                parent = entities.get(settings.reference or "") if settings else None
+                parent = entities.get(_referred(settings) or "") if settings else None
                 if settings and parent is not None and system not in parent.systems:
                     text = f"refers to '{settings.reference}', which is not stored in '{system}'"
                     yield Fault(("entities", name, "systems", system, "fields", field), text)
@@ -116,10 +117,14 @@ def _cycles(entities: Mapping[str, EntitySettings]) -> Iterator[Fault]:
     """No child is created before its parent, so entities that refer to each other would wait for ever."""
     for name, entity in entities.items():
         for field, settings in entity.fields.items():
-            route = _route(settings.reference, name, entities, ())
+            route = _route(_referred(settings), name, entities, ())
             if route is not None:
                 text = f"records would wait for each other: {' → '.join((name, *route))}"
                 yield Fault(("entities", name, "fields", field, "reference"), text)
+
+
+def _referred(settings: FieldSettings) -> str | None:
+    return settings.reference if settings.type is FieldType.REFERENCE else None
 
 
 def _route(
@@ -130,7 +135,7 @@ def _route(
     if start == goal:
         return (goal,)
     for settings in entities[start].fields.values():
-        found = _route(settings.reference, goal, entities, (*seen, start))
+        found = _route(_referred(settings), goal, entities, (*seen, start))
         if found is not None:
             return (start, *found)
     return None

@@ -12,11 +12,11 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from agent.config.contracts import NAME, NAME_RULE
-from agent.config.problems import Fault, Loc, Problems, members, nearest, shape_faults
+from agent.config.problems import Fault, Loc, Problems, members, shape_faults
 from agent.config.secrets import FORMS, parse
 from agent.config.shape import SystemSettings, Tables
 from agent.core.contract import AGENT
-from agent.errors import InputError, IsthmusError
+from agent.errors import ConfigError, InputError
 
 #: Names that hold a secret whether or not the adapter's model says so.
 SECRET_NAMES = frozenset({"key", "client_secret", "password", "passphrase", "secret", "token", "pwd"})
@@ -63,9 +63,8 @@ def _read_system(
         return None
     try:
         model = settings_model(kind)
-    except (IsthmusError, LookupError) as error:
-        text = error.message if isinstance(error, IsthmusError) else f"there is no kind of system '{kind}'"
-        problems.add(Fault((*loc, "kind"), text, nearest(kind, _kinds(error, kind))))
+    except ConfigError as error:
+        problems.extend(Fault((*loc, "kind"), one.text, one.nearest) for one in error.problems)
         return None
     own = {key: value for key, value in table.items() if key != "kind"}
     problems.extend(Fault((*loc, *fault.loc), fault.text) for fault in secret_faults(model, own))
@@ -78,11 +77,6 @@ def _read_system(
                 problems.add(Fault((*loc, *fault.loc), fault.text, fault.nearest))
         return None
     return SystemSettings(name, kind, settings)
-
-
-def _kinds(error: Exception, asked: str) -> list[str]:
-    """The kinds that there are, where the error lists them."""
-    return [kind for kind in re.findall(r"[a-z0-9_-]+", str(error)) if kind != asked]
 
 
 def _anchored(model: type[BaseModel], own: Tables, base: Path) -> dict[str, Any]:

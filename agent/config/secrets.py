@@ -89,9 +89,12 @@ def _read(path: Path, reference: Reference) -> str:
             where=str(reference),
             remedy="the file must exist, be readable by the service's user and be no symbolic link",
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        _check(os.fstat(file.fileno()), reference)
-        content = file.read(_LARGEST + 1)
+    try:
+        _check(os.fstat(descriptor), reference)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(_LARGEST + 1)
+    finally:
+        os.close(descriptor)
     return _text(content, reference)
 
 
