@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -15,8 +16,8 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from adapters.registry import KINDS, settings_model
-from agent.config import load, rules
+from adapters.registry import KINDS, connect, settings_model
+from agent.config import load, objects, rules
 from agent.config.contracts import owner_row
 from agent.config.shape import (
     AgentSettings,
@@ -29,7 +30,6 @@ from agent.config.shape import (
 )
 from agent.core.contract import ContractField, Transfer
 from agent.core.ownership import faults
-from tests.config.test_rules import CRM, ERP, SAP
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 COMMENTED = re.compile(r"^# (?=[a-z_]+ = )")
@@ -128,13 +128,23 @@ def test_the_example_loads() -> None:
     assert set(config.entities) == {"customer", "invoice"}
 
 
-def test_the_example_can_be_honoured_by_its_targets() -> None:
+async def test_the_example_can_be_honoured_by_its_targets() -> None:
     config = load(EXAMPLE, settings_model)
-    built = rules(config, {"salesforce": lambda _: CRM, "erp": lambda _: ERP, "sap": lambda _: SAP})
+    async with AsyncExitStack() as stack:
+        systems = {}
+        for name, system in config.systems.items():
+            made = connect(
+                system.kind, name, system.settings, objects(config, name), lambda _: "Driver=SQLite3"
+            )
+            stack.push_async_callback(made.source.close)
+            stack.push_async_callback(made.target.close)
+            systems[name] = made
+        built = rules(config, {name: made.target.guarantees for name, made in systems.items()})
     assert built["customer"].births == ("salesforce",)
     assert built["invoice"].transfer is Transfer.EVENT
     assert built["invoice"].lane == "customer"
     assert {name for name, field in built["customer"].fields.items() if field.shared} == {"phone"}
+    assert [name for name, place in built["customer"].systems.items() if place.blind] == ["sap"]
 
 
 @pytest.mark.parametrize("kind", ["agent", "entities", "fields", "places", *KINDS])
