@@ -51,11 +51,11 @@ def _has_server(top: Path) -> bool:
     return on_path or _server_folder(top) is not None
 
 
-_PRODUCT = (
+PRODUCT = (
     Part("unixODBC", ("libodbc2", "libodbcinst2"), _has("libodbc.so.2", "libodbcinst.so.2")),
     Part("SQLite's ODBC driver", ("libsqliteodbc",), _has("libsqlite3odbc.so")),
 )
-_TESTS = (
+TESTS = (
     Part("PostgreSQL's ODBC driver", ("odbc-postgresql",), _has("psqlodbcw.so")),
     Part("a PostgreSQL server", ("postgresql",), _has_server),
 )
@@ -63,7 +63,7 @@ _TESTS = (
 
 def provide(local: Path, with_tests: bool) -> None:
     """Make every native part available, or give up naming what is missing and how to get it."""
-    wanted = _PRODUCT + (_TESTS if with_tests else ())
+    wanted = PRODUCT + (TESTS if with_tests else ())
     missing = [part for part in wanted if not part.present(Path("/")) and not part.present(local / "root")]
     if not missing:
         return
@@ -79,10 +79,10 @@ def provide(local: Path, with_tests: bool) -> None:
         debian.install(packages, prefix)
         return
     debian.unpack(packages, local)
-    _gather(local)
+    gather(local)
 
 
-def _gather(local: Path) -> None:
+def gather(local: Path) -> None:
     """Put what was unpacked where the agent and the tests look, and note the variables that say so."""
     variables: dict[str, str] = {}
     root = local / "root"

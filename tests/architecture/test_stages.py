@@ -1,30 +1,17 @@
 """The runner behind `make test` runs every stage, counts what pytest ran, and its verdict is the truth."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from tests.architecture.source import REPOSITORY
-
-
-def script(name: str) -> ModuleType:
-    """A script of the set-up folder, which is no package, as a module."""
-    spec = importlib.util.spec_from_file_location(name, REPOSITORY / ".setup" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+from tests.architecture.scripts import script
 
 
 @pytest.fixture
 def stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    module = script("stages")
+    module = script("stages", monkeypatch)
     report = tmp_path / "junit.xml"
     (tmp_path / "test_two.py").write_text("def test_good(): pass\ndef test_bad(): assert False\n")
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
