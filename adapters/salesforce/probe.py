@@ -1,4 +1,4 @@
-"""What ``isthmus check`` tries at Salesforce: login, objects, fields, external ids, topics. Changes nothing."""
+"""What ``isthmus check`` tries at Salesforce: login, objects, fields, external ids, topics."""
 
 from __future__ import annotations
 

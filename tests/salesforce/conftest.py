@@ -1,0 +1,73 @@
+"""Systems against peers on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from adapters.salesforce.settings import Settings
+from adapters.salesforce.system import connect
+from agent.core.change import Batch
+from agent.core.objects import ObjectSpec
+from agent.ports import System
+from tests.salesforce.peers import HttpPeer, PubSubPeer
+from tests.salesforce.samples import ACCOUNT
+
+
+def secret(reference: str) -> str:
+    """Resolve a reference of these tests."""
+    return {"env:SF_SECRET": "hush"}[reference]
+
+
+@dataclass
+class Org:
+    """An org made of peers, and a way to connect to it."""
+
+    http: HttpPeer
+    bus: PubSubPeer
+    systems: list[System]
+
+    def connect(self, *objects: ObjectSpec, **changes: Any) -> System:
+        settings: dict[str, Any] = {
+            "login_url": self.http.url,
+            "insecure_http": True,
+            "auth": "client-credentials",
+            "client_id": "app",
+            "client_secret": "env:SF_SECRET",
+            "pubsub_endpoint": self.bus.endpoint,
+            "pubsub_plaintext": True,
+            "request_timeout_s": 10,
+        }
+        system = connect("crm", Settings(**(settings | changes)), objects or (ACCOUNT,), secret)
+        self.systems.append(system)
+        return system
+
+
+@pytest.fixture
+async def org() -> AsyncIterator[Org]:
+    """Peers that answer on loopback; every system connected to them is closed."""
+    org = Org(HttpPeer(), PubSubPeer(), [])
+    await org.http.start()
+    await org.bus.start()
+    yield org
+    for system in org.systems:
+        await system.source.close()
+        await system.target.close()
+    await org.bus.stop()
+    await org.http.stop()
+
+
+@pytest.fixture
+def follow() -> Callable[[System, int], Any]:
+    """Read until that many changes were seen; returns the batches."""
+
+    async def until(system: System, changes: int) -> list[Batch]:
+        batches: list[Batch] = []
+        while sum(len(batch.changes) for batch in batches) < changes:
+            batches.append(await system.source.read())
+        return batches
+
+    return until
