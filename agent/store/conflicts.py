@@ -9,8 +9,8 @@ from agent.store.transaction import Transaction, dump
 def add(tx: Transaction, entity: str, conflict: Conflict, rules_version: str) -> int:
     """Write down a decision, or a conflict that waits for one."""
     number = tx.insert(
-        "INSERT INTO conflict (entity, field, rule, rules_version, winner_system, winner, loser_system, loser,"
-        " base, at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO conflict (entity, field, rule, rules_version, winner_system, winner, loser_system,"
+        " loser, base, at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         entity,
         conflict.field,
         conflict.rule,

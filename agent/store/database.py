@@ -62,8 +62,8 @@ class Store:
         return self.directory / FILE
 
     @contextmanager
-    def transaction(self, label: str, *, actor: str = "agent") -> Iterator[Transaction]:
-        """One transaction: all of it or nothing. ``label`` names the failpoints around its commit."""
+    def transaction(self, *labels: str, actor: str = "agent") -> Iterator[Transaction]:
+        """One transaction: all of it or nothing. ``labels`` name the failpoints around its commit."""
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -73,14 +73,14 @@ class Store:
             yield tx
             if tx.written:
                 connection.execute("UPDATE meta SET value = ? WHERE key = 'token'", (str(token),))
-            failpoints.hit(f"{label}.before_commit")
+            _pass(labels, "before_commit")
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
         self.token = token
-        failpoints.hit(f"{label}.after_commit")
+        _pass(labels, "after_commit")
 
     def close(self) -> None:
         """Close in good order; the lock falls last."""
@@ -133,6 +133,11 @@ class Store:
     def _meta(self, key: str, default: str) -> str:
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return str(row[0]) if row else default
+
+
+def _pass(labels: tuple[str, ...], side: str) -> None:
+    for label in labels:
+        failpoints.hit(f"{label}.{side}")
 
 
 def connect(file: Path, *, read_only: bool = False) -> sqlite3.Connection:

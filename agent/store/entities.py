@@ -180,6 +180,12 @@ def stale(tx: Transaction, system: str, confirm_before: int, limit: int) -> list
     ]
 
 
+def oldest_stale(tx: Transaction, system: str) -> int | None:
+    """Since when (ms) the image waits that has waited longest at a system."""
+    row = tx.one("SELECT min(stale_since) FROM image WHERE system = ? AND fresh = 0", system)
+    return None if row is None or row[0] is None else int(row[0])
+
+
 def stale_scope(tx: Transaction, system: str, type_: str, reason: Stale, why: str) -> int:
     """Mark every image of a type at a system stale: anything may have changed. Returns how many."""
     count = tx.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,6 +21,7 @@ class Kind(StrEnum):
     IMMUTABLE = "immutable"
     DELETED = "deleted"
     OVERDUE = "overdue"
+    UNBOUND = "unbound"  # a record that no entity is bound to, at a system where none is born
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,19 @@ def close_all(tx: Transaction, entity: str, system: str, kinds: tuple[Kind, ...]
     )
     for row in found:
         close(tx, int(row[0]), resolution)
+
+
+def close_mapped(tx: Transaction, entity: str, system: str, fields: Iterable[str]) -> None:
+    """Close what was open for fields whose values can be mapped again."""
+    found = tx.rows(
+        "SELECT id, subject FROM exception WHERE entity = ? AND system = ? AND state = 'open'"
+        " AND kind = 'unmapped'",
+        entity,
+        system,
+    )
+    for number, field in found:
+        if field in fields:
+            close(tx, int(number), "the value can be mapped now")
 
 
 @dataclass(frozen=True, slots=True)

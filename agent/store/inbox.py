@@ -74,6 +74,22 @@ def unattached(tx: Transaction, system: str, key: str, kind: ChangeKind) -> list
     return [(int(row[0]), Kept(row[1], int(row[2]), row[3], row[4] or b"")) for row in found]
 
 
+def unbound(tx: Transaction, after_ms: int, limit: int) -> list[tuple[int, str, str, str]]:
+    """Observations of records that no entity is bound to: (seq, system, object, key)."""
+    found = tx.rows(
+        "SELECT seq, system, object, key FROM inbox WHERE entity IS NULL AND key IS NOT NULL AND reason = ''"
+        " AND kind IN ('event', 'read', 'told', 'gap') AND received <= ? ORDER BY seq LIMIT ?",
+        tx.now - after_ms,
+        limit,
+    )
+    return [(int(row[0]), str(row[1]), str(row[2]), str(row[3])) for row in found]
+
+
+def explain(tx: Transaction, seq: int, reason: str) -> None:
+    """Say why nothing was made of an observation."""
+    tx.run("UPDATE inbox SET reason = ? WHERE seq = ?", reason, seq)
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """An observation as it was kept; ``fields`` is JSON text."""

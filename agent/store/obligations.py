@@ -30,7 +30,10 @@ def carry(tx: Transaction, entity: str, target: str, command: int, *, coalesce: 
         target,
     )
     numbers = [int(row[0]) for row in open_]
-    tx.run_many("INSERT INTO cause (command, inbox) VALUES (?, ?)", [(command, seq) for seq in numbers])
+    tx.run_many(
+        "INSERT INTO cause (command, inbox) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        [(command, seq) for seq in numbers],
+    )
     tx.run(
         "UPDATE obligation SET command = ? WHERE entity = ? AND target = ? AND state = 'open'",
         command,
@@ -83,6 +86,18 @@ def reopen(tx: Transaction, entity: str, target: str) -> None:
         entity,
         target,
     )
+
+
+def correlation(tx: Transaction, entity: str, target: str) -> str | None:
+    """The correlation id of the newest observation that is open for a target."""
+    row = tx.one(
+        "SELECT inbox.correlation FROM obligation JOIN inbox ON inbox.seq = obligation.inbox"
+        " WHERE obligation.entity = ? AND obligation.target = ? AND obligation.state = 'open'"
+        " ORDER BY inbox.seq DESC LIMIT 1",
+        entity,
+        target,
+    )
+    return str(row[0]) if row else None
 
 
 def unsettled(tx: Transaction, limit: int) -> list[tuple[str, str]]:

@@ -170,12 +170,39 @@ def by_handle(tx: Transaction, target: str, handle: str) -> Command | None:
     return found[0] if found else None
 
 
-def sent_is_uncertain(tx: Transaction, why: str) -> int:
-    """Whatever was sent when the last life ended may or may not have arrived. Returns how many."""
-    found = _commands(tx, "state = 'sent' ORDER BY number")
+def due_again(tx: Transaction, number: int, after_ms: int) -> None:
+    """Ask again later what became of an overdue command."""
+    tx.run("UPDATE outbox SET due = ? WHERE number = ?", tx.now + after_ms, number)
+
+
+def sent_is_uncertain(tx: Transaction, why: str, target: str | None = None) -> int:
+    """Whatever was sent and has no outcome may or may not have arrived. Returns how many."""
+    found = _commands(tx, "state = 'sent' AND (? IS NULL OR target = ?) ORDER BY number", target, target)
     for command in found:
         move(tx, command, CommandState.UNCERTAIN, why, not_before=0)
     return len(found)
+
+
+def schedule(tx: Transaction, number: int) -> tuple[int, int]:
+    """How often a command was tried, and before when (ms) it is not to be tried again."""
+    row = tx.one("SELECT attempts, not_before FROM outbox WHERE number = ?", number)
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+def reschedule(tx: Transaction, number: int, attempts: int, not_before: int) -> None:
+    """Let a command inherit the back-off of the one it replaces."""
+    tx.run("UPDATE outbox SET attempts = ?, not_before = ? WHERE number = ?", attempts, not_before, number)
+
+
+def last_accepted(tx: Transaction, entity: str, target: str) -> dict[str, Canonical] | None:
+    """The fields of the command that the target accepted last for an entity."""
+    row = tx.one(
+        "SELECT fields FROM outbox WHERE entity = ? AND target = ? AND state = 'accepted'"
+        " ORDER BY number DESC LIMIT 1",
+        entity,
+        target,
+    )
+    return dict(load(row[0])) if row else None
 
 
 def next_due(tx: Transaction, target: str) -> int | None:

@@ -123,6 +123,12 @@ class Inbox(SQLModel, table=True):
         UniqueConstraint("system", "stream", "source_id", name="ux_inbox_source"),
         one_of("kind", ChangeKind),
         Index("ix_inbox_entity", "entity", "seq"),
+        Index(
+            "ix_inbox_unbound",
+            "received",
+            sqlite_where=sql("entity IS NULL AND key IS NOT NULL AND reason = ''"),
+        ),
+        Index("ix_inbox_key", "system", "key", sqlite_where=sql("entity IS NULL")),
         COUNTED,
     )
     seq: int | None = serial()

@@ -45,6 +45,19 @@ class Transaction:
         self.written = True
         self._connection.executemany(statement, rows)
 
+    def savepoint(self) -> None:
+        """Begin a unit of work that can be taken back alone."""
+        self._connection.execute("SAVEPOINT unit")
+
+    def release_savepoint(self) -> None:
+        """Keep what was done since the savepoint."""
+        self._connection.execute("RELEASE unit")
+
+    def rollback_savepoint(self) -> None:
+        """Take back what was done since the savepoint."""
+        self._connection.execute("ROLLBACK TO unit")
+        self._connection.execute("RELEASE unit")
+
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows of a query."""
         return self._connection.execute(statement, values).fetchall()

@@ -198,6 +198,15 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("inbox", schema=None) as batch_op:
         batch_op.create_index("ix_inbox_entity", ["entity", "seq"], unique=False)
+        batch_op.create_index(
+            "ix_inbox_key", ["system", "key"], unique=False, sqlite_where=sa.text("entity IS NULL")
+        )
+        batch_op.create_index(
+            "ix_inbox_unbound",
+            ["received"],
+            unique=False,
+            sqlite_where=sa.text("entity IS NULL AND key IS NOT NULL AND reason = ''"),
+        )
 
     op.create_table(
         "journal",

@@ -1,0 +1,225 @@
+"""Outcomes and late answers: what they make of a command, of the target's image, and of what waits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.core.change import Answer, ChangeKind
+from agent.core.contract import EntityAtSystem
+from agent.core.delivery import Outcome
+from agent.core.entity import CommandState, Entity, Grade, Image, Stale
+from agent.core.observe import assume
+from agent.core.survivorship import accepted
+from agent.core.transitions import Follow, after_outcome, back_off_ms
+from agent.flow import planning
+from agent.flow.desk import Desk
+from agent.store import entities, exceptions, inbox, outbox
+from agent.store.exceptions import Kind, Raised
+from agent.store.outbox import Command
+from agent.store.transaction import load
+
+
+def record(desk: Desk, number: int, outcome: Outcome) -> None:
+    """Write down what came of a sent command, and let everything follow from it."""
+    command = outbox.get(desk.tx, number)
+    if command is None or command.state is not CommandState.SENT:
+        raise RuntimeError(f"command {number} is not in state sent")
+    state, follow = after_outcome(outcome.kind, outcome.reason)
+    _move(desk, command, state, outcome)
+    before = entities.get(desk.tx, command.entity)
+    match follow:
+        case Follow.CONFIRM:
+            after = arrived(desk, before, command, outcome.key, None)
+        case Follow.READ_AGAIN:
+            after = _distrusted(desk, before, command.target)
+        case Follow.EXCEPTION:
+            after = refuse(desk, before, command, outcome.code, outcome.text)
+        case _:
+            after = before
+    if state is CommandState.STORED and outcome.handle is not None:
+        _early_answers(desk, command, outcome.handle)
+        return
+    _go_on(desk, before, after, command)
+
+
+def _move(desk: Desk, command: Command, state: CommandState, outcome: Outcome) -> None:
+    terms, tx = desk.terms, desk.tx
+    columns: dict[str, str | int | None] = {
+        "code": outcome.code,
+        "answer": outcome.text[:500],
+        "evidence": outcome.evidence[:200],
+        "handle": outcome.handle,
+    }
+    if state is CommandState.READY:
+        wait = back_off_ms(command.attempts, terms.retry_base_s, terms.retry_cap_s, desk.spread)
+        if outcome.retry_after is not None:
+            wait = max(wait, int(outcome.retry_after * 1000))
+        columns["not_before"] = tx.now + wait
+    elif state is CommandState.UNCERTAIN:
+        columns["due"] = tx.now + int(terms.uncertain_due_s * 1000)
+        columns["not_before"] = tx.now + back_off_ms(
+            command.attempts, terms.retry_base_s, terms.retry_cap_s, desk.spread
+        )
+    elif state is CommandState.STORED:
+        columns["due"] = tx.now + int(terms.stored_due_s * 1000)
+    else:
+        columns["finished"] = tx.now
+    outbox.move(tx, command, state, _why(outcome), **columns)
+
+
+def _why(outcome: Outcome) -> str:
+    reason = f"{outcome.kind}" if outcome.reason is None else f"{outcome.kind}: {outcome.reason}"
+    return f"{reason} {outcome.code}".strip()
+
+
+def arrived(desk: Desk, entity: Entity, command: Command, key: str | None, order: int | None) -> Entity:
+    """The target holds what the command wrote: bind, move the base, and have it seen or assumed.
+
+    ``order`` is the place of a late answer in the target's own order, None for a direct one.
+    """
+    target = command.target
+    place = desk.book.of(entity.type).at(target)
+    if command.create and key is not None and target not in entity.keys:
+        desk.bind(entity.id, entity.type, target, key)
+        entity = replace(entity, keys={**entity.keys, target: key})
+    entity = accepted(entity, target, command.fields, command.numbers)
+    entity = entity.with_image(target, _image_after(desk, entity.images[target], place, command, order))
+    exceptions.close_all(
+        desk.tx,
+        entity.id,
+        target,
+        (Kind.PENDING, Kind.UNCERTAIN, Kind.OVERDUE, Kind.REJECTED),
+        "the target holds it now",
+    )
+    commands = {name: c for name, c in entity.commands.items() if name != target}
+    return replace(entity, commands=commands)
+
+
+def _image_after(
+    desk: Desk, image: Image, place: EntityAtSystem, command: Command, order: int | None
+) -> Image:
+    if place.blind:
+        return assume(image, command.fields, order or 0, desk.tx.token)
+    if not image.fields:
+        image = replace(image, grade=Grade.READ)
+    return image.marked(Stale.CONFIRM, desk.tx.token)
+
+
+def refuse(desk: Desk, entity: Entity, command: Command, code: str, text: str) -> Entity:
+    """The target said no: a person must look, and the same fields are not sent again by themselves."""
+    desk.raise_(
+        Raised(
+            kind=Kind.REJECTED,
+            system=command.target,
+            cause=text or "the target refused it without a reason",
+            entity=entity.id,
+            mark=command.target,
+            code=code,
+            command=command.number,
+            remedy="correct the data or the target's rule, then retry",
+        ),
+        entity,
+    )
+    return replace(
+        entity,
+        parked=entity.parked | {command.target},
+        refused={**entity.refused, command.target: dict(command.fields)},
+        commands={name: c for name, c in entity.commands.items() if name != command.target},
+    )
+
+
+def _distrusted(desk: Desk, entity: Entity, system: str) -> Entity:
+    image = entity.images.get(system) or Image(fields={}, fresh=False)
+    marked = image.marked(Stale.CHANGED, desk.tx.token)
+    commands = {name: c for name, c in entity.commands.items() if name != system}
+    return replace(entity.with_image(system, marked), commands=commands)
+
+
+def _go_on(desk: Desk, before: Entity, after: Entity, command: Command) -> None:
+    """Plan from what was loaded before the outcome, with the command's new state."""
+    after = replace(after, commands=outbox.standing(desk.tx, after.id))
+    planning.settle(desk, before, after)
+
+
+def take(desk: Desk, system: str, answer: Answer, order: int, seq: int) -> None:
+    """A late answer. One whose command is not known yet stays in the inbox until the handle is."""
+    command = outbox.by_handle(desk.tx, system, answer.handle)
+    if command is None:
+        return
+    inbox.attach(desk.tx, seq, command.entity, 0)
+    if command.state is not CommandState.STORED:
+        desk.tx.journal(
+            "command",
+            str(command.number),
+            command.state,
+            command.state,
+            f"a late or repeated answer says {answer.outcome} {answer.code}".strip(),
+            command.correlation,
+        )
+        return
+    _settle_stored(desk, command, answer, order)
+
+
+def _settle_stored(desk: Desk, command: Command, answer: Answer, order: int) -> None:
+    before = entities.get(desk.tx, command.entity)
+    match answer.outcome:
+        case "accepted":
+            outbox.move(
+                desk.tx,
+                command,
+                CommandState.ACCEPTED,
+                f"the answer says posted {answer.code}".strip(),
+                finished=desk.tx.now,
+                code=answer.code,
+                answer=answer.text[:500],
+            )
+            after = arrived(desk, before, command, answer.key, order)
+        case "rejected":
+            outbox.move(
+                desk.tx,
+                command,
+                CommandState.REJECTED,
+                f"the answer says it never will be posted {answer.code}".strip(),
+                finished=desk.tx.now,
+                code=answer.code,
+                answer=answer.text[:500],
+            )
+            after = refuse(desk, before, command, answer.code, answer.text)
+        case _:
+            _pending(desk, before, command, answer)
+            return
+    _go_on(desk, before, after, command)
+
+
+def _pending(desk: Desk, entity: Entity, command: Command, answer: Answer) -> None:
+    """Refused for now: the target's staff may still post the same message, so it is never sent again."""
+    desk.raise_(
+        Raised(
+            kind=Kind.PENDING,
+            system=command.target,
+            cause=answer.text or f"not posted yet: {answer.code}",
+            entity=entity.id,
+            mark=command.target,
+            code=answer.code,
+            command=command.number,
+            remedy="have the same message processed again at the target; a new one would post twice",
+        ),
+        entity,
+    )
+    desk.tx.journal(
+        "command",
+        str(command.number),
+        CommandState.STORED,
+        CommandState.STORED,
+        f"not posted yet: {answer.code}",
+        command.correlation,
+    )
+
+
+def _early_answers(desk: Desk, command: Command, handle: str) -> None:
+    """Answers that overtook the outcome of the command they belong to."""
+    waiting = inbox.unattached(desk.tx, command.target, handle, ChangeKind.ANSWER)
+    entity = entities.get(desk.tx, command.entity)
+    planning.settle(desk, entity, entity)
+    for seq, kept in waiting:
+        take(desk, command.target, Answer(**load(kept.fields)), kept.order, seq)

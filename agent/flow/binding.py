@@ -1,0 +1,76 @@
+"""After a new binding: references to its key resolve, children go on, what came too early is taken up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.core.change import Change, ChangeKind, Operation
+from agent.core.entity import Entity, Image, Stale
+from agent.core.mapping import unresolved
+from agent.flow import observation, planning
+from agent.flow.desk import Bound, Desk
+from agent.store import entities, inbox, obligations, waiting
+from agent.store.transaction import load
+
+
+def follow_up(desk: Desk) -> None:
+    """Let everything go on that waited for the bindings of this transaction, and for those that follow."""
+    while desk.bound:
+        bound = desk.bound.pop(0)
+        _resolve_references(desk, bound)
+        _take_up(desk, bound)
+        for waiting_id, _ in waiting.on(desk.tx, bound.entity):
+            planning.reconsider(desk, waiting_id)
+
+
+def _resolve_references(desk: Desk, bound: Bound) -> None:
+    """Records that referred to this key before anyone knew it now refer to the entity."""
+    placeholder = unresolved(bound.system, bound.key)
+    for waiting_id in sorted({waiting_id for waiting_id, _ in waiting.on(desk.tx, placeholder)}):
+        before = entities.get(desk.tx, waiting_id)
+        names = {n for n, f in desk.book.of(before.type).fields.items() if f.reference == bound.type}
+        planning.settle(desk, before, _resolved(before, names, placeholder, bound.entity))
+
+
+def _resolved(entity: Entity, names: set[str], placeholder: str, id_: str) -> Entity:
+    after = entity
+    for system, image in entity.images.items():
+        fields = {n: id_ if n in names and v == placeholder else v for n, v in image.fields.items()}
+        after = after.with_image(system, replace(image, fields=fields))
+    agreed = {
+        n: replace(a, value=id_) if n in names and a.value == placeholder else a
+        for n, a in after.agreed.items()
+    }
+    return replace(after, agreed=agreed)
+
+
+def _take_up(desk: Desk, bound: Bound) -> None:
+    """What the system said about the record before anyone knew that it was this entity.
+
+    What it told is taken as it was told; of anything else it is only known that the record changed.
+    """
+    rules = desk.book.of(bound.type)
+    place = rules.at(bound.system)
+    for kind in (ChangeKind.TOLD, ChangeKind.READ, ChangeKind.EVENT, ChangeKind.GAP):
+        for seq, kept in inbox.unattached(desk.tx, bound.system, bound.key, kind):
+            targets = rules.targets(bound.system)
+            inbox.attach(desk.tx, seq, bound.entity, len(targets))
+            obligations.add(desk.tx, seq, bound.entity, targets)
+            before = entities.get(desk.tx, bound.entity)
+            if kind is ChangeKind.TOLD:
+                change = Change(
+                    source_id="",
+                    stream="",
+                    kind=kind,
+                    object=place.object.name,
+                    operation=Operation(kept.operation),
+                    fields=load(kept.fields),
+                    order=kept.order,
+                )
+                decoded = desk.decoder(rules, place).decode(change.fields, whole=False)
+                observation.note_faults(desk, before, bound.system, decoded, seq)
+                after = observation.observe(desk, before, place, change, decoded, desk.tx.token)
+            else:
+                image = before.images.get(bound.system) or Image(fields={}, fresh=False)
+                after = before.with_image(bound.system, image.marked(Stale.GAP, desk.tx.token))
+            planning.settle(desk, before, after)

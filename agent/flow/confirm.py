@@ -1,0 +1,62 @@
+"""Confirm: read what is stale. A read that was issued before the last touch proves nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import partial
+
+from agent.core.change import ReadResult
+from agent.core.observe import Found
+from agent.flow import observation
+from agent.flow.desk import Desk
+from agent.flow.engine import Engine
+from agent.ports import System
+from agent.store import entities
+
+#: Keys in one read (a SOQL IN list of ids; facts of the vendor's query limits).
+AT_ONCE = 200
+
+
+class Confirm:
+    """Reads the stale images of one system, in batches. ``step`` is one round."""
+
+    def __init__(self, engine: Engine, system: System) -> None:
+        self._engine = engine
+        self._system = system
+
+    async def step(self) -> int:
+        """Read up to a batch of stale records of each type. Returns how many rows were taken."""
+        if self._system.reader is None:
+            return 0
+        engine = self._engine
+        wanted = await engine.work("confirm.due", self._due)
+        taken = 0
+        for type_, keys in wanted.items():
+            place = engine.book.of(type_).at(self._system.name)
+            issue = (engine.store.token, engine.now_ms())
+            result = await self._system.reader.read(place.object.name, keys)
+            await engine.work("confirm", partial(self._take, type_=type_, result=result, issue=issue))
+            taken += len(result.rows)
+        return taken
+
+    async def next_due_ms(self) -> int | None:
+        """When the next image may be read that only waits for our own write to come back."""
+        wait = int(self._engine.terms.confirm_after_s * 1000)
+        oldest = await self._engine.work(
+            "confirm.next", lambda desk: entities.oldest_stale(desk.tx, self._system.name)
+        )
+        return None if oldest is None else oldest + wait
+
+    def _due(self, desk: Desk) -> dict[str, list[str]]:
+        before = desk.tx.now - int(desk.terms.confirm_after_s * 1000)
+        by_type: dict[str, list[str]] = defaultdict(list)
+        for _, type_, key in entities.stale(desk.tx, self._system.name, before, AT_ONCE):
+            if self._system.name in desk.book.of(type_).systems:
+                by_type[type_].append(key)
+        return dict(by_type)
+
+    def _take(self, desk: Desk, type_: str, result: ReadResult, issue: tuple[int, int]) -> None:
+        rules = desk.book.of(type_)
+        for row in result.rows:
+            found = Found(None, row.version, result.not_before, result.not_after)
+            observation.read(desk, rules, self._system.name, row, found, issue)

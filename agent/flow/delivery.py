@@ -1,0 +1,212 @@
+"""Delivery: from the outbox to a target. "Sent" is committed before the call, the outcome after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent import failpoints
+from agent.core.contract import EntityRules
+from agent.core.delivery import Delivery as Outgoing
+from agent.core.delivery import DeliveryKind, Guard, Outcome, OutcomeKind
+from agent.core.entity import CommandState, Stale
+from agent.core.mapping import MappingFault, encode
+from agent.core.transitions import Way, resolve_uncertain
+from agent.flow import answer, planning
+from agent.flow.desk import Desk
+from agent.flow.engine import Engine
+from agent.ports import System
+from agent.store import bindings, entities, outbox
+from agent.store.exceptions import Kind, Raised
+from agent.store.outbox import Command
+
+#: Commands whose answers were lost that one round looks at.
+UNCERTAIN_AT_ONCE = 50
+#: How long a command that waits for a read rests before it is looked at again, in seconds.
+LOOK_AGAIN_S = 2.0
+
+
+class Delivery:
+    """Sends to one target. ``step`` is one round; the runtime repeats it."""
+
+    def __init__(self, engine: Engine, system: System) -> None:
+        self._engine = engine
+        self._system = system
+        limits = [
+            rules.systems[system.name].guarantees.batch
+            for rules in engine.book.entities.values()
+            if system.name in rules.systems
+        ]
+        self._batch = max(limits, default=1)
+
+    async def recover(self) -> int:
+        """What was sent when this loop last stopped may or may not have arrived (I16). Returns how many."""
+        name = self._system.name
+        return await self._engine.work(
+            "delivery.recover",
+            lambda desk: outbox.sent_is_uncertain(desk.tx, "the agent stopped behind the send", name),
+        )
+
+    async def step(self) -> int:
+        """Resolve what is uncertain, then send what is ready. Returns how many commands moved."""
+        resolved = await self._resolve()
+        return resolved + await self._send()
+
+    async def next_due_ms(self) -> int | None:
+        """When there may be something to do without being woken, in milliseconds since 1970."""
+        return await self._engine.work(
+            "delivery.due", lambda desk: outbox.next_due(desk.tx, self._system.name)
+        )
+
+    async def _send(self) -> int:
+        prepared = await self._engine.work("delivery.take", self._ready)
+        if not prepared:
+            return 0
+        await self._system.target.prepare(prepared)
+        failpoints.hit("delivery.after_prepare")
+        numbers = [delivery.number for delivery in prepared]
+        standing = await self._engine.work("delivery.sent", lambda desk: _mark_sent(desk, numbers))
+        sending = [delivery for delivery in prepared if delivery.number in standing]
+        await self._apply(sending)
+        return len(prepared)
+
+    async def _resolve(self) -> int:
+        again = await self._engine.work("delivery.resolve", self._uncertain)
+        if again:
+            await self._apply(again)
+        return len(again)
+
+    async def _apply(self, sending: Sequence[Outgoing]) -> None:
+        if not sending:
+            return
+        failpoints.hit("delivery.before_apply")
+        outcomes = await self._system.target.apply(sending)
+        failpoints.hit("delivery.after_apply")
+        if len(outcomes) != len(sending):
+            raise RuntimeError(
+                f"{self._system.name} gave {len(outcomes)} outcomes for {len(sending)} commands"
+            )
+        await self._engine.work("delivery.outcome", lambda desk: _record(desk, sending, outcomes))
+
+    def _ready(self, desk: Desk) -> list[Outgoing]:
+        found = []
+        for command in outbox.ready(desk.tx, self._system.name, self._batch):
+            outgoing = _outgoing(desk, command)
+            if outgoing is not None:
+                found.append(outgoing)
+        return found
+
+    def _uncertain(self, desk: Desk) -> list[Outgoing]:
+        """Those that may be sent again under the same id; of the others, see to it that they are answered."""
+        again = []
+        for command in outbox.uncertain(desk.tx, self._system.name, UNCERTAIN_AT_ONCE):
+            limits = desk.book.of(command.type).at(command.target).guarantees
+            resolution = limits.on_uncertain_create if command.create else limits.on_uncertain_update
+            way = resolve_uncertain(resolution, command.sent or 0, desk.tx.now, limits.max_request_s)
+            match way:
+                case Way.RESEND:
+                    outgoing = _outgoing(desk, command)
+                    if outgoing is not None:
+                        _mark(desk, command, "sent again under the same message id")
+                        again.append(outgoing)
+                case Way.READ:
+                    _ask_for_read(desk, command)
+                case Way.WAIT:
+                    due = (command.sent or 0) + int(limits.max_request_s * 1000)
+                    outbox.reschedule(desk.tx, command.number, command.attempts, due)
+                case Way.PERSON:
+                    _ask_a_person(desk, command)
+        return again
+
+
+def _outgoing(desk: Desk, command: Command) -> Outgoing | None:
+    """The command in the target's own names and values; one that cannot be expressed is refused."""
+    rules = desk.book.of(command.type)
+    place = rules.at(command.target)
+    try:
+        fields = encode(
+            rules, place, command.fields, lambda id_, system: bindings.key_of(desk.tx, id_, system)
+        )
+        guard = _guard(desk, rules, command)
+    except MappingFault as fault:
+        before = entities.get(desk.tx, command.entity)
+        outbox.move(desk.tx, command, CommandState.REJECTED, str(fault), finished=desk.tx.now)
+        planning.settle(desk, before, answer.refuse(desk, before, command, "unmapped", str(fault)))
+        return None
+    return Outgoing(
+        message_id=command.message_id,
+        entity_type=command.type,
+        object=place.object.name,
+        kind=DeliveryKind(command.kind),
+        key=command.key,
+        reference=command.entity,
+        fields=fields,
+        guard=guard,
+        payload_hash=command.payload_hash,
+        number=command.number,
+        epoch=desk.tx.epoch,
+        uncertain=command.state is CommandState.UNCERTAIN,
+        correlation_id=command.correlation,
+    )
+
+
+def _guard(desk: Desk, rules: EntityRules, command: Command) -> Guard | None:
+    if command.guard is None:
+        return None
+    place = rules.at(command.target)
+    values = encode(rules, place, command.guard, lambda id_, system: bindings.key_of(desk.tx, id_, system))
+    return Guard(version=command.version, values=values)
+
+
+def _mark_sent(desk: Desk, numbers: Sequence[int]) -> frozenset[int]:
+    """Commit to sending; a command that a newer plan withdrew in between is left out."""
+    standing = set()
+    for number in numbers:
+        command = outbox.get(desk.tx, number)
+        if command is not None and command.state is CommandState.READY:
+            _mark(desk, command, "taken for delivery")
+            standing.add(number)
+    return frozenset(standing)
+
+
+def _mark(desk: Desk, command: Command, why: str) -> None:
+    outbox.move(
+        desk.tx, command, CommandState.SENT, why, attempts=command.attempts + 1, sent=desk.tx.now, due=None
+    )
+
+
+def _record(desk: Desk, sent: Sequence[Outgoing], outcomes: Sequence[Outcome]) -> None:
+    for delivery, outcome in zip(sent, outcomes, strict=True):
+        answer.record(desk, delivery.number, _honest(delivery, outcome))
+
+
+def _honest(delivery: Outgoing, outcome: Outcome) -> Outcome:
+    """A command that was sent before without an answer stays uncertain until the target says what it did."""
+    if delivery.uncertain and outcome.kind is OutcomeKind.RETRY:
+        return Outcome(OutcomeKind.UNCERTAIN, code=outcome.code, text=outcome.text, evidence=outcome.evidence)
+    return outcome
+
+
+def _ask_for_read(desk: Desk, command: Command) -> None:
+    before = entities.get(desk.tx, command.entity)
+    image = before.images.get(command.target)
+    rest = desk.tx.now + int(LOOK_AGAIN_S * 1000)
+    outbox.reschedule(desk.tx, command.number, command.attempts, rest)
+    if image is not None:
+        after = before.with_image(command.target, image.marked(Stale.CHANGED, desk.tx.token))
+        planning.settle(desk, before, after)
+
+
+def _ask_a_person(desk: Desk, command: Command) -> None:
+    outbox.reschedule(desk.tx, command.number, command.attempts, desk.tx.now + 86_400_000)
+    desk.raise_(
+        Raised(
+            kind=Kind.UNCERTAIN,
+            system=command.target,
+            cause="the answer was lost, and this target cannot be asked what it did",
+            entity=command.entity,
+            mark=command.target,
+            command=command.number,
+            remedy="look at the target, then say whether it was applied",
+        ),
+        entities.get(desk.tx, command.entity),
+    )

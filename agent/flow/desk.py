@@ -1,0 +1,91 @@
+"""The desk at which one transaction works: the transaction, the rules, and what it leaves to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agent.clock import moment
+from agent.core.contract import Context, EntityAtSystem, EntityRules
+from agent.core.entity import Entity
+from agent.core.mapping import Decoder
+from agent.core.rulebook import Rulebook, agreed_value, context_of
+from agent.flow.effects import Effects
+from agent.store import bindings
+from agent.store.exceptions import Raised, open_
+from agent.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Times that the engine works with, in seconds, and who owns what nobody was named for."""
+
+    confirm_after_s: float = 1.0
+    retry_base_s: float = 1.0
+    retry_cap_s: float = 300.0
+    stored_due_s: float = 86_400.0
+    uncertain_due_s: float = 3_600.0
+    exception_due_h: float = 24.0
+    exception_owner: str = "operations"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A binding that this transaction made."""
+
+    entity: str
+    type: str
+    system: str
+    key: str
+
+
+@dataclass
+class Desk:
+    """Everything a unit of work needs. ``spread`` in [0, 1) jitters retries; it is drawn outside the core."""
+
+    tx: Transaction
+    book: Rulebook
+    terms: Terms
+    spread: float = 0.5
+    effects: Effects = field(default_factory=Effects)
+    bound: list[Bound] = field(default_factory=list)
+
+    def bind(self, entity: str, type_: str, system: str, key: str) -> None:
+        """Give an entity its key at a system; what waited for it is taken up at the end of the work."""
+        bindings.bind(self.tx, entity, type_, system, key)
+        self.bound.append(Bound(entity, type_, system, key))
+
+    def context(self, entity: Entity, rules: EntityRules) -> Context:
+        """The context of a decision about an entity, today."""
+        return context_of(entity, rules, moment(self.tx.now).date())
+
+    def decoder(self, rules: EntityRules, place: EntityAtSystem) -> Decoder:
+        """Turns a system's fields into canonical ones; references are looked up in this transaction."""
+        return Decoder(
+            rules, place, lambda type_, system, key: bindings.entity_of(self.tx, type_, system, key)
+        )
+
+    def raise_(self, raised: Raised, entity: Entity | None = None) -> int | None:
+        """Open an exception with owner and due date, and the money of the entity if it has any."""
+        amount = currency = None
+        if entity is not None and entity.type in self.book.entities:
+            rules = self.book.of(entity.type)
+            amount, currency = agreed_value(entity, rules.amount), agreed_value(entity, rules.currency)
+        return open_(
+            self.tx,
+            Raised(
+                kind=raised.kind,
+                system=raised.system,
+                cause=raised.cause,
+                entity=raised.entity,
+                mark=raised.mark,
+                subject=raised.subject,
+                code=raised.code,
+                remedy=raised.remedy,
+                command=raised.command,
+                inbox=raised.inbox,
+                amount=None if amount is None else str(amount),
+                currency=None if currency is None else str(currency),
+                owner=self.terms.exception_owner,
+                due_ms=int(self.terms.exception_due_h * 3_600_000),
+            ),
+        )

@@ -1,0 +1,79 @@
+"""Intake: from a source into the store. Position, inbox, images, plan and outbox are one transaction."""
+
+from __future__ import annotations
+
+from agent import failpoints
+from agent.core.change import Batch
+from agent.core.entity import Stale
+from agent.errors import PositionLost
+from agent.flow import observation
+from agent.flow.desk import Desk
+from agent.flow.engine import Engine
+from agent.ports import System
+from agent.store import entities, positions
+
+
+class Intake:
+    """Reads one system's source. ``step`` takes one batch; the runtime repeats it."""
+
+    def __init__(self, engine: Engine, system: System) -> None:
+        self._engine = engine
+        self._system = system
+        self._open = False
+
+    async def open(self) -> None:
+        """Start behind the stored positions. A lost one makes its scope stale before it is given up (I3)."""
+        while True:
+            known = await self._engine.work(
+                "intake.position", lambda desk: positions.get(desk.tx, self._system.name)
+            )
+            try:
+                await self._system.source.open(known)
+            except PositionLost as lost:
+                await self._lose(lost)
+                continue
+            self._open = True
+            return
+
+    async def step(self) -> int:
+        """Wait for a batch, make it durable, release it. Returns how many changes it held."""
+        if not self._open:
+            await self.open()
+        issued = self._engine.store.token
+        try:
+            batch = await self._system.source.read()
+        except PositionLost as lost:
+            await self._lose(lost)
+            self._open = False
+            return 0
+        except BaseException:
+            self._open = False
+            raise
+        await self._engine.work("intake", lambda desk: self._take(desk, batch, issued))
+        failpoints.hit("intake.before_ack")
+        await self._system.source.ack(batch)
+        failpoints.hit("intake.after_ack")
+        return len(batch.changes)
+
+    async def close(self) -> None:
+        """Stop reading."""
+        self._open = False
+        await self._system.source.close()
+
+    def _take(self, desk: Desk, batch: Batch, issued: int) -> None:
+        for change in batch.changes:
+            observation.take(desk, self._system.name, change, issued)
+        if batch.position is not None:
+            positions.move(desk.tx, self._system.name, batch.stream, batch.position)
+
+    async def _lose(self, lost: PositionLost) -> None:
+        def forget(desk: Desk) -> None:
+            for rules in desk.book.entities.values():
+                if self._system.name in rules.systems:
+                    entities.stale_scope(
+                        desk.tx, self._system.name, rules.type, Stale.GAP, f"position lost: {lost.message}"
+                    )
+            positions.forget(desk.tx, self._system.name, lost.stream, lost.message)
+            desk.effects.confirm.add(self._system.name)
+
+        await self._engine.work("intake.lost", forget)

@@ -1,0 +1,260 @@
+"""Observations: from a change in a system's own words to the image it leaves, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import timedelta
+
+from agent.core.change import Change, ChangeKind, Operation, Row
+from agent.core.contract import IDENTITY, EntityAtSystem, EntityRules
+from agent.core.entity import CommandState, Entity, Image, Stale
+from agent.core.mapping import Decoded
+from agent.core.message_id import entity_id
+from agent.core.observe import (
+    Effect,
+    Found,
+    Seen,
+    apply_read,
+    apply_told,
+    confirm_by_echo,
+    merge_event,
+)
+from agent.core.ownership import possible_owners
+from agent.core.survivorship import accepted, answered_by_read
+from agent.core.transitions import Way, resolve_uncertain
+from agent.flow import answer, planning
+from agent.flow.desk import Desk
+from agent.store import bindings, entities, exceptions, inbox, obligations, outbox
+from agent.store.exceptions import Kind, Raised
+
+
+def take(desk: Desk, system: str, change: Change, issued: int) -> None:
+    """Make one change durable and let everything follow from it. ``issued``: the token before it was read."""
+    match change.kind:
+        case ChangeKind.ANSWER:
+            _answer(desk, system, change)
+        case ChangeKind.OVERFLOW:
+            _overflow(desk, system, change)
+        case ChangeKind.UNDECODABLE:
+            _undecodable(desk, system, change)
+        case _:
+            for key in change.keys:
+                _record(desk, system, change, key, issued)
+
+
+def _answer(desk: Desk, system: str, change: Change) -> None:
+    if change.answer is None:
+        raise ValueError("an answer without an outcome")
+    kept = replace(change, keys=(change.answer.handle,), fields=asdict(change.answer))
+    seq = inbox.add(desk.tx, inbox.Received(system, kept, change.answer.handle))
+    if seq is not None:
+        answer.take(desk, system, change.answer, change.order, seq)
+
+
+def _overflow(desk: Desk, system: str, change: Change) -> None:
+    if inbox.add(desk.tx, inbox.Received(system, change, None)) is None:
+        return
+    rules = desk.book.for_object(system, change.object)
+    if rules is not None:
+        why = change.reason or "the source lost track of its changes"
+        entities.stale_scope(desk.tx, system, rules.type, Stale.GAP, why)
+        desk.effects.confirm.add(system)
+
+
+def _undecodable(desk: Desk, system: str, change: Change) -> None:
+    """Keep the bytes, tell a person, and distrust what it may have been about (I3)."""
+    seq = inbox.add(desk.tx, inbox.Received(system, change, change.keys[0] if change.keys else None))
+    if seq is None:
+        return
+    desk.raise_(
+        Raised(
+            kind=Kind.UNDECODABLE,
+            system=system,
+            cause=change.reason or "the source sent something that cannot be understood",
+            subject=change.source_id,
+            inbox=seq,
+            remedy="the bytes are kept; the records are read again where that is possible",
+        )
+    )
+    rules = desk.book.for_object(system, change.object)
+    if rules is None or (rules.at(system).blind and not change.keys):
+        return  # nothing there could be read again; the exception stands for it
+    if not change.keys:
+        entities.stale_scope(desk.tx, system, rules.type, Stale.UNDECODABLE, change.reason)
+        desk.effects.confirm.add(system)
+    for key in change.keys:
+        found = bindings.entity_of(desk.tx, rules.type, system, key)
+        if found is not None:
+            _distrust(desk, entities.get(desk.tx, found), system)
+
+
+def _distrust(desk: Desk, entity: Entity, system: str) -> None:
+    image = entity.images.get(system)
+    if image is not None:
+        after = entity.with_image(system, image.marked(Stale.GAP, desk.tx.token))
+        planning.settle(desk, entity, after)
+
+
+def _record(desk: Desk, system: str, change: Change, key: str, issued: int) -> None:
+    seq = inbox.add(desk.tx, inbox.Received(system, change, key))
+    if seq is None and change.kind is not ChangeKind.READ:
+        return
+    rules = desk.book.for_object(system, change.object)
+    if rules is None:
+        return
+    place = rules.at(system)
+    decoded = desk.decoder(rules, place).decode(change.fields, whole=_is_whole(change))
+    found = _identify(desk, rules, system, key, decoded, change, seq)
+    if found is None:
+        return
+    if seq is not None:
+        targets = rules.targets(system)
+        inbox.attach(desk.tx, seq, found, len(targets))
+        obligations.add(desk.tx, seq, found, targets)
+    before = entities.get(desk.tx, found)
+    after = observe(desk, before, place, change, decoded, issued)
+    note_faults(desk, before, system, decoded, seq)
+    planning.settle(desk, before, after)
+
+
+def _is_whole(change: Change) -> bool:
+    if change.operation is Operation.DELETE:
+        return False
+    return change.whole or change.kind is ChangeKind.READ
+
+
+def _identify(
+    desk: Desk,
+    rules: EntityRules,
+    system: str,
+    key: str,
+    decoded: Decoded,
+    change: Change,
+    seq: int | None,
+) -> str | None:
+    """The entity that a record is: by its key, by the canonical id it carries, or newly born here.
+
+    None for a record that may not be born at this system: it stays in the inbox until something binds it.
+    """
+    found = bindings.entity_of(desk.tx, rules.type, system, key)
+    if found is not None:
+        return found
+    carried = decoded.fields.get(IDENTITY)
+    if isinstance(carried, str) and entities.exists(desk.tx, carried):
+        if system not in bindings.keys(desk.tx, carried):
+            desk.bind(carried, rules.type, system, key)
+            return carried
+        return None
+    if system not in rules.births or change.operation is Operation.DELETE or seq is None:
+        return None
+    generation = bindings.generations(desk.tx, rules.type, system, key)
+    born = entity_id(rules.type, system, key, generation)
+    entities.add(desk.tx, entities.Born(born, rules.type, system, seq))
+    desk.bind(born, rules.type, system, key)
+    return born
+
+
+def observe(
+    desk: Desk, entity: Entity, place: EntityAtSystem, change: Change, decoded: Decoded, issued: int
+) -> Entity:
+    """The entity after a change was seen: the image that it leaves at the system."""
+    system, token = place.system, desk.tx.token
+    image = entity.images.get(system)
+    if change.kind is ChangeKind.GAP:
+        earlier = image or Image(fields={}, fresh=False)
+        return entity.with_image(system, earlier.marked(Stale.GAP, token))
+    seen = Seen(
+        fields=decoded.fields,
+        unknown=decoded.unknown,
+        operation=change.operation,
+        whole=_is_whole(change),
+        order=change.order,
+        at=change.at,
+        version=change.version,
+    )
+    if change.kind is ChangeKind.TOLD:
+        fields = desk.book.of(entity.type).fields
+        written = frozenset(n for n in place.fields if system not in possible_owners(fields[n]))
+        return entity.with_image(system, apply_told(image, seen, written, token)[0])
+    if change.kind is ChangeKind.READ:
+        gone = change.operation is Operation.DELETE
+        found = Found(None if gone else decoded.fields, change.version)
+        return entity.with_image(system, apply_read(image, found, issued, token)[0])
+    merged, effect = merge_event(image, seen, timedelta(seconds=place.slack_s), token)
+    if effect is Effect.MERGED and change.origin is not None and change.origin == place.client:
+        merged = _echo(desk, entity, system, merged)
+    return entity.with_image(system, merged)
+
+
+def _echo(desk: Desk, entity: Entity, system: str, image: Image) -> Image:
+    """Our own write came back: it spares the confirming read, no more."""
+    written = outbox.last_accepted(desk.tx, entity.id, system)
+    return image if written is None else confirm_by_echo(image, written, desk.tx.token)
+
+
+def note_faults(desk: Desk, entity: Entity, system: str, decoded: Decoded, seq: int | None) -> None:
+    """Open an exception for each value that cannot be mapped; close those that can be mapped again."""
+    for fault in decoded.faults:
+        desk.raise_(
+            Raised(
+                kind=Kind.UNMAPPED,
+                system=system,
+                cause=str(fault),
+                entity=entity.id,
+                subject=fault.field,
+                inbox=seq,
+                remedy="correct the value at its system, or add it to the value map",
+            ),
+            entity,
+        )
+    exceptions.close_mapped(desk.tx, entity.id, system, decoded.fields.keys())
+
+
+def read(desk: Desk, rules: EntityRules, system: str, row: Row, found: Found, issue: tuple[int, int]) -> None:
+    """Take one row of a confirming read. ``issue``: the token and the time (ms) at which it was issued."""
+    entity = bindings.entity_of(desk.tx, rules.type, system, row.key)
+    if entity is None:
+        return
+    place = rules.at(system)
+    before = entities.get(desk.tx, entity)
+    decoded = Decoded({})
+    if row.fields is not None:
+        decoded = desk.decoder(rules, place).decode(row.fields, whole=True)
+        found = replace(found, fields=decoded.fields)
+    image, effect = apply_read(before.images.get(system), found, issue[0], desk.tx.token)
+    after = before.with_image(system, image)
+    if effect is Effect.MERGED:
+        after = _answered(desk, after, place, issue[1])
+        note_faults(desk, before, system, decoded, None)
+    planning.settle(desk, before, after)
+
+
+def _answered(desk: Desk, entity: Entity, place: EntityAtSystem, issued_ms: int) -> Entity:
+    """A read that was issued after the target's longest request answers what became of a lost one (I16)."""
+    standing = entity.commands.get(place.system)
+    if standing is None or standing.state is not CommandState.UNCERTAIN or standing.create:
+        return entity
+    command = outbox.get(desk.tx, standing.number)
+    limits = place.guarantees
+    if command is None or command.sent is None:
+        return entity
+    way = resolve_uncertain(limits.on_uncertain_update, command.sent, issued_ms, limits.max_request_s)
+    if way is not Way.READ:
+        return entity
+    shown = answered_by_read(entity, place.system, command.fields)
+    numbers = {name: number for name, number in command.numbers.items() if name in shown}
+    entity = accepted(entity, place.system, command.fields, numbers)
+    whole = shown == frozenset(command.fields)
+    outbox.move(
+        desk.tx,
+        command,
+        CommandState.ACCEPTED if whole else CommandState.SUPERSEDED,
+        "a read shows every value that was sent" if whole else "a read shows other values",
+        finished=desk.tx.now,
+        evidence="read back",
+    )
+    exceptions.close_all(
+        desk.tx, entity.id, place.system, (Kind.UNCERTAIN, Kind.OVERDUE), "answered by a read"
+    )
+    commands = {target: c for target, c in entity.commands.items() if target != place.system}
+    return replace(entity, commands=commands)

@@ -1,0 +1,195 @@
+"""Planning: merge an entity's fresh images, plan every target, and write what was decided."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.core.contract import EntityRules, LanePolicy, Transfer
+from agent.core.entity import CommandState, Entity
+from agent.core.message_id import event_message_id, payload_hash
+from agent.core.plan import Agree, Decision, Hold, Send, Surroundings, Wait, plan, references
+from agent.core.rulebook import agreed_value
+from agent.core.survivorship import merge
+from agent.flow.desk import Desk
+from agent.store import bindings, conflicts, entities, exceptions, obligations, outbox, waiting
+from agent.store.exceptions import Kind, Raised
+
+
+def settle(desk: Desk, before: Entity, after: Entity) -> None:
+    """Make everything follow from what was observed: agreed values, conflicts, commands, obligations.
+
+    ``before`` is what the store holds, ``after`` what this transaction has made of it so far.
+    """
+    rules = desk.book.of(after.type)
+    merged = merge(after, rules, desk.context(after, rules))
+    entity = merged.entity
+    for conflict in merged.conflicts:
+        number = conflicts.add(desk.tx, entity.id, conflict, rules.version)
+        if not conflict.decided:
+            immutable = conflict.rule == "immutable"
+            desk.raise_(
+                Raised(
+                    kind=Kind.IMMUTABLE if immutable else Kind.CONFLICT,
+                    system=conflict.loser_system,
+                    cause=f"field '{conflict.field}' changed at {conflict.loser_system} and "
+                    + (
+                        "must not: the document was delivered"
+                        if immutable
+                        else f"at {conflict.winner_system}"
+                    ),
+                    entity=entity.id,
+                    mark="" if immutable else f"{conflict.loser_system}.{conflict.field}",
+                    subject=str(number) if immutable else "",
+                    remedy="reverse the document and post it anew" if immutable else "rule which value holds",
+                ),
+                entity,
+            )
+    entities.save(desk.tx, before, entity)
+    lane = agreed_value(entity, rules.lane)
+    key = agreed_value(entity, rules.key)
+    entities.label(desk.tx, entity.id, None if key is None else str(key), None if lane is None else str(lane))
+    for target in desk.book.deliverable(rules):
+        entity = plan_target(desk, entity, target, rules)
+    for system, image in entity.images.items():
+        if not image.fresh:
+            desk.effects.confirm.add(system)
+
+
+def reconsider(desk: Desk, entity_id: str) -> None:
+    """Plan an entity again from what the store holds."""
+    entity = entities.get(desk.tx, entity_id)
+    settle(desk, entity, entity)
+
+
+def plan_target(desk: Desk, entity: Entity, target: str, rules: EntityRules) -> Entity:
+    """Plan one target and write the decision. Returns the entity, unparked if a new attempt was decided."""
+    around = _surroundings(desk, entity, target, rules)
+    decision = plan(entity, target, rules, desk.context(entity, rules), around)
+    if target in entity.parked and not isinstance(decision, Wait):
+        entity = unpark(desk, entity, target, "its users changed what was refused")
+    ready = entity.commands.get(target)
+    if ready is not None and ready.state is not CommandState.READY:
+        ready = None
+    match decision:
+        case Wait(reason=reason, on=on):
+            if ready is not None:
+                _withdraw(desk, ready.number, f"cannot be sent now: {reason}")
+            _wait(desk, entity, target, reason, on)
+        case Agree():
+            if ready is not None:
+                _withdraw(desk, ready.number, "nothing is left to send")
+            waiting.clear(desk.tx, entity.id, target)
+            obligations.agree(desk.tx, entity.id, target)
+        case Send():
+            waiting.clear(desk.tx, entity.id, target)
+            _send(desk, entity, target, rules, decision)
+            desk.effects.deliver.add(target)
+    return entity
+
+
+def unpark(desk: Desk, entity: Entity, mark: str, why: str) -> Entity:
+    """Lift a mark from an entity: its exception is closed and what it stood for is open again."""
+    target = mark.partition(".")[0]
+    after = replace(
+        entity,
+        parked=entity.parked - {mark},
+        refused={t: fields for t, fields in entity.refused.items() if t != mark},
+    )
+    entities.save(desk.tx, entity, after)
+    kinds = (Kind.REJECTED, Kind.PENDING, Kind.CONFLICT, Kind.UNCERTAIN)
+    exceptions.close_all(desk.tx, entity.id, target, kinds, why)
+    obligations.reopen(desk.tx, entity.id, target)
+    return after
+
+
+def _surroundings(desk: Desk, entity: Entity, target: str, rules: EntityRules) -> Surroundings:
+    bound = frozenset(
+        id_ for id_ in references(entity, rules) if bindings.key_of(desk.tx, id_, target) is not None
+    )
+    ahead = None
+    if rules.transfer is Transfer.EVENT and target not in entity.keys:
+        skip = rules.lane_policy is LanePolicy.SKIP
+        ahead = entities.lane_ahead(desk.tx, entity.id, target, skip)
+    return Surroundings(bound, ahead)
+
+
+def _wait(desk: Desk, entity: Entity, target: str, reason: Hold, on: str) -> None:
+    if reason is Hold.IN_FLIGHT:
+        waiting.clear(desk.tx, entity.id, target)
+        return
+    waiting.note(desk.tx, entity.id, target, reason, on)
+    if reason is Hold.PARKED:
+        settle_as = obligations.except_ if target in entity.parked else obligations.park
+        settle_as(desk.tx, entity.id, target)
+    elif reason is Hold.DELETED:
+        desk.raise_(
+            Raised(
+                kind=Kind.DELETED,
+                system=on,
+                cause=f"the record was deleted at {on}; nothing is sent to {target} any more",
+                entity=entity.id,
+                remedy="decide whether it is deleted elsewhere too, or restore it",
+            ),
+            entity,
+        )
+        obligations.except_(desk.tx, entity.id, target)
+
+
+def _withdraw(desk: Desk, number: int, why: str) -> None:
+    command = outbox.get(desk.tx, number)
+    if command is not None:
+        outbox.move(desk.tx, command, CommandState.SUPERSEDED, why, finished=desk.tx.now)
+
+
+def _send(desk: Desk, entity: Entity, target: str, rules: EntityRules, send: Send) -> None:
+    """Write the command, unless the one that stands ready already says the same."""
+    kind = "create" if send.create else "update"
+    key = entity.keys.get(target)
+    hash_ = payload_hash(kind, key, send.fields)
+    tries, not_before = 0, 0
+    standing = entity.commands.get(target)
+    coalesce = rules.transfer is Transfer.STATE
+    if standing is not None:
+        command = outbox.get(desk.tx, standing.number)
+        if command is not None and command.payload_hash == hash_ and command.version == send.version:
+            obligations.carry(desk.tx, entity.id, target, command.number, coalesce=coalesce)
+            return
+        if command is not None:
+            tries, not_before = outbox.schedule(desk.tx, command.number)
+            _withdraw(desk, command.number, "a newer plan took its place")
+    number = outbox.add(
+        desk.tx,
+        outbox.New(
+            entity=entity.id,
+            type=entity.type,
+            target=target,
+            kind=kind,
+            key=key,
+            fields=send.fields,
+            numbers=send.numbers,
+            rules=send.rules,
+            guard=send.guard,
+            version=send.version,
+            message_id=_message_id(entity, target, rules, send),
+            payload_hash=hash_,
+            correlation=obligations.correlation(desk.tx, entity.id, target) or entity.id,
+        ),
+    )
+    if tries:
+        outbox.reschedule(desk.tx, number, tries, not_before)
+    obligations.carry(desk.tx, entity.id, target, number, coalesce=coalesce)
+
+
+def _message_id(entity: Entity, target: str, rules: EntityRules, send: Send) -> str | None:
+    if rules.transfer is Transfer.EVENT and send.create:
+        return event_message_id(target, entity.birth, entity.keys.get(entity.birth, entity.id), "create")
+    return None
+
+
+def decision_of(desk: Desk, entity_id: str, target: str) -> Decision:
+    """What would be decided now, without writing anything."""
+    entity = entities.get(desk.tx, entity_id)
+    rules = desk.book.of(entity.type)
+    context = desk.context(entity, rules)
+    merged = merge(entity, rules, context).entity
+    return plan(merged, target, rules, context, _surroundings(desk, merged, target, rules))

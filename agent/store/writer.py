@@ -1,0 +1,131 @@
+"""The one writer: a thread that takes all units of work that wait and commits them together.
+
+Group commit makes synchronous=FULL affordable; each unit runs in a savepoint, so that one that fails takes
+back only its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from agent.store.database import Store
+from agent.store.transaction import Transaction
+
+T = TypeVar("T")
+
+#: Units of work in one commit at most.
+GROUP = 500
+
+
+class Writes(Protocol):
+    """Runs a unit of work in a transaction and returns when it is durable."""
+
+    async def write(self, label: str, work: Callable[[Transaction], T], actor: str = "agent") -> T:
+        """Run ``work``; its result, once committed. What it raises is raised here and nothing is kept."""
+
+
+class Writer:
+    """The writer thread. ``close`` finishes what was handed over."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    async def write(self, label: str, work: Callable[[Transaction], T], actor: str = "agent") -> T:
+        """Hand over a unit of work; its result, once committed."""
+        loop = asyncio.get_running_loop()
+        unit = _Unit(label, work, actor, loop, loop.create_future())
+        self._queue.put(unit)
+        # A cancelled caller does not take back what may be committed already.
+        result: T = await asyncio.shield(unit.future)
+        return result
+
+    def close(self) -> None:
+        """Finish what was handed over and stop."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            unit = self._queue.get()
+            units: list[_Unit] = []
+            while unit is not None:
+                units.append(unit)
+                if len(units) == GROUP or self._queue.empty():
+                    break
+                unit = self._queue.get()
+            if units:
+                self._commit(units)
+            if unit is None:
+                return
+
+    def _commit(self, units: list[_Unit]) -> None:
+        results: list[tuple[_Unit, Any, BaseException | None]] = []
+        try:
+            with self._store.transaction(*dict.fromkeys(unit.label for unit in units)) as tx:
+                for unit in units:
+                    results.append((unit, *_run_unit(tx, unit)))
+        except BaseException as error:
+            results = [(unit, None, error) for unit in units]
+        for unit, result, fault in results:
+            unit.finish(result, fault)
+
+
+def _run_unit(tx: Transaction, unit: _Unit) -> tuple[Any, BaseException | None]:
+    tx.actor = unit.actor
+    tx.savepoint()
+    try:
+        result = unit.work(tx)
+    except Exception as error:
+        tx.rollback_savepoint()
+        return None, error
+    tx.release_savepoint()
+    return result, None
+
+
+class _Unit:
+    """A unit of work and the caller that waits for it."""
+
+    def __init__(
+        self,
+        label: str,
+        work: Callable[[Transaction], Any],
+        actor: str,
+        loop: asyncio.AbstractEventLoop,
+        future: asyncio.Future[Any],
+    ) -> None:
+        self.label = label
+        self.work = work
+        self.actor = actor
+        self.loop = loop
+        self.future = future
+
+    def finish(self, result: Any, fault: BaseException | None) -> None:
+        """Tell the caller, in its own loop."""
+        self.loop.call_soon_threadsafe(self._resolve, result, fault)
+
+    def _resolve(self, result: Any, fault: BaseException | None) -> None:
+        if self.future.done():
+            return
+        if fault is None:
+            self.future.set_result(result)
+        else:
+            self.future.set_exception(fault)
+
+
+class DirectWriter:
+    """Writes on the calling thread, a transaction per unit: for one-shot verbs."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def write(self, label: str, work: Callable[[Transaction], T], actor: str = "agent") -> T:
+        """Run a unit of work now."""
+        with self._store.transaction(label, actor=actor) as tx:
+            return work(tx)
