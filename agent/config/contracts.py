@@ -111,6 +111,9 @@ def _check_ownership(name: str, settings: FieldSettings, entity: EntitySettings)
     if rule and rule.rule is not SurvivorshipKind.PREFER and rule.prefer is not None:
         yield Fault((*loc, "survivorship", "prefer"), f"has no meaning for the rule {rule.rule.value}")
     for index, row in enumerate(settings.owners):
+        if row.wave is not None:
+            # No table defines waves yet, and a row that never holds would leave the wrong owner in place.
+            yield Fault((*loc, "owners", index, "wave"), f"there is no wave '{row.wave}'")
         for column, value in (("legal_entity", row.legal_entity), ("lifecycle_state", row.lifecycle_state)):
             if value is not None and getattr(entity, column) is None:
                 text = f"this row never holds: the entity does not say which field is its {column}"

@@ -115,6 +115,10 @@ def _text(detail: ErrorDetails) -> str:
         return f"must be {detail.get('ctx', {}).get('expected', 'another value')}"
     if detail["type"] in ("model_type", "dict_type"):
         return "must be a table"
+    if detail["type"] == "string_too_short":
+        return "must not be empty"
+    if detail["type"] == "string_type":
+        return "must be text"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message.replace("Input should be a valid ", "must be a ").replace(
         "Input should be ", "must be "

@@ -143,7 +143,9 @@ def _create_faults(system: str, place: PlaceSettings, can: Guarantees) -> Iterat
     elif place.create == "blind" and can.read_back:
         yield Fault(loc, f"'{system}' can be read; write create = true, so that duplicates are looked up")
     if place.create and can.read_back and can.on_uncertain_create is Resolution.PERSON:
-        text = "if the answer to a create is lost, only a person could tell whether it was made; set external_id"
+        text = (
+            "if the answer to a create is lost, only a person could tell whether it exists; set external_id"
+        )
         yield Fault(loc, text)
 
 

@@ -47,13 +47,20 @@ def test_an_ambiguous_ownership_table_is_refused(tmp_path: Path) -> None:
     assert text == "two rows of equal weight name 'crm' and 'erp'"
 
 
-def test_an_ownership_table_by_wave_and_date_is_taken(tmp_path: Path) -> None:
+def test_an_ownership_table_by_context_and_date_is_taken(tmp_path: Path) -> None:
     rows = (
         'owners = [{ owner = "crm" }, { owner = "erp", valid_from = 2027-01-01 }, '
-        '{ owner = "sap", wave = "emea", valid_from = 2027-01-01 }]'
+        '{ owner = "sap", legal_entity = "2000", valid_from = 2027-01-01 }]'
     )
-    config = loaded(tmp_path, section(NUMBER, (CRM_OWNER, rows)))
+    named = section("entities.customer", ("births", 'legal_entity = "limit"\nbirths'))
+    config = loaded(tmp_path, section(NUMBER, (CRM_OWNER, rows), text=named))
     assert [row.owner for row in config.entities["customer"].fields["number"].owners] == ["crm", "erp", "sap"]
+
+
+def test_an_ownership_row_of_an_unknown_wave_is_refused(tmp_path: Path) -> None:
+    rows = 'owners = [{ owner = "crm" }, { owner = "erp", wave = "emea" }]'
+    found = told(tmp_path, section(NUMBER, (CRM_OWNER, rows)))
+    assert found == [(f"{NUMBER}.owners[1].wave", "there is no wave 'emea'")]
 
 
 @pytest.mark.parametrize("column", ["legal_entity", "lifecycle_state"])

@@ -60,12 +60,13 @@ def test_contract_and_roles_reach_the_core(tmp_path: Path) -> None:
 
 
 def test_owners_and_survivorship_reach_the_core(tmp_path: Path) -> None:
-    rows = 'owners = [{ owner = "crm" }, { owner = "erp", valid_from = 2027-01-01, wave = "emea" }]'
+    rows = 'owners = [{ owner = "crm" }, { owner = "erp", valid_from = 2027-01-01, legal_entity = "2000" }]'
     text = section("entities.customer.fields.number", ('owner = "crm"', rows))
+    text = section("entities.customer", ("births", 'legal_entity = "limit"\nbirths'), text=text)
     customer = built(tmp_path, text)["customer"]
     assert customer.fields["number"].owners == (
         OwnerRow("crm"),
-        OwnerRow("erp", wave="emea", valid_from=date(2027, 1, 1)),
+        OwnerRow("erp", legal_entity="2000", valid_from=date(2027, 1, 1)),
     )
     assert customer.fields["limit"].owners == (OwnerRow("erp"),)
     assert customer.fields["phone"].survivorship == Survivorship(SurvivorshipKind.PREFER, "crm")
