@@ -13,6 +13,7 @@ from enum import StrEnum
 from adapters.idoc.document import Segment
 from adapters.idoc.faults import ValueFault
 from adapters.idoc.layout import Dictionary
+from adapters.idoc.values import pad_key
 from agent.core.change import Answer
 
 
@@ -52,6 +53,9 @@ _MEANINGS = {
     "75": "in the inbound queue",
 }
 
+#: KUNNR has ten digits.
+_CUSTOMER_KEY = 10
+
 
 def verdict_of(status: str) -> Verdict:
     """What a status of the receiver says; every status that may still change is pending."""
@@ -65,7 +69,7 @@ def answer_of(state: Segment, dictionary: Dictionary) -> Answer:
     for report in state.below("E1PRTOB"):
         made = report.values(dictionary)
         if made["OBJKEY"] and (key is None or made["OBJTYPE"] == "KNA1"):
-            key = made["OBJKEY"]
+            key = pad_key(made["OBJKEY"], _CUSTOMER_KEY) if made["OBJTYPE"] == "KNA1" else made["OBJKEY"]
     parameters = [values[f"STAPA{at}"] for at in range(1, 5)]
     return _answer("E1STATE", values, values["STATXT"], parameters, key)
 

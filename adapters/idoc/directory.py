@@ -14,17 +14,18 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Which file this is and which state of it: another content under the same name has another stamp."""
+    """Which file this is and which state of it: other content, or other rights, make another stamp."""
 
     device: int
     inode: int
     size: int
+    written_ns: int
     changed_ns: int
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
     """The stamp from a stat."""
-    return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def stamp_at(path: Path) -> Stamp | None:

@@ -86,9 +86,13 @@ def read_idocs(
     reader = _Reader(known)
     text = TextStream(stream, encoding)
     for record in _records(text, last_line, known):
-        done = reader.feed(record)
+        if not record.text.startswith("EDI_DC40"):
+            reader.add(record)
+            continue
+        done = reader.finish()
         if done is not None:
             yield done
+        reader.begin(record)
     last = reader.finish()
     if last is None:
         raise text.fault("the file holds no IDoc")
@@ -156,19 +160,18 @@ class _Reader:
         self._records: list[DataRecord] = []
         self._end = 0
 
-    def feed(self, record: Record) -> Idoc | None:
-        """Take a record; a control record hands out the IDoc before it."""
-        if record.text.startswith("EDI_DC40"):
-            done = self.finish()
-            self._control, self._head, self._records = _control(record), record, []
-            self._end = record.end
-            return done
+    def begin(self, record: Record) -> None:
+        """Begin an IDoc with its control record."""
+        self._control, self._head, self._records = _control(record), record, []
+        self._end = record.end
+
+    def add(self, record: Record) -> None:
+        """Take a data record."""
         _refuse_other_forms(record)
         if self._control is None:
             raise record.fault("a data record comes before any control record EDI_DC40")
         self._records.append(_data(record, self._control))
         self._end = record.end
-        return None
 
     def finish(self) -> Idoc | None:
         """The IDoc read so far, None before the first control record."""

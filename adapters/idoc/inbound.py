@@ -130,7 +130,7 @@ class Inbound:
 
     def _told(self, spec: ObjectSpec, root: Segment, base: Change) -> Change:
         values = root.values(self._dictionary)
-        key = pad_key(values[spec.key.split(".")[1]], 10)
+        key = pad_key(values[spec.key.split(".")[1]], self._dictionary.length_of(spec.key))
         if not key:
             raise ValueFault("the key is blank", field=spec.key)
         function = values.get("MSGFN", "")

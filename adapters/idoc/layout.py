@@ -188,6 +188,14 @@ class Dictionary:
         """The layout for a definition or type; the newest of its type for a version that is not listed."""
         return self._by_definition.get(name) or self._by_type.get(self.type_of(name))
 
+    def length_of(self, name: str) -> int:
+        """Length of the field ``SEGMENTTYPE.FIELD``. Raises ValueFault for one that is not known."""
+        segment_type, _, field_name = name.partition(".")
+        layout = self.layout(segment_type)
+        if layout is None:
+            raise ValueFault("no such segment", field=name)
+        return layout.field(field_name).length
+
     def types(self) -> tuple[str, ...]:
         """Every segment type that is known."""
         return tuple(self._by_type)

@@ -71,7 +71,7 @@ class Outbound:
             segment_type, field = name.split(".")
             values.setdefault(segment_type, {})[field] = write_value(value, name)
         if delivery.key is not None:
-            values[root_type][key_field] = pad_key(delivery.key, 10)
+            values[root_type][key_field] = pad_key(delivery.key, self._dictionary.length_of(key))
         elif delivery.kind is DeliveryKind.UPDATE:
             raise ValueFault("an update needs the record's key", field=key)
         return self._segment(root_type, values, delivery.kind)

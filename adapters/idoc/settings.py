@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from adapters.idoc.codepage import codec_of
 
@@ -69,3 +69,15 @@ class Settings(BaseModel):
     def _known_code_page(cls, value: str) -> str:
         codec_of(value)
         return value
+
+    @model_validator(mode="after")
+    def _four_directories(self) -> Settings:
+        """In one directory for two purposes we would read our own files, or read them again for ever."""
+        names = ("outbound_dir", "inbound_dir", "archive_dir", "quarantine_dir")
+        seen: dict[Path, str] = {}
+        for name in names:
+            path = Path(getattr(self, name)).absolute()
+            if path in seen:
+                raise ValueError(f"{name} and {seen[path]} are the same directory")
+            seen[path] = name
+        return self

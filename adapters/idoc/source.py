@@ -17,13 +17,13 @@ from pathlib import Path
 
 import structlog
 
-from adapters.idoc.directory import Stamp, free_name, move, read_file, stamp_at, stamp_of
+from adapters.idoc.directory import Stamp, digest_of, free_name, move, read_file, stamp_at, stamp_of
 from adapters.idoc.flat import sort_key
 from adapters.idoc.inbound import STREAM, Inbound, Reading, broken_file
 from adapters.idoc.settings import Settings, Take
 from adapters.idoc.watch import Watch
 from agent import failpoints
-from agent.core.change import Batch
+from agent.core.change import Batch, Change, ChangeKind
 from agent.errors import Unreachable
 
 log = structlog.get_logger(__name__)
@@ -169,7 +169,7 @@ class IdocDirectory:
         if seen.key is None:
             try:
                 head, _ = read_file(self._settings.inbound_dir / name, _HEAD)
-            except FileNotFoundError:
+            except OSError:  # `_take` meets it again and tells
                 head = b""
             seen.key = sort_key(io.BytesIO(head), self._settings.encoding)
         return seen.key
@@ -177,20 +177,37 @@ class IdocDirectory:
     def _take(self, name: str) -> Batch | None:
         """Read a file; None if it changed or went away since the scan."""
         path = self._settings.inbound_dir / name
-        seen = self._seen.pop(name, None)
+        seen = self._seen.pop(name)
         limit = self._settings.max_file_mb << 20
         try:
             content, stamp = read_file(path, limit + 1)
         except FileNotFoundError:
             return None
-        if seen is None or stamp != seen.stamp or stamp_at(path) != stamp:
+        except OSError as error:
+            return self._unreadable(name, seen.stamp, error)
+        if stamp != seen.stamp or stamp_at(path) != stamp:
             return None  # still being written: the next scan sees it anew
         self._in_hand[name] = stamp
-        digest = hashlib.sha256(content).hexdigest()
-        reading = self._inbound.read(content) if len(content) <= limit else self._too_large(content, digest)
+        if len(content) <= limit:
+            digest, reading = hashlib.sha256(content).hexdigest(), self._inbound.read(content)
+        else:
+            digest = digest_of(path)
+            reading = self._too_large(content, digest)
         if reading.reached:
             self._position = reading.reached.encode()
         return Batch(STREAM, reading.changes, self._position, Receipt(name, stamp, digest, reading.readable))
+
+    def _unreadable(self, name: str, stamp: Stamp, error: OSError) -> Batch:
+        """One file that may not be read stays where it is and holds back no other; told once per state."""
+        self._in_hand[name] = stamp
+        change = Change(
+            f"unreadable-{name}-{stamp.inode}-{stamp.changed_ns}",
+            STREAM,
+            ChangeKind.UNDECODABLE,
+            "",
+            reason=f"{name} in {self._settings.inbound_dir} cannot be read: {error.strerror or error}",
+        )
+        return Batch(STREAM, (change,), self._position)
 
     def _too_large(self, content: bytes, digest: str) -> Reading:
         reason = f"the file is larger than {self._settings.max_file_mb} MB (max_file_mb)"

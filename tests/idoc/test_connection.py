@@ -23,6 +23,11 @@ def test_unknown_settings_and_code_pages_are_refused(tmp_path: Path) -> None:
             settings(tmp_path, **wrong)
 
 
+def test_one_directory_for_two_purposes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="inbound_dir and outbound_dir are the same"):
+        settings(tmp_path, inbound_dir=tmp_path / "out")
+
+
 def test_names_that_no_segment_has_are_all_listed_with_the_nearest(tmp_path: Path) -> None:
     wrong = ObjectSpec("DEBMSA", "E1KNA1M.KUNNR", (FieldSpec("E1KNA1M.NAEM1"), FieldSpec("E1KNA9M.X")))
     with pytest.raises(ConfigError) as error:

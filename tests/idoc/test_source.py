@@ -246,6 +246,19 @@ async def test_a_missing_inbound_directory_is_unreachable(tmp_path: Path) -> Non
         await source.open({})
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+async def test_a_file_that_may_not_be_read_holds_back_no_other(tmp_path: Path) -> None:
+    path = place(tmp_path, "a", flat(customer(1)))
+    path.chmod(0)
+    place(tmp_path, "b", flat(customer(2)))
+    async with opened(tmp_path, take=Take.RENAME) as source:
+        told = await source.read()
+        assert "cannot be read" in told.changes[0].reason and told.receipt is None
+        await source.ack(await next_file(source))
+        path.chmod(0o600)
+        assert (await next_file(source)).changes[0].kind is ChangeKind.TOLD
+
+
 async def test_a_file_above_the_limit_is_refused_and_only_its_beginning_kept(tmp_path: Path) -> None:
     place(tmp_path, "big", flat(customer(1)) * 900)
     async with opened(tmp_path, max_file_mb=1) as source:

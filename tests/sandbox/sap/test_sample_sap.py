@@ -185,7 +185,7 @@ async def test_of_a_file_cut_within_sap_keeps_the_idocs_before_the_cut(tmp_path:
         path.write_bytes(path.read_bytes() * 2 + b"EDI_DC40  cut")
         await sap.post("/switches", {"reading": True})
         await sap.until(lambda: [entry.name for entry in waiting(sap)] == [f"{path.name}.broken"])
-        await sap.until(lambda: len(sap.rows("SELECT kunnr FROM customer")) == 1)
+        await sap.until(lambda: len(sap.rows("SELECT kunnr FROM customer")) == 2)
 
 
 async def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
