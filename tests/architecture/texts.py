@@ -22,7 +22,7 @@ _HOSTS = "|".join(
 _FORBIDDEN = {
     rf"\b(?:{_UNFINISHED})\b": "is unfinished work",
     rf"\b{'help' + 'ers'}\b": "names nothing",
-    rf"(?<![\w/.:>*-])/(?:{'wo' + 'rk'}|{'ro' + 'ot'}|{'ho' + 'me'}/\w+)/": "is a path of one machine",
+    rf"(?<![\w/.:>*|-])/(?:{'wo' + 'rk'}|{'ro' + 'ot'}|{'ho' + 'me'}/\w+)/": "is a path of one machine",
     rf"(?i)(?:{_HOSTS})\b": "is a package registry's host",
 }
 _IGNORE = re.compile(r"#\s*type:\s*ignore")
