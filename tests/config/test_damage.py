@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import tomllib
+from copy import deepcopy
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def damage(data: Any, chance: random.Random) -> None:
             continue
         kind = chance.choice(("remove", "rename", "replace"))
         if kind == "replace" or isinstance(data, list):
-            data[key] = chance.choice(VALUES)
+            data[key] = deepcopy(chance.choice(VALUES))
         else:
             del data[key]
             if kind == "rename":
