@@ -17,9 +17,11 @@ MODULES = {
     "agent.operations": ("verbs", "wire"),
     "agent.cli": ("main",),
     "adapters": ("registry",),
+    "adapters.idoc": ("flat", "target"),
     "adapters.odbc": ("capture",),
     "adapters.salesforce": ("pubsub_api_pb2", "rest"),
     "adapters.sandbox.salesforce": ("server",),
+    "adapters.sandbox.sap": ("system",),
     "tui": ("app",),
 }
 CLEAN = {
@@ -30,6 +32,7 @@ CLEAN = {
     "agent.core.plan": "import agent.core.objects, agent.errors",
     "adapters.odbc.capture": "import agent.ports, agent.core.change, agent.errors, agent.failpoints, pyodbc",
     "adapters.sandbox.salesforce.server": "import adapters.salesforce.pubsub_api_pb2",
+    "adapters.sandbox.sap.system": "import adapters.idoc.flat",
     "tui.app": "import agent.operations.wire, textual",
 }
 BROKEN = {
@@ -43,6 +46,7 @@ BROKEN = {
     "adapter that plans": ("adapters.odbc.capture", "import agent.core.plan"),
     "adapter beside adapter": ("adapters.odbc.capture", "import adapters.salesforce.rest"),
     "sandbox inside the adapter": ("adapters.sandbox.salesforce.server", "import adapters.salesforce.rest"),
+    "sandbox beyond the codec": ("adapters.sandbox.sap.system", "import adapters.idoc.target"),
     "dashboard with the store": ("tui.app", "import agent.store.tables"),
     "dashboard with the verbs": ("tui.app", "import agent.operations.verbs"),
     "engine with an adapter": ("agent.flow.intake", "import adapters.odbc.capture"),
