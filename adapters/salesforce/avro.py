@@ -131,5 +131,6 @@ def _children(declared: Any, records: dict[str, Sequence[Any]]) -> tuple[str, ..
 
 
 def _hint(doc: str) -> str:
-    kind, _, rest = doc.partition(":")
-    return rest.partition(":")[0] if kind == "Data" else ""
+    """The type in ``Data:DateOnly:00N...`` or ``CreatedDate:DateTime``."""
+    parts = doc.split(":")
+    return parts[1] if len(parts) > 1 else ""

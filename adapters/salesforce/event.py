@@ -26,6 +26,9 @@ _OPERATIONS = {
     "UNDELETE": Operation.UNDELETE,
 }
 _NO_RECORD = "000000000000000"
+_NOTHING = bitmap.Named(())
+#: Bitmap patterns that are remembered for one object.
+_PATTERNS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class EventReader:
         if spec.external_id:
             self._kinds.setdefault(spec.external_id, FieldType.TEXT)
         self._columns: dict[str, dict[str, tuple[Column, ...]]] = {}
+        self._seen: dict[tuple[str, ...], bitmap.Named] = {}
 
     def read(self, schema: EventSchema, event: Mapping[str, Any]) -> Decoded:
         """Make a change of one event. Raises ValueError where event and schema contradict each other.
@@ -113,9 +117,9 @@ class EventReader:
 
     def _changed(self, schema: EventSchema, event: Mapping[str, Any]) -> tuple[dict[str, RawValue], str]:
         header, layout = event[HEADER], self._layout(schema)
-        nulled = bitmap.decode(header["nulledFields"], schema.members)
-        diffs = bitmap.decode(header["diffFields"], schema.members)
-        changed = bitmap.decode(header["changedFields"], schema.members)
+        nulled = self._named(schema, header["nulledFields"])
+        diffs = self._named(schema, header["diffFields"])
+        changed = self._named(schema, header["changedFields"])
         fields: dict[str, RawValue] = {}
         for name in nulled.names:
             for column in layout.get(name, ()):
@@ -132,6 +136,18 @@ class EventReader:
                     fields[column.rest] = _known(column, event)
         beyond = nulled.beyond or diffs.beyond or changed.beyond
         return fields, "a bitmap reaches past the end of the schema" if beyond else ""
+
+    def _named(self, schema: EventSchema, elements: Sequence[str]) -> bitmap.Named:
+        """The fields of one bitmap array. The same few patterns come again and again, so they are kept."""
+        if not elements:
+            return _NOTHING
+        pattern = (schema.schema_id, *elements)
+        named = self._seen.get(pattern)
+        if named is None:
+            if len(self._seen) >= _PATTERNS:
+                self._seen.clear()
+            named = self._seen[pattern] = bitmap.decode(elements, schema.members)
+        return named
 
     def _layout(self, schema: EventSchema) -> dict[str, tuple[Column, ...]]:
         """Names in events (``Phone``, ``BillingAddress.Street``) to mapped fields."""

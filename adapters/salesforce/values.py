@@ -98,10 +98,7 @@ def parse_moment(text: str) -> datetime:
 
 def version_of(last_modified: datetime) -> str:
     """A record's version: LastModifiedDate in milliseconds, the same from an event and from a read."""
-    return (
-        last_modified.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-        + f"{last_modified.microsecond // 1000:03d}Z"
-    )
+    return last_modified.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def http_date(version: str) -> str:

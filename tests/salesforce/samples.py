@@ -109,9 +109,9 @@ _STANDARD: list[tuple[str, Any, str]] = [
     ("Rating", _TEXT, "Data:DynamicEnum"),
     ("Site", _TEXT, "Data:Text"),
     ("OwnerId", _TEXT, "ForeignKey:EntityId"),
-    ("CreatedDate", ["null", "long"], "Data:DateTime"),
+    ("CreatedDate", ["null", "long"], "CreatedDate:DateTime"),
     ("CreatedById", _TEXT, "ForeignKey:EntityId"),
-    ("LastModifiedDate", ["null", "long"], "Data:DateTime"),
+    ("LastModifiedDate", ["null", "long"], "LastModifiedDate:DateTime"),
     ("LastModifiedById", _TEXT, "ForeignKey:EntityId"),
 ]
 _CUSTOM: list[tuple[str, Any, str]] = [
