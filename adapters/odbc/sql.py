@@ -1,4 +1,8 @@
-"""The statement shapes of this adapter. Identifiers come from the catalog, values only as parameters."""
+"""The statement shapes of this adapter. Identifiers come from the catalog, values only as parameters.
+
+A bare name in ORDER BY would mean the selected text where a database names CAST(x AS TEXT) "x": 10 before 9.
+Hence the alias ``r``.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +48,8 @@ def select_page(
     )
     return (
         f"SELECT {dialect.as_text(dialect.quote(key), table.column(key).type_name)}"  # noqa: S608
-        f"{_more(dialect, table, names)} FROM {dialect.quote(table.name)}{behind}"
-        f" ORDER BY {dialect.quote(key)} LIMIT {size}"
+        f"{_more(dialect, table, names)} FROM {dialect.quote(table.name)} AS r{behind}"
+        f" ORDER BY r.{dialect.quote(key)} LIMIT {size}"
     )
 
 
@@ -59,8 +63,8 @@ def select_where(
     ]
     return (
         f"SELECT {dialect.as_text(dialect.quote(key), table.column(key).type_name)}"  # noqa: S608
-        f"{_more(dialect, table, names)} FROM {dialect.quote(table.name)}"
-        f" WHERE {' AND '.join(tests)} ORDER BY {dialect.quote(key)} LIMIT 100"
+        f"{_more(dialect, table, names)} FROM {dialect.quote(table.name)} AS r"
+        f" WHERE {' AND '.join(tests)} ORDER BY r.{dialect.quote(key)} LIMIT 100"
     )
 
 
@@ -96,8 +100,8 @@ def delete(dialect: Dialect, table: Table, key: str) -> str:
 def journal_read(dialect: Dialect, journal: str, limit: int) -> str:
     """The oldest journal rows: seq, object, key, operation, marker."""
     return (
-        f"SELECT CAST(seq AS TEXT), object, key, op, message_id FROM {dialect.quote(journal)}"  # noqa: S608
-        f" ORDER BY seq LIMIT {limit}"
+        f"SELECT CAST(seq AS TEXT), object, key, op, message_id FROM {dialect.quote(journal)} AS r"  # noqa: S608
+        f" ORDER BY r.seq LIMIT {limit}"
     )
 
 

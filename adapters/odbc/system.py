@@ -25,7 +25,7 @@ class JournalSource:
     """Changes from the trigger journal; released by exact row numbers, so there is no position to store."""
 
     def __init__(self, link: Link, settings: Settings) -> None:
-        self._link = link
+        self.link = link
         self._limit = settings.capture_batch
         self._poll_s = settings.poll_s
         self._outstanding: set[int] = set()
@@ -35,14 +35,14 @@ class JournalSource:
         """Connect; whatever was read and not released comes again. Raises Refused without a journal."""
         self._outstanding.clear()
         self._more = False
-        await self._link.call(Lane.READ, "open")
+        await self.link.call(Lane.READ, "open")
 
     async def read(self) -> Batch:
         """The next changes, at once when more are waiting, else as soon as a look finds some."""
         loop = asyncio.get_running_loop()
         until = loop.time() + _SIGN_OF_LIFE_S
         while True:
-            captured: Captured = await self._link.call(
+            captured: Captured = await self.link.call(
                 Lane.READ, "capture", self._limit, frozenset(self._outstanding)
             )
             if captured.seqs or loop.time() >= until:
@@ -55,19 +55,19 @@ class JournalSource:
         """Delete exactly the journal rows of this batch."""
         if not batch.receipt:
             return
-        await self._link.call(Lane.READ, "ack", batch.receipt)
+        await self.link.call(Lane.READ, "ack", batch.receipt)
         self._outstanding.difference_update(batch.receipt)
 
     async def close(self) -> None:
         """End the worker; it serves all ports of this system."""
-        await self._link.close()
+        await self.link.close()
 
 
 class LedgerTarget:
     """Commands with a ledger row in the ERP's own transaction: an uncertain one is simply sent again."""
 
     def __init__(self, link: Link) -> None:
-        self._link = link
+        self.link = link
 
     def guarantees(self, object: str) -> Guarantees:
         """The same for every table."""
@@ -78,7 +78,7 @@ class LedgerTarget:
             answers=False,
             on_uncertain_update=Resolution.RESEND,
             on_uncertain_create=Resolution.RESEND,
-            max_request_s=self._link.erp.deadline_s,
+            max_request_s=self.link.erp.deadline_s,
             batch=100,
         )
 
@@ -95,7 +95,7 @@ class LedgerTarget:
         code, text = "", ""
         lost = False
         try:
-            async for outcome in self._link.stream(Lane.APPLY, "apply", tuple(deliveries)):
+            async for outcome in self.link.stream(Lane.APPLY, "apply", tuple(deliveries)):
                 if outcome is not None:
                     outcomes.append(outcome)
         except WorkerLost as error:
@@ -110,30 +110,30 @@ class LedgerTarget:
 
     async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:
         """Records (at most 100) with these values."""
-        rows: list[Row] = await self._link.call(Lane.READ, "find", object, dict(fields))
+        rows: list[Row] = await self.link.call(Lane.READ, "find", object, dict(fields))
         return rows
 
     async def close(self) -> None:
         """End the worker; it serves all ports of this system."""
-        await self._link.close()
+        await self.link.close()
 
 
 class TableReader:
     """Records by key or page by page. The ERP's clock is not used: reads carry no times."""
 
     def __init__(self, link: Link) -> None:
-        self._link = link
+        self.link = link
 
     async def read(self, object: str, keys: Sequence[str]) -> ReadResult:
         """One row per key, in the order asked."""
-        rows: list[Row] = await self._link.call(Lane.READ, "read", object, tuple(keys))
+        rows: list[Row] = await self.link.call(Lane.READ, "read", object, tuple(keys))
         return ReadResult(tuple(rows))
 
     async def page(self, object: str) -> AsyncIterator[ReadResult]:
         """All records in key order, at most 500 a page; the first page may be empty."""
         behind: str | None = None
         while True:
-            rows: list[Row] = await self._link.call(Lane.READ, "page", object, behind, _PAGE)
+            rows: list[Row] = await self.link.call(Lane.READ, "page", object, behind, _PAGE)
             if rows or behind is None:
                 yield ReadResult(tuple(rows))
             if len(rows) < _PAGE:
@@ -145,12 +145,12 @@ class OdbcProbe:
     """``isthmus check`` for one ERP."""
 
     def __init__(self, link: Link) -> None:
-        self._link = link
+        self.link = link
 
     async def check(self) -> Sequence[Check]:
         """Connection, tables, columns, keys, journal and ledger."""
         try:
-            checks: list[Check] = await self._link.call(Lane.ADMIN, "check")
+            checks: list[Check] = await self.link.call(Lane.ADMIN, "check")
         except RemoteError as error:
             return [Check("connect", ok=False, detail=error.message, remedy=error.remedy)]
         return checks
@@ -160,32 +160,32 @@ class JournalAdministration:
     """``isthmus journal install|verify|remove`` for one ERP, and the scripts for a DBA who runs them."""
 
     def __init__(self, link: Link) -> None:
-        self._link = link
+        self.link = link
 
     def install_script(self) -> str:
         """What ``install`` runs, to print. Needs no connection."""
-        return _script(install_script(self._link.erp))
+        return _script(install_script(self.link.erp))
 
     def remove_script(self) -> str:
         """What ``remove`` runs, to print. Needs no connection."""
-        return _script(remove_script(self._link.erp))
+        return _script(remove_script(self.link.erp))
 
     async def install(self) -> None:
         """Create tables and triggers; repeatable. Raises Refused or Unreachable."""
-        await self._link.call(Lane.ADMIN, "install")
+        await self.link.call(Lane.ADMIN, "install")
 
     async def verify(self) -> Sequence[Check]:
         """Whether all of it is there and enabled. Raises Refused or Unreachable."""
-        checks: list[Check] = await self._link.call(Lane.ADMIN, "verify")
+        checks: list[Check] = await self.link.call(Lane.ADMIN, "verify")
         return checks
 
     async def remove(self) -> None:
         """Drop everything of the agent; repeatable. Raises Refused or Unreachable."""
-        await self._link.call(Lane.ADMIN, "remove")
+        await self.link.call(Lane.ADMIN, "remove")
 
     async def close(self) -> None:
         """End the worker."""
-        await self._link.close()
+        await self.link.close()
 
 
 def _script(statements: Sequence[str]) -> str:

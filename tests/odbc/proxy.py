@@ -50,9 +50,11 @@ class Proxy:
             pass  # either end may go first; both are closed below
         finally:
             back.cancel()
-            await asyncio.gather(back, return_exceptions=True)
             writer.close()
             server_writer.close()
+            await asyncio.gather(
+                back, writer.wait_closed(), server_writer.wait_closed(), return_exceptions=True
+            )
             self._tasks.discard(task)
 
     async def _forward(

@@ -94,9 +94,20 @@ async def test_two_writers_lose_nothing_under_ack_by_exact_id(site: Site) -> Non
     for thread in threads:
         thread.start()
     seen = {str(change.fields["name"]) for change in await changes_until(system, 72)}
-    await asyncio.to_thread(lambda: [thread.join() for thread in threads])
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
     assert seen == {f"{writer}-{number}" for writer in range(2) for number in range(40) if number % 10 != 9}
     assert site.one("SELECT count(*) FROM isthmus_journal") == 0
+
+
+async def test_journal_numbers_are_ordered_as_numbers(site: Site) -> None:
+    key = site.business.create_customer("Adler")
+    for number in range(11):
+        site.business.change_phone(key, str(number))
+    system = site.system(capture_batch=5)
+    await system.source.open({})
+    changes = await changes_until(system, 12)
+    assert [change.order for change in changes] == list(range(1, 13))
 
 
 async def test_what_was_read_and_not_released_comes_again_with_the_same_ids(site: Site) -> None:

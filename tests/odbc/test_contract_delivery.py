@@ -11,6 +11,7 @@ import pytest
 from adapters.odbc import administer
 from adapters.odbc.dialect import Fault
 from adapters.odbc.session import Session, SqlFault
+from agent.core.change import RawValue
 from agent.core.delivery import DeliveryKind, OutcomeKind, Reason, Resolution
 from tests.odbc.site import Site, apply_one, create, read_one, update
 
@@ -52,7 +53,7 @@ async def test_the_same_message_id_with_another_payload_is_rejected(site: Site) 
 async def test_a_guarded_update_meets_what_was_seen(site: Site) -> None:
     key = str(site.business.create_customer("Adler", phone="1", credit_limit=Decimal(10), country="D"))
     system = site.system()
-    seen = {"phone": "1", "credit_limit": Decimal("10"), "country": "D", "number": None}
+    seen: dict[str, RawValue] = {"phone": "1", "credit_limit": Decimal("10"), "country": "D", "number": None}
     outcome = await apply_one(system, update("m1", key, seen, phone="2", credit_limit=Decimal(20)))
     assert (outcome.kind, outcome.key) == (OutcomeKind.ACCEPTED, key)
     assert site.one("SELECT phone FROM customer") == "2"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -38,6 +40,7 @@ async def test_commit_reply_lost_is_uncertain_and_the_ledger_answers(
     postgresql_site: Site, proxy: Proxy
 ) -> None:
     system = postgresql_site.system()
+    await apply_one(system, update("m0", "0", name="connects"))
     delivery = create("m1", "ref-1", name="Adler")
     proxy.cut = Cut.COMMIT_REPLY
     lost = await apply_one(system, delivery)
@@ -52,6 +55,7 @@ async def test_a_link_cut_before_the_commit_arrives_is_uncertain_and_a_resend_ap
     postgresql_site: Site, proxy: Proxy
 ) -> None:
     system = postgresql_site.system()
+    await apply_one(system, update("m0", "0", name="connects"))
     delivery = create("m1", "ref-1", name="Adler")
     proxy.cut = Cut.BEFORE_COMMIT
     lost = await apply_one(system, delivery)
@@ -78,7 +82,6 @@ async def test_capture_reconnects_after_its_connection_was_killed(postgresql_sit
     _terminate_others(postgresql_site)
     with pytest.raises(Unreachable):
         await system.source.read()
-    postgresql_site.business.close()
     postgresql_site.user().execute("INSERT INTO customer (name) VALUES ('Adler')")
     await system.source.open({})
     (change,) = await changes_until(system, 1)
@@ -152,7 +155,8 @@ import asyncio, sys
 from adapters.odbc import Settings, connect
 from agent.core.objects import ObjectSpec
 async def main():
-    system = connect("erp", Settings(connection=sys.argv[1]), [ObjectSpec("customer", "customer_id", ())], str)
+    objects = [ObjectSpec("customer", "customer_id", ())]
+    system = connect("erp", Settings(connection=sys.argv[1]), objects, str)
     await system.reader.read("customer", ["1"])
     print(system.target.link.pid, flush=True)
     await asyncio.Event().wait()
@@ -174,8 +178,11 @@ async def test_kill_9_of_the_parent_leaves_no_worker(sqlite_site: Site) -> None:
         worker = int(await parent.stdout.readline())
         parent.kill()
         await parent.wait()
-        while _runs(worker):
-            await asyncio.sleep(0)
+        with contextlib.suppress(ProcessLookupError):
+            ended = os.pidfd_open(worker)
+            await asyncio.to_thread(select.select, [ended], [], [], PATIENCE_S)
+            os.close(ended)
+    assert not _runs(worker)
 
 
 def _runs(pid: int) -> bool:

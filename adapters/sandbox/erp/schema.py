@@ -88,7 +88,7 @@ _POSTGRESQL_RULES = [
     f" IF NEW.name = '!' THEN RAISE EXCEPTION '{_RESERVED}'; END IF; RETURN NEW; END $rule$",
     "CREATE TRIGGER customer_name BEFORE INSERT OR UPDATE ON customer"
     " FOR EACH ROW EXECUTE FUNCTION customer_name()",
-    "CREATE FUNCTION invoice_blocked() RETURNS trigger LANGUAGE plpgsql AS $rule$ BEGIN"
+    "CREATE FUNCTION invoice_blocked() RETURNS trigger LANGUAGE plpgsql AS $rule$ BEGIN"  # noqa: S608
     " IF (SELECT order_block FROM customer WHERE customer_id = NEW.customer_id) = 'X'"
     f" THEN RAISE EXCEPTION '{_BLOCKED}'; END IF; RETURN NEW; END $rule$",
     "CREATE TRIGGER invoice_blocked BEFORE INSERT ON invoice FOR EACH ROW EXECUTE FUNCTION invoice_blocked()",

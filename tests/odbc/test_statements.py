@@ -1,0 +1,213 @@
+"""The SQL layer on paper: golden statements, error tables, connection strings. No database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adapters.odbc import Settings, administer, sql
+from adapters.odbc.catalog import Column, Table
+from adapters.odbc.dialect import DIALECTS, POSTGRESQL, SQLITE, Dialect, Fault, native_code
+from adapters.odbc.driver import LIBRARIES_VARIABLE, complete, compose, find_driver, parse, redact
+from adapters.odbc.journal import install_script
+from adapters.odbc.settings import resolve
+from agent.core.objects import ObjectSpec
+from agent.errors import Refused
+
+_GOLDEN = Path(__file__).parent / "golden"
+_TABLES = {
+    "sqlite": Table(
+        "customer",
+        {
+            "id": Column("id", "integer"),
+            'na"me': Column('na"me', "varchar", 80),
+            "limit": Column("limit", "text"),
+        },
+        ("id",),
+    ),
+    "postgresql": Table(
+        "sales.customer",
+        {
+            "id": Column("id", "int4"),
+            'na"me': Column('na"me', "varchar", 80),
+            "limit": Column("limit", "numeric", None, 2),
+        },
+        ("id",),
+    ),
+}
+_NAMES = ('na"me', "limit")
+
+
+def _statements(dialect: Dialect) -> list[str]:
+    table = _TABLES[dialect.name]
+    erp = resolve(
+        "erp",
+        Settings(connection="Driver=x", dialect=dialect.name),  # type: ignore[arg-type]  # checked by pydantic
+        [ObjectSpec(table.name, "id", ())],
+        str,
+    )
+    return [
+        sql.select_by_keys(dialect, table, "id", _NAMES, 2),
+        sql.select_locked(dialect, table, "id", ()),
+        sql.select_page(dialect, table, "id", _NAMES, size=500, first=True),
+        sql.select_page(dialect, table, "id", _NAMES, size=500, first=False),
+        sql.select_where(dialect, table, "id", _NAMES, [('na"me', False), ("limit", True)]),
+        sql.insert(dialect, table, "id", _NAMES),
+        sql.update(dialect, table, "id", _NAMES),
+        sql.delete(dialect, table, "id"),
+        sql.journal_read(dialect, "isthmus_journal", 200),
+        sql.journal_ack(dialect, "isthmus_journal", 2),
+        sql.ledger_insert(dialect, "isthmus_ledger"),
+        sql.ledger_key(dialect, "isthmus_ledger"),
+        sql.ledger_read(dialect, "isthmus_ledger"),
+        sql.epoch_read(dialect, "isthmus_epoch"),
+        sql.epoch_write(dialect, "isthmus_epoch"),
+        *install_script(erp),
+    ]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+def test_every_statement_is_the_reviewed_one(dialect: Dialect) -> None:
+    """To review a change: write the new text into the golden file and read the difference."""
+    expected = (_GOLDEN / f"{dialect.name}.sql").read_text(encoding="utf-8")
+    assert ";\n".join(_statements(dialect)) + ";\n" == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "fault", "code"),
+    [
+        (
+            "[HY000] [SQLite]UNIQUE constraint failed: t.name (19) (19) (SQLExecDirectW)",
+            "duplicate",
+            "19-unique",
+        ),
+        (
+            "[HY000] [SQLite]NOT NULL constraint failed: t.n (19) (19) (SQLExecDirectW)",
+            "invalid",
+            "19-not-null",
+        ),
+        ("[HY000] [SQLite]FOREIGN KEY constraint failed (19) (19) (SQLExecDirectW)", "business", "19"),
+        ("[HY000] [SQLite]name is reserved (19) (19) (SQLExecDirectW)", "business", "19"),
+        ("[HY000] [SQLite]database is locked (5) (5) (SQLExecDirectW)", "busy", "5"),
+        ("[HY000] [SQLite]no such table: nope (1) (1) (SQLExecDirectW)", "setup", "1"),
+        ("[HY000] [SQLite]datatype mismatch (20) (20) (SQLExecDirectW)", "invalid", "20"),
+        ("[HY000] [SQLite]connect failed (14) (SQLDriverConnect)", "setup", "14"),
+    ],
+)
+def test_sqlite_errors_are_told_apart_by_native_code(message: str, fault: str, code: str) -> None:
+    verdict = SQLITE.classify("HY000", message)
+    assert (verdict.fault, verdict.code) == (Fault(fault), code)
+
+
+@pytest.mark.parametrize(
+    ("state", "fault"),
+    [
+        ("40001", Fault.BUSY),
+        ("40P01", Fault.BUSY),
+        ("55P03", Fault.BUSY),
+        ("57014", Fault.BUSY),
+        ("57P01", Fault.LOST),
+        ("08S01", Fault.LOST),
+        ("23505", Fault.DUPLICATE),
+        ("23503", Fault.BUSINESS),
+        ("23514", Fault.BUSINESS),
+        ("P0001", Fault.BUSINESS),
+        ("22001", Fault.INVALID),
+        ("23502", Fault.INVALID),
+        ("42501", Fault.SETUP),
+        ("42P01", Fault.SETUP),
+        ("XX000", Fault.UNKNOWN),
+    ],
+)
+def test_postgresql_errors_are_told_apart_by_sqlstate(state: str, fault: Fault) -> None:
+    assert POSTGRESQL.classify(state, f"[{state}] ERROR: text (7) (SQLExecDirectW)").fault is fault
+
+
+def test_an_errors_text_holds_no_row_values() -> None:
+    unique = POSTGRESQL.classify(
+        "23505",
+        '[23505] ERROR: duplicate key value violates unique constraint "c_key"\nDETAIL: Key (name)='
+        "(Eve) already exists.;\nError while executing the query (1) (SQLExecDirectW)",
+    )
+    assert unique.text == 'duplicate key value violates unique constraint "c_key"'
+    syntax = POSTGRESQL.classify(
+        "22P02", '[22P02] ERROR: invalid input syntax for type numeric: "Eve";\nError while executing (1)'
+    )
+    assert "Eve" not in syntax.text
+
+
+def test_the_native_code_stands_at_the_end_of_the_message() -> None:
+    assert native_code("[HY000] [SQLite]x (5) (5) (SQLExecDirectW)") == 5
+    assert native_code("no code") == 0
+
+
+def test_connection_strings_keep_braces_and_special_characters() -> None:
+    options = parse("Driver={SQLite3};Pwd={a;b}}c};pqopt={keepalives=1 options=-c\\ x};Database=x y")
+    assert options == {
+        "Driver": "SQLite3",
+        "Pwd": "a;b}c",
+        "pqopt": "keepalives=1 options=-c\\ x",
+        "Database": "x y",
+    }
+    assert parse(compose(options)) == options
+
+
+def test_safe_options_are_added_and_given_ones_kept() -> None:
+    figures = {"lock_ms": 700, "deadline_ms": 30000, "connect_s": 30}
+    added = parse(complete("Driver=/x/libsqlite3odbc.so;Database=a;timeout=9", SQLITE, figures, []))
+    assert added["BigInt"] == added["FKSupport"] == added["NoCreat"] == "1"
+    assert added["timeout"] == "9" and "Timeout" not in added
+    postgresql = parse(complete("Driver=/x/psqlodbcw.so", POSTGRESQL, figures, []))
+    assert postgresql["BoolsAsChar"] == "0"
+    assert "keepalives=1" in postgresql["pqopt"] and "tcp_user_timeout=30000" in postgresql["pqopt"]
+
+
+def test_a_driver_is_found_in_the_operators_own_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = tmp_path / "libsqlite3odbc.so"
+    driver.touch()
+    monkeypatch.setenv(LIBRARIES_VARIABLE, str(tmp_path))
+    assert find_driver(SQLITE) == driver
+    figures = {"lock_ms": 1, "deadline_ms": 1, "connect_s": 2}
+    assert parse(complete("Driver=SQLite3;Database=a", SQLITE, figures, []))["Driver"] == str(driver)
+    named = complete("Driver=SQLite3;Database=a", SQLITE, figures, ["SQLite3"])
+    assert parse(named)["Driver"] == "SQLite3"
+
+
+def test_passwords_are_taken_out_of_driver_messages() -> None:
+    assert redact("FATAL: hunter2 is wrong", "Driver=x;Pwd=hunter2") == "FATAL: *** is wrong"
+
+
+def test_a_secret_reference_is_resolved_and_never_shown() -> None:
+    asked: list[str] = []
+
+    def secret(reference: str) -> str:
+        asked.append(reference)
+        return "Driver=/x/psqlodbcw.so;Pwd=hunter2\n"
+
+    erp = resolve("erp", Settings(connection="env:ERP"), [], secret)
+    assert asked == ["env:ERP"] and erp.dialect == "postgresql" and erp.connection.endswith("hunter2")
+    assert "hunter2" not in repr(erp)
+
+
+def test_an_unknown_driver_needs_its_dialect_named() -> None:
+    with pytest.raises(Refused, match="set dialect to one of postgresql, sqlite"):
+        resolve("erp", Settings(connection="DSN=erp"), [], str)
+    assert resolve("erp", Settings(connection="DSN=erp", dialect="sqlite"), [], str).dialect == "sqlite"
+
+
+def test_unknown_and_impossible_settings_are_refused() -> None:
+    for wrong in ({"polls": 1}, {"poll_s": 0}, {"timezone": "Mars/Base"}, {"journal_table": "a; DROP"}):
+        with pytest.raises(ValueError):
+            Settings.model_validate({"connection": "DSN=x", **wrong})
+
+
+def test_the_install_script_needs_no_connection() -> None:
+    administration = administer(
+        "erp", Settings(connection="Driver=/nowhere/psqlodbcw.so"), [ObjectSpec("customer", "id", ())], str
+    )
+    script = administration.install_script()
+    assert 'CREATE TRIGGER "isthmus_journal_customer"' in script
+    assert script.count('INSERT INTO "isthmus_journal"') == 5
