@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import stat
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,7 @@ class IdocDirectory:
         self._in_hand: dict[str, Stamp] = {}
         self._ready: list[str] = []
         self._position = b""
+        self._looking = threading.Lock()
 
     async def open(self, positions: Mapping[str, bytes]) -> None:
         """Begin with a scan. The position only tells how far SAP's numbers were read: files are their
@@ -91,8 +93,11 @@ class IdocDirectory:
         while True:
             try:
                 while self._ready:
-                    batch = await asyncio.to_thread(self._take, self._ready.pop(0))
-                    if batch is not None:
+                    name = self._ready.pop(0)
+                    taken = await asyncio.to_thread(self._take, name)
+                    if taken is not None:
+                        # Marked here and not in the thread: a read that was cancelled handed nothing out.
+                        batch, self._in_hand[name] = taken
                         return batch
                 if self._monotonic() >= deadline:
                     return Batch(STREAM, (), position=self._position)
@@ -116,9 +121,13 @@ class IdocDirectory:
         if self._watch is not None:
             await self._watch.stop()
             self._watch = None
-        self._seen.clear()
-        self._in_hand.clear()
-        self._ready.clear()
+        await asyncio.to_thread(self._forget)
+
+    def _forget(self) -> None:
+        with self._looking:
+            self._seen.clear()
+            self._in_hand.clear()
+            self._ready = []
 
     async def _wait(self, deadline: float) -> None:
         """Until a hint, the time a waiting file is stable, or the next scan."""
@@ -139,6 +148,10 @@ class IdocDirectory:
         """Look at every file; those that are whole become ready, in the order of SAP's clock and numbers."""
         now = self._monotonic()
         found = self._list()
+        with self._looking:
+            self._compare(found, now)
+
+    def _compare(self, found: Mapping[str, Stamp], now: float) -> None:
         self._seen = {name: seen for name, seen in self._seen.items() if name in found}
         for name, stamp in found.items():
             if self._in_hand.get(name) == stamp:
@@ -174,20 +187,23 @@ class IdocDirectory:
             seen.key = sort_key(io.BytesIO(head), self._settings.encoding)
         return seen.key
 
-    def _take(self, name: str) -> Batch | None:
+    def _take(self, name: str) -> tuple[Batch, Stamp] | None:
         """Read a file; None if it changed or went away since the scan."""
+        with self._looking:
+            seen = self._seen.pop(name, None)
+        return None if seen is None else self._read(name, seen.stamp)
+
+    def _read(self, name: str, expected: Stamp) -> tuple[Batch, Stamp] | None:
         path = self._settings.inbound_dir / name
-        seen = self._seen.pop(name)
         limit = self._settings.max_file_mb << 20
         try:
             content, stamp = read_file(path, limit + 1)
         except FileNotFoundError:
             return None
         except OSError as error:
-            return self._unreadable(name, seen.stamp, error)
-        if stamp != seen.stamp or stamp_at(path) != stamp:
+            return self._unreadable(name, expected, error), expected
+        if stamp != expected or stamp_at(path) != stamp:
             return None  # still being written: the next scan sees it anew
-        self._in_hand[name] = stamp
         if len(content) <= limit:
             digest, reading = hashlib.sha256(content).hexdigest(), self._inbound.read(content)
         else:
@@ -195,11 +211,11 @@ class IdocDirectory:
             reading = self._too_large(content, digest)
         if reading.reached:
             self._position = reading.reached.encode()
-        return Batch(STREAM, reading.changes, self._position, Receipt(name, stamp, digest, reading.readable))
+        receipt = Receipt(name, stamp, digest, reading.readable)
+        return Batch(STREAM, reading.changes, self._position, receipt), stamp
 
     def _unreadable(self, name: str, stamp: Stamp, error: OSError) -> Batch:
         """One file that may not be read stays where it is and holds back no other; told once per state."""
-        self._in_hand[name] = stamp
         change = Change(
             f"unreadable-{name}-{stamp.inode}-{stamp.changed_ns}",
             STREAM,

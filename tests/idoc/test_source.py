@@ -168,6 +168,29 @@ async def test_a_file_not_acknowledged_comes_again_with_the_same_identities(tmp_
     assert not list((tmp_path / "in").iterdir())
 
 
+async def test_a_read_that_was_cancelled_loses_no_file(tmp_path: Path) -> None:
+    async with opened(tmp_path, take=Take.RENAME) as source:
+        for number in range(1, 9):
+            place(tmp_path, f"f{number}", flat(customer(number)))
+            reading = asyncio.create_task(next_file(source))
+            for _ in range(number):
+                await asyncio.sleep(0)
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            await source.open({})
+            await source.ack(await next_file(source))
+        await idle(source)
+    assert len(list((tmp_path / "archive").iterdir())) == 8
+
+
+async def test_files_that_came_while_it_was_stopped_are_found_without_a_hint(tmp_path: Path) -> None:
+    for number in range(1, 21):
+        place(tmp_path, f"f{number}", flat(customer(number)))
+    async with opened(tmp_path, take=Take.RENAME, poll_only=True) as source:
+        seen = [(await next_file(source)).changes[0].source_id for _ in range(20)]
+    assert seen == sorted(seen) and len(set(seen)) == 20
+
+
 @pytest.mark.parametrize("name", ["idoc.before_archive", "idoc.after_archive"])
 async def test_a_crash_around_archiving_neither_loses_nor_repeats_a_file(tmp_path: Path, name: str) -> None:
     place(tmp_path, "O_100_1", flat(customer(1)))
