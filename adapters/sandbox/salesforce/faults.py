@@ -1,0 +1,129 @@
+"""Faults that a test or a demo arms in the running org: what can go wrong, where, how often and after how
+many."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+KINDS: dict[str, str] = {
+    "gap": "the next matching change event becomes GAP_*, header only",
+    "overflow": "the matching changes of the next transaction become one GAP_OVERFLOW per object, without "
+    "ids",
+    "duplicate": "the next matching change event is delivered twice, with another replay id",
+    "undecodable": "the payload of the next matching change event is garbled; its schema id stays",
+    "geocode": "the next matching address change is followed by an event of the org's own with coordinates "
+    "only",
+    "expire": "every replay id handed out so far becomes unknown and its events are gone",
+    "reset": "the stream starts anew: all replay ids unknown, events gone, open streams dropped",
+    "break": "all open streams are dropped",
+    "revoke": "all access tokens become invalid; open streams live on",
+    "lock-row": "the next matching record write fails with UNABLE_TO_LOCK_ROW",
+    "unavailable": "the next matching call is answered 503 SERVER_UNAVAILABLE",
+    "limit": "the next matching call is answered 403 REQUEST_LIMIT_EXCEEDED",
+    "answer-lost": "the next matching call is carried out, then the connection is closed without an answer",
+    "answer-late": "the next matching call is carried out, then answered after 'delay' seconds",
+}
+AT_ONCE = ("expire", "reset", "break", "revoke")
+_KEYS = ("kind", "scope", "count", "after", "method", "delay", "detail")
+
+
+class UnknownFault(ValueError):
+    """The request to arm a fault cannot be used; the text names the nearest valid word."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """One armed fault. ``scope`` is an object name or ``*``; ``after`` matching occasions pass unharmed,
+    then it
+    strikes ``count`` times. ``method`` narrows HTTP faults; ``delay`` is in seconds; ``detail`` replaces
+    the text.
+    """
+
+    kind: str
+    scope: str = "*"
+    count: int = 1
+    after: int = 0
+    method: str = ""
+    delay: float = 1.0
+    detail: str = ""
+
+    def concerns(self, names: Iterable[str], method: str) -> bool:
+        """Whether an occasion with these object names and this HTTP method is one of its own."""
+        if self.method and method and self.method.upper() != method.upper():
+            return False
+        return self.scope == "*" or self.scope.lower() in {name.lower() for name in names}
+
+
+def parse(body: object) -> Fault:
+    """Reads the JSON body of the arming call. Raises UnknownFault."""
+    if not isinstance(body, dict):
+        raise UnknownFault("a fault is an object with the key 'kind'")
+    for key in body:
+        if key not in _KEYS:
+            raise UnknownFault(f"unknown key '{key}'{_nearest(str(key), _KEYS)}")
+    kind = body.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise UnknownFault(f"unknown kind '{kind}'{_nearest(str(kind), KINDS)}")
+    fault = Fault(
+        kind=kind,
+        scope=str(body.get("scope", "*")),
+        count=_whole(body, "count", 1),
+        after=_whole(body, "after", 0),
+        method=str(body.get("method", "")),
+        detail=str(body.get("detail", "")),
+    )
+    if "delay" in body:
+        if not isinstance(body["delay"], (int, float)) or body["delay"] < 0:
+            raise UnknownFault("'delay' is a number of seconds, 0 or more")
+        fault.delay = float(body["delay"])
+    return fault
+
+
+def _whole(body: dict[str, Any], key: str, default: int) -> int:
+    value = body.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < (1 if key == "count" else 0):
+        raise UnknownFault(f"'{key}' is a whole number, {1 if key == 'count' else 0} or more")
+    return value
+
+
+def _nearest(word: str, valid: Iterable[str]) -> str:
+    found = difflib.get_close_matches(word, list(valid), n=1, cutoff=0.4)
+    return f"; did you mean '{found[0]}'?" if found else f"; valid are {', '.join(valid)}"
+
+
+class Faults:
+    """The armed faults, in the order of arming."""
+
+    def __init__(self) -> None:
+        self._armed: list[Fault] = []
+
+    def arm(self, fault: Fault) -> None:
+        """Adds a fault."""
+        self._armed.append(fault)
+
+    def clear(self) -> int:
+        """Disarms everything; returns how many there were."""
+        count = len(self._armed)
+        self._armed.clear()
+        return count
+
+    def armed(self) -> list[dict[str, Any]]:
+        """What is armed, with the counts that are left."""
+        return [asdict(fault) for fault in self._armed]
+
+    def strike(self, kind: str, names: Iterable[str], method: str = "") -> Fault | None:
+        """Uses up one occasion of that kind; the fault when it strikes now."""
+        for fault in self._armed:
+            if fault.kind != kind or not fault.concerns(names, method):
+                continue
+            if fault.after:
+                fault.after -= 1
+                return None
+            fault.count -= 1
+            if not fault.count:
+                self._armed.remove(fault)
+            return fault
+        return None

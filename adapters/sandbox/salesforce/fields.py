@@ -1,0 +1,114 @@
+"""What a field and an object of the org are: the only description that REST, SOQL, describe and the change
+event schemas read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+
+class FieldType(StrEnum):
+    """Field types with the names that describe uses."""
+
+    ID = "id"
+    STRING = "string"
+    TEXTAREA = "textarea"
+    PHONE = "phone"
+    URL = "url"
+    PICKLIST = "picklist"
+    REFERENCE = "reference"
+    BOOLEAN = "boolean"
+    INT = "int"
+    DOUBLE = "double"
+    CURRENCY = "currency"
+    DATE = "date"
+    DATETIME = "datetime"
+
+
+TEXT_TYPES = frozenset(
+    {
+        FieldType.STRING,
+        FieldType.TEXTAREA,
+        FieldType.PHONE,
+        FieldType.URL,
+        FieldType.PICKLIST,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field. ``length`` counts characters; ``precision`` and ``scale`` count decimal digits.
+
+    ``compound`` and ``component`` place an address part inside its compound field: REST knows ``name``
+    (``BillingStreet``), change events know ``compound.component`` (``BillingAddress.Street``).
+    """
+
+    name: str
+    type: FieldType
+    label: str
+    length: int = 0
+    precision: int = 0
+    scale: int = 0
+    required: bool = False
+    external_id: bool = False
+    unique: bool = False
+    writable: bool = True
+    in_events: bool = True
+    reference_to: str = ""
+    compound: str = ""
+    component: str = ""
+    doc: str = ""
+
+    @property
+    def custom(self) -> bool:
+        return self.name.endswith("__c")
+
+    @property
+    def relationship(self) -> str:
+        """Name under which SOQL reaches the parent: ``Account__r`` or ``Owner``."""
+        if not self.reference_to:
+            return ""
+        return f"{self.name[:-3]}__r" if self.custom else self.name.removesuffix("Id")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectType:
+    """One object of the org with its fields in schema order. ``prefix`` starts every record id."""
+
+    name: str
+    label: str
+    label_plural: str
+    prefix: str
+    fields: tuple[Field, ...]
+    conditional_etag: bool = False
+    change_events: bool = True
+    _by_name: dict[str, Field] = field(init=False, repr=False, compare=False, hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_name", {each.name.lower(): each for each in self.fields})
+
+    @property
+    def custom(self) -> bool:
+        return self.name.endswith("__c")
+
+    @property
+    def event_name(self) -> str:
+        """``AccountChangeEvent``; a custom ``X__c`` loses its ``c``: ``X__ChangeEvent``."""
+        return f"{self.name.removesuffix('c')}ChangeEvent" if self.custom else f"{self.name}ChangeEvent"
+
+    @property
+    def topic(self) -> str:
+        return f"/data/{self.event_name}"
+
+    def find(self, name: str) -> Field | None:
+        """The field of that name; names are case-insensitive as in the real API."""
+        return self._by_name.get(name.lower())
+
+    def compounds(self) -> tuple[str, ...]:
+        """Names of the compound fields, in order of their first part."""
+        return tuple(dict.fromkeys(each.compound for each in self.fields if each.compound))
+
+    def with_field(self, added: Field) -> ObjectType:
+        """The same object after an administrator added a field at the end."""
+        return replace(self, fields=(*self.fields, added))
