@@ -72,7 +72,7 @@ def plan_target(desk: Desk, entity: Entity, target: str, rules: EntityRules) -> 
         ready = None
     match decision:
         case Wait(reason=reason, on=on):
-            if ready is not None:
+            if ready is not None and reason not in (Hold.SOURCE_STALE, Hold.TARGET_STALE):
                 _withdraw(desk, ready.number, f"cannot be sent now: {reason}")
             _wait(desk, entity, target, reason, on)
         case Agree():

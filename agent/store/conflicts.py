@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from agent.core.survivorship import Conflict
+from agent.core.value import Canonical
 from agent.store.transaction import Transaction, dump
 
 
@@ -26,3 +29,37 @@ def add(tx: Transaction, entity: str, conflict: Conflict, rules_version: str) ->
     state = "decided" if conflict.decided else "open"
     tx.journal("conflict", str(number), "", state, f"{conflict.rule} on {conflict.field}")
     return number
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A recorded conflict."""
+
+    id: int
+    entity: str
+    field: str
+    loser_system: str
+    state: str
+
+
+def get(tx: Transaction, number: int) -> Recorded | None:
+    """One conflict."""
+    row = tx.one("SELECT id, entity, field, loser_system, state FROM conflict WHERE id = ?", number)
+    return Recorded(*row) if row else None
+
+
+def refresh(tx: Transaction, number: int, winner: Canonical, loser: Canonical) -> None:
+    """Show an open conflict with the values of today."""
+    tx.run("UPDATE conflict SET winner = ?, loser = ? WHERE id = ?", dump(winner), dump(loser), number)
+
+
+def decide(tx: Transaction, number: int, kept: str, reason: str) -> None:
+    """Close a conflict by a person's ruling; the losing value stays in the row."""
+    if kept == "loser":
+        tx.run(
+            "UPDATE conflict SET winner = loser, loser = winner, winner_system = loser_system,"
+            " loser_system = winner_system WHERE id = ?",
+            number,
+        )
+    tx.run("UPDATE conflict SET state = 'decided' WHERE id = ?", number)
+    tx.journal("conflict", str(number), "open", "decided", reason)

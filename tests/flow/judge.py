@@ -1,0 +1,174 @@
+"""What must hold after everything has come to rest, judged by what the systems wrote down themselves."""
+
+from __future__ import annotations
+
+from tests.flow.systems.record_of_writes import Writes
+from tests.flow.world import World
+
+OWNED = {"name": "sf", "terms": "erp", "block": "sap"}
+NAMES = {
+    "sf": {"name": "Name", "terms": "Terms", "block": "Block", "phone": "Phone", "note": "Note"},
+    "erp": {n: n for n in ("name", "terms", "block", "phone", "note")},
+    "sap": {"name": "NAME1", "block": "AUFSD"},
+}
+
+
+def judge(world: World) -> None:
+    """Bring everything to rest and check every promise."""
+    world.settle()
+    _each_record_once(world)
+    _converged(world)
+    _nothing_lost_without_a_record(world)
+    _no_false_alarm(world)
+    _nothing_old_after_new(world)
+    _documents_arrived_in_order(world)
+    _conserved(world)
+    _quiet(world)
+
+
+def always(world: World) -> None:
+    """What must hold at any moment."""
+    for system in (world.erp, world.sap):
+        for message, count in system.writes.effects.items():
+            assert count == 1, f"I14: {message} had {count} effects at {system.name}"
+    for writes in (world.cloud.writes, world.erp.writes, world.sap.writes):
+        for reference, count in writes.created.items():
+            assert count == 1, f"I14: {reference} was created {count} times"
+    for message, count in world.sap.hand_overs.items():
+        assert count == 1, f"I14: {message} was handed over {count} times"
+
+
+def _writes(world: World) -> dict[str, Writes]:
+    return {"sf": world.cloud.writes, "erp": world.erp.writes, "sap": world.sap.writes}
+
+
+def _keys(world: World, customer: str) -> dict[str, str]:
+    return dict(world.entity(customer).keys)
+
+
+def _held(world: World, customer: str) -> dict[str, dict[str, object]]:
+    keys = _keys(world, customer)
+    assert set(keys) == {"sf", "erp", "sap"}, f"LIVE: {customer} has not reached every system: {sorted(keys)}"
+    rows = {
+        "sf": world.cloud.records[keys["sf"]].fields,
+        "erp": world.erp.rows["customer", keys["erp"]],
+        "sap": world.sap.records[keys["sap"]],
+    }
+    return {
+        system: {field: rows[system].get(source) for field, source in NAMES[system].items()}
+        for system in rows
+    }
+
+
+def _each_record_once(world: World) -> None:
+    always(world)
+    assert len(world.sap.records) <= len(world.customers), "I14: SAP has more customers than were born"
+
+
+def _parked(world: World, customer: str) -> frozenset[str]:
+    return world.entity(customer).parked
+
+
+def _converged(world: World) -> None:
+    for customer in world.customers:
+        held, parked = _held(world, customer), _parked(world, customer)
+        for field in NAMES["sf"]:
+            systems = [s for s in held if field in held[s] and f"{s}.{field}" not in parked]
+            values = {held[s][field] for s in systems}
+            assert len(values) <= 1, f"I8: {field} of {customer} is {held}"
+        for field, owner in OWNED.items():
+            writes = _writes(world)[owner]
+            said = writes.history.get((_keys(world, customer)[owner], NAMES[owner][field]), [])
+            if said:
+                assert held[owner][field] == said[-1], f"I6: {field}: users of {owner} said {said[-1]}"
+
+
+def _losers(world: World) -> set[str]:
+    found = set()
+    for winner, loser, state in world.rows("SELECT winner, loser, state FROM conflict"):
+        found.add(loser.strip('"'))
+        if state == "open":
+            found.add(winner.strip('"'))
+    return found
+
+
+def _nothing_lost_without_a_record(world: World) -> None:
+    losers = _losers(world)
+    overwritten = world.cloud.writes.overwritten | world.erp.writes.overwritten
+    excused = world.cloud.writes.excused
+    for customer in world.customers:
+        held, keys = _held(world, customer), _keys(world, customer)
+        for field in ("phone", "note"):
+            final = {held["sf"][field], held["erp"][field]}
+            said = list(world.cloud.writes.history.get((keys["sf"], NAMES["sf"][field]), []))
+            said += world.erp.writes.history.get((keys["erp"], field), [])
+            for value in said:
+                known = value in final or value in overwritten or value in losers or value in excused
+                assert known, f"I10: {field} {value} of {customer} was lost without a record"
+
+
+def _no_false_alarm(world: World) -> None:
+    users = {
+        value
+        for writes in (world.cloud.writes, world.erp.writes, world.sap.writes)
+        for values in writes.history.values()
+        for value in values
+    }
+    for loser_system, loser, rule in world.rows("SELECT loser_system, loser, rule FROM conflict"):
+        assert loser.strip('"') in users | {"null"}, (
+            f"I11: {rule} names {loser} at {loser_system}, which no user wrote"
+        )
+
+
+def _nothing_old_after_new(world: World) -> None:
+    for customer in world.customers:
+        keys = _keys(world, customer)
+        for field, owner in OWNED.items():
+            owning = _writes(world)[owner]
+            said = owning.history.get((keys[owner], NAMES[owner][field]), [])
+            for system in NAMES:
+                if system == owner or field not in NAMES[system]:
+                    continue
+                target = _writes(world)[system]
+                sent = target.agent.get((keys[system], NAMES[system][field]), [])
+                places = [said.index(value) for value in sent if value in said]
+                assert places == sorted(places), f"I8: {system} was sent {sent} of {field}, said were {said}"
+
+
+def _documents_arrived_in_order(world: World) -> None:
+    booked: dict[str, list[str]] = {}
+    for number in range(1, world.documents + 1):
+        row = world.erp.rows["invoice", f"i{number}"]
+        booked.setdefault(str(row["customer_id"]), []).append(str(row["amount"]))
+    arrived: dict[str, list[str]] = {}
+    for record in world.cloud.records.values():
+        if record.object == "Invoice__c":
+            arrived.setdefault(str(record.fields["Account"]), []).append(str(record.fields["Amount"]))
+    by_erp_key = {_keys(world, c)["erp"]: c for c in world.customers}
+    for erp_key, amounts in booked.items():
+        got = arrived.get(by_erp_key[erp_key], [])
+        assert got == amounts, f"I17: documents of {erp_key} were booked {amounts} and arrived {got}"
+    statuses = {str(r.fields.get("Amount")): r.fields.get("Status") for r in world.cloud.records.values()}
+    for number in range(1, world.documents + 1):
+        row = world.erp.rows["invoice", f"i{number}"]
+        assert statuses[str(row["amount"])] == row["status"], f"I8: status of i{number}"
+
+
+def _conserved(world: World) -> None:
+    [(promised,)] = world.rows("SELECT coalesce(sum(targets), 0) FROM inbox")
+    [(kept,)] = world.rows("SELECT count(*) FROM obligation")
+    assert promised == kept, f"I15: {promised} obligations were made, {kept} are there"
+    open_ = world.rows("SELECT entity, target, command FROM obligation WHERE state = 'open'")
+    assert not open_, f"I15: nothing moves, and these are still open: {open_}"
+    stuck = world.rows(
+        "SELECT number, target, state FROM outbox WHERE state IN ('ready', 'sent', 'stored', 'uncertain')"
+    )
+    assert not stuck, f"I15: nothing moves, and these commands stand: {stuck}"
+
+
+def _quiet(world: World) -> None:
+    before = world.total_writes
+    for index in range(len(world.cloud.events)):
+        world.redeliver(index)
+    world.settle()
+    assert world.total_writes == before, "I9: writes after everything had come to rest"

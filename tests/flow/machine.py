@@ -1,0 +1,166 @@
+"""The state machine: users, faults, crashes and the agent in any order, judged at the end."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from tests.flow.judge import always, judge
+from tests.flow.world import SYSTEMS, World
+
+Operation = tuple[str, tuple[Any, ...]]
+
+CUSTOMER = st.integers(0, 1)
+SYSTEM = st.sampled_from(SYSTEMS)
+POINTS = [
+    f"{label}.{side}"
+    for label in (
+        "intake",
+        "delivery.take",
+        "delivery.sent",
+        "delivery.outcome",
+        "delivery.resolve",
+        "confirm",
+        "ruling",
+        "recovery",
+    )
+    for side in ("before_commit", "after_commit")
+] + [
+    "intake.before_ack",
+    "intake.after_ack",
+    "delivery.after_prepare",
+    "delivery.before_apply",
+    "delivery.after_apply",
+    "blind.before_rename",
+    "blind.after_rename",
+]
+
+
+def play(world: World, operations: list[Operation]) -> None:
+    """Run a script, then judge."""
+    for name, arguments in operations:
+        getattr(world, name)(*arguments)
+        always(world)
+    judge(world)
+
+
+class Machine(RuleBasedStateMachine):
+    """Every rule is one operation of the world and is written down, so that a failure can be pinned."""
+
+    last: ClassVar[list[Operation]] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.script: list[Operation] = []
+        self.steps = 0
+
+    def do(self, name: str, *arguments: Any) -> None:
+        """Write an operation down and do it."""
+        self.script.append((name, arguments))
+        Machine.last = self.script
+        getattr(self.world, name)(*arguments)
+
+    @rule()
+    def create(self) -> None:
+        if len(self.world.customers) < 2:
+            self.do("create")
+
+    @rule(customer=CUSTOMER, name=st.sampled_from(["Name", "Phone", "Note", "Terms"]))
+    def edit_cloud(self, customer: int, name: str) -> None:
+        self.do("edit_cloud", customer, name)
+
+    @rule(customer=CUSTOMER, name=st.sampled_from(["terms", "phone", "note", "name"]))
+    def edit_erp(self, customer: int, name: str) -> None:
+        self.do("edit_erp", customer, name)
+
+    @rule(customer=CUSTOMER, name=st.sampled_from(["AUFSD", "AUFSD", "NAME1"]))
+    def edit_sap(self, customer: int, name: str) -> None:
+        self.do("edit_sap", customer, name)
+
+    @rule(customer=CUSTOMER)
+    def book_document(self, customer: int) -> None:
+        self.do("book_document", customer)
+
+    @rule(document=st.integers(0, 3))
+    def pay_document(self, document: int) -> None:
+        self.do("pay_document", document)
+
+    @rule(keep_loser=st.booleans())
+    def person_rules(self, keep_loser: bool) -> None:
+        self.do("rule", keep_loser)
+
+    @rule(index=st.integers(0, 5))
+    def gap(self, index: int) -> None:
+        self.do("gap", index)
+
+    @rule(on=st.booleans())
+    def flow(self, on: bool) -> None:
+        self.do("flow", on)
+
+    @rule(
+        system=st.sampled_from(["sf", "erp"]),
+        kind=st.sampled_from(["busy", "never-arrived", "late", "answer-lost"]),
+    )
+    def fault(self, system: str, kind: str) -> None:
+        self.do("fault", system, kind)
+
+    @rule()
+    def refuse(self) -> None:
+        self.do("refuse")
+
+    @rule(point=st.sampled_from(POINTS), hit=st.integers(1, 2))
+    def crash_at(self, point: str, hit: int) -> None:
+        self.do("crash_at", point, hit)
+
+    @rule(system=SYSTEM)
+    def intake(self, system: str) -> None:
+        self.do("intake", system)
+
+    @rule(system=SYSTEM)
+    def deliver(self, system: str) -> None:
+        self.do("deliver", system)
+
+    @rule(system=st.sampled_from(["sf", "erp"]))
+    def confirm(self, system: str) -> None:
+        self.do("confirm", system)
+
+    @rule(index=st.integers(0, 50))
+    def redeliver(self, index: int) -> None:
+        self.do("redeliver", index)
+
+    @rule(echo=st.booleans())
+    def post(self, echo: bool) -> None:
+        self.do("post", echo)
+
+    @rule()
+    def finish_late(self) -> None:
+        self.do("finish_late")
+
+    @rule()
+    def restart(self) -> None:
+        self.do("restart")
+
+    @rule(seconds=st.sampled_from([0.01, 0.4, 1.2, 5.0, 130.0]))
+    def wait(self, seconds: float) -> None:
+        self.do("wait", seconds)
+
+    @rule()
+    def sweep(self) -> None:
+        self.do("sweep")
+
+    @rule()
+    def settle(self) -> None:
+        self.do("settle")
+
+    @invariant()
+    def nothing_twice(self) -> None:
+        always(self.world)
+
+    def teardown(self) -> None:
+        try:
+            judge(self.world)
+        finally:
+            self.world.close()

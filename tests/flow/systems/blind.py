@@ -1,0 +1,153 @@
+"""A system like SAP behind IDoc files: it can't be read, posts later, and answers when it likes.
+
+It has no duplicate check: what is handed over twice is posted twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from agent import failpoints
+from agent.core.change import Answer, Batch, Change, ChangeKind, RawValue, Row
+from agent.core.delivery import Delivery, DeliveryKind, Guarantees, Outcome, OutcomeKind, Resolution
+from agent.ports import Check, System
+from tests.flow.systems.record_of_writes import Writes
+
+
+@dataclass
+class Blind:
+    """The system itself, and its ports."""
+
+    name: str = "sap"
+    records: dict[str, dict[str, RawValue]] = field(default_factory=dict)
+    temporary: dict[int, Delivery] = field(default_factory=dict)
+    handed: list[Delivery] = field(default_factory=list)
+    hand_overs: Counter[str] = field(default_factory=Counter)
+    files: list[Change] = field(default_factory=list)
+    writes: Writes = field(default_factory=Writes)
+    refuse: int = 0
+    _order: int = 0
+
+    def system(self) -> System:
+        """The ports that the engine is given."""
+        return System(self.name, "blind", self, self, None, self)
+
+    # --- the other side
+
+    def user_edit(self, key: str, name: str, value: str) -> None:
+        """A user changes a field; the whole record is told."""
+        record = self.records[key]
+        self.writes.user(key, name, value, record.get(name))
+        record[name] = value
+        self._tell(key)
+
+    def post(self, *, echo: bool) -> bool:
+        """Post the next message that was handed over, and answer it. With ``echo`` the record is told too."""
+        if not self.handed:
+            return False
+        delivery = self.handed.pop(0)
+        handle = f"d{delivery.number}"
+        if self.refuse:
+            self.refuse -= 1
+            self._answer(Answer(handle, "pending", "51", "locked by a user"))
+            self.handed.insert(0, delivery)
+            return True
+        if delivery.kind is DeliveryKind.CREATE:
+            key = f"{len(self.records) + 1:010d}"
+            self.records[key] = {}
+            self.writes.created[delivery.reference] += 1
+        else:
+            key = delivery.key or ""
+        self.records[key].update(delivery.fields)
+        self.writes.count += 1
+        self.writes.effects[delivery.message_id] += 1
+        for name, value in delivery.fields.items():
+            self.writes.by_agent(key, name, value)
+        if echo:
+            self._tell(key)
+        self._answer(Answer(handle, "accepted", "53", "", key))
+        return True
+
+    def _tell(self, key: str) -> None:
+        self._file(ChangeKind.TOLD, (key,), dict(self.records[key]), None)
+
+    def _answer(self, answer: Answer) -> None:
+        self._file(ChangeKind.ANSWER, (), {}, answer)
+
+    def _file(
+        self, kind: ChangeKind, keys: tuple[str, ...], fields: dict[str, RawValue], answer: Answer | None
+    ) -> None:
+        self._order += 1
+        self.files.append(
+            Change(
+                source_id=f"f{self._order}",
+                stream="files",
+                kind=kind,
+                object="DEBMAS",
+                keys=keys,
+                fields=fields,
+                order=self._order,
+                answer=answer,
+            )
+        )
+
+    # --- source
+
+    async def open(self, positions: Mapping[str, bytes]) -> None:
+        """Files lie where they lie."""
+
+    async def read(self) -> Batch:
+        """The oldest file."""
+        found = tuple(self.files[:1])
+        return Batch("files", found, None, found)
+
+    async def ack(self, batch: Batch) -> None:
+        """Take the file away."""
+        for change in batch.receipt:
+            if change in self.files:
+                self.files.remove(change)
+
+    async def close(self) -> None:
+        """Nothing to stop."""
+
+    # --- target
+
+    def guarantees(self, object: str) -> Guarantees:
+        """Nothing but at most one hand-over per message."""
+        return Guarantees(
+            compare_and_set=False,
+            read_back=False,
+            delete=False,
+            answers=True,
+            on_uncertain_update=Resolution.RESEND,
+            on_uncertain_create=Resolution.RESEND,
+            batch=2,
+        )
+
+    async def prepare(self, deliveries: Sequence[Delivery]) -> None:
+        """Write the temporary files."""
+        for delivery in deliveries:
+            self.temporary[delivery.number] = delivery
+
+    async def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        """Rename what lies ready; what does not lie there any more was handed over."""
+        outcomes = []
+        for delivery in deliveries:
+            failpoints.hit("blind.before_rename")
+            waiting = self.temporary.pop(delivery.number, None)
+            if waiting is not None:
+                self.handed.append(waiting)
+                self.hand_overs[waiting.message_id] += 1
+            failpoints.hit("blind.after_rename")
+            outcomes.append(Outcome(OutcomeKind.STORED, handle=f"d{delivery.number}"))
+        return outcomes
+
+    async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:
+        """Cannot be asked."""
+        return []
+
+    async def check(self) -> Sequence[Check]:
+        """Always there."""
+        return [Check("directories", ok=True)]

@@ -1,0 +1,271 @@
+"""A system like Salesforce: partial events, weak compare-and-set, reads without a comparable version."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from agent.core.change import Batch, Change, ChangeKind, Operation, RawValue, ReadResult, Row
+from agent.core.delivery import Delivery, DeliveryKind, Guarantees, Outcome, OutcomeKind, Reason, Resolution
+from agent.ports import Check, System
+from tests.flow.systems.record_of_writes import Writes
+from tests.flow.systems.time import TestClock
+
+CLIENT = "isthmus"
+MAX_REQUEST_S = 120.0
+
+
+@dataclass
+class Record:
+    """A record and when it was last modified."""
+
+    object: str
+    fields: dict[str, RawValue]
+    modified: datetime
+
+
+@dataclass
+class Late:
+    """A request whose answer was given up, and that the server still works on."""
+
+    delivery: Delivery
+    until: datetime
+
+
+@dataclass
+class Cloud:
+    """The system itself, and its ports."""
+
+    clock: TestClock
+    name: str = "sf"
+    records: dict[str, Record] = field(default_factory=dict)
+    events: list[Change] = field(default_factory=list)
+    writes: Writes = field(default_factory=Writes)
+    faults: list[str] = field(default_factory=list)
+    late: list[Late] = field(default_factory=list)
+    flow: bool = False
+    repeat: int | None = None
+    _position: int = 0
+    _flows: int = 0
+
+    def system(self) -> System:
+        """The ports that the engine is given."""
+        return System(self.name, "cloud", self, self, CloudReader(self), self)
+
+    # --- users
+
+    def user_create(self, object_: str, fields: Mapping[str, RawValue]) -> str:
+        """A user creates a record."""
+        key = self._create(object_, fields, None)
+        for name, value in fields.items():
+            self.writes.user(key, name, str(value), None)
+        return key
+
+    def user_edit(self, key: str, name: str, value: str) -> None:
+        """A user changes a field."""
+        record = self.records[key]
+        self.writes.user(key, name, value, record.fields.get(name))
+        self._write(key, {name: value}, None)
+
+    def gap(self, index: int) -> None:
+        """An event that is still to be delivered loses what it said."""
+        waiting = self.events[self._position :]
+        if waiting:
+            at = self._position + index % len(waiting)
+            event = self.events[at]
+            self.events[at] = Change(
+                source_id=event.source_id,
+                stream=event.stream,
+                kind=ChangeKind.GAP,
+                object=event.object,
+                keys=event.keys,
+                order=event.order,
+                at=event.at,
+            )
+
+    def finish_late(self) -> None:
+        """The server finishes the requests that nobody waits for any more."""
+        for late in self.late:
+            self._apply(late.delivery)
+        self.late.clear()
+
+    # --- source
+
+    async def open(self, positions: Mapping[str, bytes]) -> None:
+        """Start behind the stored position."""
+        self._position = int(positions.get("events", b"0"))
+
+    async def read(self) -> Batch:
+        """The next events, or an old one again."""
+        if self.repeat is not None:
+            old, self.repeat = self.events[self.repeat], None
+            return Batch("events", (old,))
+        found = tuple(self.events[self._position : self._position + 2])
+        self._position += len(found)
+        return Batch("events", found, str(self._position).encode() if found else None)
+
+    async def ack(self, batch: Batch) -> None:
+        """Events stay; the position is the agent's."""
+
+    async def close(self) -> None:
+        """Nothing to stop."""
+
+    # --- target
+
+    def guarantees(self, object: str) -> Guarantees:
+        """Weak compare-and-set; a lost update is read again, a lost create is repeated."""
+        return Guarantees(
+            compare_and_set=True,
+            read_back=True,
+            delete=True,
+            answers=False,
+            on_uncertain_update=Resolution.REREAD,
+            on_uncertain_create=Resolution.RESEND,
+            max_request_s=MAX_REQUEST_S,
+            batch=2,
+        )
+
+    async def prepare(self, deliveries: Sequence[Delivery]) -> None:
+        """Nothing to prepare."""
+
+    async def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        """Apply, with the faults that are armed."""
+        return [self._answer(delivery) for delivery in deliveries]
+
+    def _answer(self, delivery: Delivery) -> Outcome:
+        fault = self.faults.pop(0) if self.faults else ""
+        if fault == "busy":
+            return Outcome(OutcomeKind.RETRY, code="UNABLE_TO_LOCK_ROW")
+        if fault == "never-arrived":
+            return Outcome(OutcomeKind.UNCERTAIN, code="timeout")
+        if fault == "late":
+            self.late.append(Late(delivery, self.clock.now() + timedelta(seconds=MAX_REQUEST_S)))
+            return Outcome(OutcomeKind.UNCERTAIN, code="timeout")
+        outcome = self._apply(delivery)
+        if fault == "answer-lost":
+            return Outcome(OutcomeKind.UNCERTAIN, code="connection closed")
+        return outcome
+
+    def _apply(self, delivery: Delivery) -> Outcome:
+        if delivery.kind is DeliveryKind.CREATE:
+            return self._upsert(delivery)
+        record = self.records.get(delivery.key or "")
+        if record is None:
+            return Outcome(OutcomeKind.REJECTED, reason=Reason.GONE)
+        if delivery.guard is not None:
+            seen = datetime.fromisoformat(delivery.guard.version or "1970-01-01T00:00:00+00:00")
+            if record.modified.replace(microsecond=0) > seen.replace(microsecond=0):
+                return Outcome(OutcomeKind.REJECTED, reason=Reason.PRECONDITION)
+            if record.modified > seen:
+                for name in delivery.guard.values:
+                    self.writes.excused.add(str(record.fields.get(name)))
+        self._agent_writes(delivery.key or "", delivery)
+        return Outcome(OutcomeKind.ACCEPTED, key=delivery.key)
+
+    def _upsert(self, delivery: Delivery) -> Outcome:
+        for key, record in self.records.items():
+            if record.fields.get("Isthmus_Id__c") == delivery.reference:
+                self._agent_writes(key, delivery)
+                return Outcome(OutcomeKind.ACCEPTED, key=key)
+        fields = {**delivery.fields, "Isthmus_Id__c": delivery.reference}
+        self.writes.created[delivery.reference] += 1
+        key = self._create(delivery.object, fields, CLIENT)
+        self.writes.count += 1
+        for name, value in delivery.fields.items():
+            self.writes.by_agent(key, name, value)
+        return Outcome(OutcomeKind.ACCEPTED, key=key)
+
+    def _agent_writes(self, key: str, delivery: Delivery) -> None:
+        self.writes.count += 1
+        fields = dict(delivery.fields)
+        for name, value in fields.items():
+            self.writes.by_agent(key, name, value)
+        if self.flow and delivery.object == "Account":
+            self._flows += 1
+            value = f"flow{self._flows}"
+            self.writes.user(key, "Name", value, self.records[key].fields.get("Name"))
+            fields["Name"] = value
+        self._write(key, fields, CLIENT)
+
+    async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:
+        """Records with these values."""
+        return [
+            Row(key, dict(record.fields))
+            for key, record in self.records.items()
+            if record.object == object and all(record.fields.get(n) == v for n, v in fields.items())
+        ]
+
+    # --- reader and probe
+
+    async def page(self, object: str) -> AsyncIterator[ReadResult]:
+        """All records of an object."""
+        yield self._result([key for key, record in self.records.items() if record.object == object])
+
+    async def check(self) -> Sequence[Check]:
+        """Always there."""
+        return [Check("connect", ok=True)]
+
+    def result(self, keys: Sequence[str]) -> ReadResult:
+        """What a read by key finds."""
+        return self._result(keys)
+
+    def _result(self, keys: Sequence[str]) -> ReadResult:
+        now = self.clock.now().replace(microsecond=0)
+        rows = []
+        for key in keys:
+            record = self.records.get(key)
+            if record is None:
+                rows.append(Row(key, None))
+            else:
+                rows.append(Row(key, dict(record.fields), record.modified.isoformat()))
+        return ReadResult(tuple(rows), now, now + timedelta(seconds=1))
+
+    # --- inside
+
+    def _create(self, object_: str, fields: Mapping[str, RawValue], origin: str | None) -> str:
+        key = f"{object_[:1]}{len(self.records) + 1:03d}"
+        self.records[key] = Record(object_, dict(fields), self.clock.now())
+        self._emit(key, Operation.CREATE, fields, origin)
+        return key
+
+    def _write(self, key: str, fields: Mapping[str, RawValue], origin: str | None) -> None:
+        record = self.records[key]
+        record.fields.update(fields)
+        record.modified = self.clock.now()
+        self._emit(key, Operation.UPDATE, fields, origin)
+
+    def _emit(
+        self, key: str, operation: Operation, fields: Mapping[str, RawValue], origin: str | None
+    ) -> None:
+        number = len(self.events) + 1
+        self.events.append(
+            Change(
+                source_id=f"t{number}",
+                stream="events",
+                kind=ChangeKind.EVENT,
+                object=self.records[key].object,
+                keys=(key,),
+                operation=operation,
+                fields=dict(fields),
+                order=number,
+                at=self.clock.now().replace(microsecond=0),
+                version=self.clock.now().isoformat(),
+                origin=origin,
+            )
+        )
+
+
+class CloudReader:
+    """The reader of a cloud: its own object, because a source and a reader both read."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    async def read(self, object: str, keys: Sequence[str]) -> ReadResult:
+        """Records as they are now."""
+        return self._cloud.result(keys)
+
+    def page(self, object: str) -> AsyncIterator[ReadResult]:
+        """All records."""
+        return self._cloud.page(object)

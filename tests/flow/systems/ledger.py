@@ -1,0 +1,170 @@
+"""A system like an ERP database: a journal acknowledged by exact ids, a ledger, real compare-and-set."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from agent.core.change import Batch, Change, ChangeKind, RawValue, ReadResult, Row
+from agent.core.delivery import Delivery, DeliveryKind, Guarantees, Outcome, OutcomeKind, Reason, Resolution
+from agent.ports import Check, System
+from tests.flow.systems.record_of_writes import Writes
+
+
+@dataclass
+class Ledger:
+    """The system itself, and its ports. Rows are (object, key) → fields."""
+
+    name: str = "erp"
+    rows: dict[tuple[str, str], dict[str, RawValue]] = field(default_factory=dict)
+    journal: dict[int, tuple[str, str]] = field(default_factory=dict)
+    ledger: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    writes: Writes = field(default_factory=Writes)
+    faults: list[str] = field(default_factory=list)
+    _seq: int = 0
+    _keys: int = 0
+
+    def system(self) -> System:
+        """The ports that the engine is given."""
+        return System(self.name, "ledger", self, self, LedgerReader(self), self)
+
+    # --- users
+
+    def user_create(self, object_: str, key: str, fields: Mapping[str, RawValue]) -> None:
+        """A user creates a row."""
+        self.rows[object_, key] = dict(fields)
+        for name, value in fields.items():
+            self.writes.user(key, name, str(value), None)
+        self._trigger(object_, key)
+
+    def user_edit(self, object_: str, key: str, name: str, value: str) -> None:
+        """A user changes a column."""
+        row = self.rows[object_, key]
+        self.writes.user(key, name, value, row.get(name))
+        row[name] = value
+        self._trigger(object_, key)
+
+    def _trigger(self, object_: str, key: str) -> None:
+        self._seq += 1
+        self.journal[self._seq] = (object_, key)
+
+    # --- source
+
+    async def open(self, positions: Mapping[str, bytes]) -> None:
+        """Nothing to position: journal rows are released one by one."""
+
+    async def read(self) -> Batch:
+        """The oldest journal rows, with the rows that they name as they are now."""
+        found = sorted(self.journal.items())[:2]
+        changes = tuple(
+            Change(
+                source_id=f"j:{seq}",
+                stream="journal",
+                kind=ChangeKind.READ,
+                object=object_,
+                keys=(key,),
+                fields=dict(self.rows[object_, key]),
+                order=seq,
+            )
+            for seq, (object_, key) in found
+        )
+        return Batch("journal", changes, None, [seq for seq, _ in found])
+
+    async def ack(self, batch: Batch) -> None:
+        """Delete exactly the rows that are durable at the agent."""
+        for seq in batch.receipt:
+            self.journal.pop(seq, None)
+
+    async def close(self) -> None:
+        """Nothing to stop."""
+
+    # --- target
+
+    def guarantees(self, object: str) -> Guarantees:
+        """Everything, idempotent by the ledger."""
+        return Guarantees(
+            compare_and_set=True,
+            read_back=True,
+            delete=True,
+            answers=False,
+            on_uncertain_update=Resolution.RESEND,
+            on_uncertain_create=Resolution.RESEND,
+            batch=2,
+        )
+
+    async def prepare(self, deliveries: Sequence[Delivery]) -> None:
+        """Nothing to prepare."""
+
+    async def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        """Apply, with the faults that are armed."""
+        outcomes = []
+        for delivery in deliveries:
+            fault = self.faults.pop(0) if self.faults else ""
+            if fault == "busy":
+                outcomes.append(Outcome(OutcomeKind.RETRY, code="40P01"))
+            elif fault in ("never-arrived", "late"):
+                outcomes.append(Outcome(OutcomeKind.UNCERTAIN, code="08S01"))
+            else:
+                outcome = self._apply(delivery)
+                lost = fault == "answer-lost"
+                outcomes.append(Outcome(OutcomeKind.UNCERTAIN, code="08S01") if lost else outcome)
+        return outcomes
+
+    def _apply(self, delivery: Delivery) -> Outcome:
+        known = self.ledger.get(delivery.message_id)
+        if known is not None:
+            if known[0] != delivery.payload_hash:
+                return Outcome(OutcomeKind.REJECTED, reason=Reason.DUPLICATE_ID)
+            return Outcome(OutcomeKind.ACCEPTED, key=known[1])
+        if delivery.kind is DeliveryKind.CREATE:
+            self._keys += 1
+            key = f"e{self._keys}"
+            self.rows[delivery.object, key] = {"external_ref": delivery.reference}
+            self.writes.created[delivery.reference] += 1
+        else:
+            key = delivery.key or ""
+            row = self.rows.get((delivery.object, key))
+            if row is None:
+                return Outcome(OutcomeKind.REJECTED, reason=Reason.GONE)
+            if delivery.guard and any(row.get(n) != v for n, v in delivery.guard.values.items()):
+                return Outcome(OutcomeKind.REJECTED, reason=Reason.PRECONDITION)
+        self.rows[delivery.object, key].update(delivery.fields)
+        for name, value in delivery.fields.items():
+            self.writes.by_agent(key, name, value)
+        self.writes.count += 1
+        self.writes.effects[delivery.message_id] += 1
+        self.ledger[delivery.message_id] = (delivery.payload_hash, key)
+        self._trigger(delivery.object, key)
+        return Outcome(OutcomeKind.ACCEPTED, key=key)
+
+    async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:
+        """Rows with these values."""
+        return [
+            Row(key, dict(row))
+            for (name, key), row in self.rows.items()
+            if name == object and all(row.get(n) == v for n, v in fields.items())
+        ]
+
+    async def check(self) -> Sequence[Check]:
+        """Always there."""
+        return [Check("connect", ok=True)]
+
+
+class LedgerReader:
+    """The reader of a ledger system."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def read(self, object: str, keys: Sequence[str]) -> ReadResult:
+        """Rows as they are now."""
+        rows = []
+        for key in keys:
+            row = self._ledger.rows.get((object, key))
+            rows.append(Row(key, dict(row) if row is not None else None))
+        return ReadResult(tuple(rows))
+
+    async def page(self, object: str) -> AsyncIterator[ReadResult]:
+        """All rows."""
+        keys = [key for name, key in self._ledger.rows if name == object]
+        yield await self.read(object, keys)

@@ -1,0 +1,283 @@
+"""The whole engine on a real SQLite file between three systems, driven step by step.
+
+Every public method named in ``OPERATIONS`` is one operation of a test; ``check`` judges what came of them
+by what the systems themselves wrote down.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from agent import failpoints
+from agent.core.change import RawValue
+from agent.core.entity import Entity
+from agent.flow import ruling
+from agent.flow.confirm import Confirm
+from agent.flow.delivery import Delivery
+from agent.flow.desk import Terms
+from agent.flow.engine import Engine
+from agent.flow.intake import Intake
+from agent.flow.recovery import recover
+from agent.flow.sweep import sweep
+from agent.store import entities
+from agent.store.database import FILE, Store
+from agent.store.writer import DirectWriter
+from tests.flow.rules import rulebook
+from tests.flow.systems.blind import Blind
+from tests.flow.systems.cloud import Cloud
+from tests.flow.systems.ledger import Ledger
+from tests.flow.systems.time import TestClock
+
+T = TypeVar("T")
+SYSTEMS = ("sf", "erp", "sap")
+TEMPLATE: list[Path] = []
+
+
+def now(coroutine: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
+    """Run a coroutine that never has to wait: the systems here answer at once."""
+    iterator = coroutine.__await__()
+    try:
+        next(iterator)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return] # the coroutine's own result
+    raise AssertionError("a system of the test made the engine wait")
+
+
+def template() -> Path:
+    """An empty migrated store, made once per process."""
+    if not TEMPLATE:
+        directory = Path(tempfile.mkdtemp(prefix="isthmus-template-"))
+        Store.open(directory, TestClock()).close()
+        TEMPLATE.append(directory)
+    return TEMPLATE[0]
+
+
+class World:
+    """Three systems, an agent between them, and what users and faults do."""
+
+    def __init__(self) -> None:
+        self.clock = TestClock()
+        self.cloud, self.erp, self.sap = Cloud(self.clock), Ledger(), Blind()
+        self.directory = Path(tempfile.mkdtemp(prefix="isthmus-world-", dir=_fast()))
+        shutil.copy(template() / FILE, self.directory / FILE)
+        shutil.copy(template() / "epoch", self.directory / "epoch")
+        self.values = 0
+        self.customers: list[str] = []
+        self.documents = 0
+        self.crashes = 0
+        self.engine: Engine
+        self._start()
+
+    # --- the agent's life
+
+    def _start(self) -> None:
+        systems = {s.name: s for s in (self.cloud.system(), self.erp.system(), self.sap.system())}
+        store = Store.open(self.directory, self.clock)
+        book = rulebook(systems["sf"], systems["erp"], systems["sap"])
+        terms = Terms(confirm_after_s=1.0, retry_base_s=1.0, retry_cap_s=4.0)
+        self.engine = Engine(store, DirectWriter(store), book, systems, self.clock, terms, random.Random(1))
+        now(recover(self.engine))
+        self.intakes = {name: Intake(self.engine, system) for name, system in systems.items()}
+        self.deliveries = {name: Delivery(self.engine, system) for name, system in systems.items()}
+        self.confirms = {name: Confirm(self.engine, system) for name, system in systems.items()}
+
+    def restart(self) -> None:
+        """The agent dies and is started again."""
+        self.engine.store.close()
+        self._start()
+
+    def close(self) -> None:
+        """Take everything away."""
+        failpoints.disarm()
+        self.engine.store.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _run(self, step: Callable[[], Coroutine[Any, Any, int]]) -> int:
+        """One step of the agent. A crash, or an error that its supervisor would see, ends and restarts it."""
+        try:
+            return now(step())
+        except failpoints.Crash:
+            self.crashes += 1
+            failpoints.disarm()
+            self.restart()
+            return 1
+
+    # --- operations: users
+
+    def create(self) -> None:
+        """A user creates a customer in the cloud."""
+        fields: dict[str, RawValue] = {"Name": self._value(), "Phone": self._value(), "Note": None}
+        self.customers.append(self.cloud.user_create("Account", {k: v for k, v in fields.items() if v}))
+
+    def edit_cloud(self, customer: int, name: str) -> None:
+        """A user edits a customer in the cloud."""
+        if self.customers:
+            self.cloud.user_edit(self.customers[customer % len(self.customers)], name, self._value())
+
+    def edit_erp(self, customer: int, name: str) -> None:
+        """A user edits a customer in the ERP."""
+        keys = [key for object_, key in self.erp.rows if object_ == "customer"]
+        if keys:
+            self.erp.user_edit("customer", keys[customer % len(keys)], name, self._value())
+
+    def edit_sap(self, customer: int, name: str) -> None:
+        """A user edits a customer in SAP."""
+        keys = list(self.sap.records)
+        if keys:
+            self.sap.user_edit(keys[customer % len(keys)], name, self._value())
+
+    def book_document(self, customer: int) -> None:
+        """A user books a document in the ERP."""
+        keys = [key for object_, key in self.erp.rows if object_ == "customer"]
+        if keys:
+            self.documents += 1
+            fields: dict[str, RawValue] = {
+                "amount": self._value(),
+                "customer_id": keys[customer % len(keys)],
+                "status": "open",
+            }
+            self.erp.user_create("invoice", f"i{self.documents}", fields)
+
+    def pay_document(self, document: int) -> None:
+        """A user marks a document as paid."""
+        if self.documents:
+            self.erp.user_edit("invoice", f"i{document % self.documents + 1}", "status", self._value())
+
+    def rule(self, keep_loser: bool) -> None:
+        """A person rules the oldest open conflict."""
+        open_ = self.rows("SELECT id, winner, loser FROM conflict WHERE state = 'open' AND rule = 'manual'")
+        if open_:
+            number, winner, loser = open_[0]
+            keep = ruling.Keep.LOSER if keep_loser else ruling.Keep.WINNER
+            shown = ruling.Shown(winner, loser)
+            self._run(lambda: self._rule(int(number), keep, shown))
+
+    async def _rule(self, number: int, keep: ruling.Keep, shown: ruling.Shown) -> int:
+        await self.engine.work("ruling", lambda desk: ruling.rule(desk, number, keep, shown, "a test"), "op1")
+        return 1
+
+    # --- operations: faults
+
+    def gap(self, index: int) -> None:
+        """An event becomes a gap event."""
+        self.cloud.gap(index)
+
+    def flow(self, on: bool) -> None:
+        """A Flow in the cloud changes another field in the transaction of our write."""
+        self.cloud.flow = on
+
+    def fault(self, system: str, kind: str) -> None:
+        """The next command to a system meets a fault."""
+        (self.cloud if system == "sf" else self.erp).faults.append(kind)
+
+    def refuse(self) -> None:
+        """SAP can't post the next message for now."""
+        self.sap.refuse += 1
+
+    def finish_late(self) -> None:
+        """The cloud finishes what nobody waits for any more."""
+        self.cloud.finish_late()
+
+    def crash_at(self, point: str, hit: int) -> None:
+        """The agent dies at a failpoint."""
+        failpoints.disarm()
+        failpoints.arm(point, failpoints.Action.CRASH, hit)
+
+    # --- operations: the agent and the course of time
+
+    def intake(self, system: str) -> int:
+        """The agent takes what a source has."""
+        return self._run(self.intakes[system].step)
+
+    def redeliver(self, index: int) -> int:
+        """An event comes again."""
+        if not self.cloud.events:
+            return 0
+        seen = self.rows("SELECT value FROM position WHERE system = 'sf'")
+        known = int(seen[0][0]) if seen else 0
+        if known:
+            self.cloud.repeat = index % known
+            return self.intake("sf")
+        return 0
+
+    def deliver(self, system: str) -> int:
+        """The agent sends."""
+        return self._run(self.deliveries[system].step)
+
+    def confirm(self, system: str) -> int:
+        """The agent reads what is stale."""
+        return self._run(self.confirms[system].step)
+
+    def post(self, echo: bool) -> None:
+        """SAP posts the next message."""
+        self.sap.post(echo=echo)
+
+    def sweep(self) -> None:
+        """The agent looks for what is late."""
+        self._run(self._sweep)
+
+    async def _sweep(self) -> int:
+        await sweep(self.engine)
+        return 1
+
+    def wait(self, seconds: float) -> None:
+        """Time passes; requests that ran too long are finished by the server."""
+        self.clock.move(seconds)
+        if any(late.until <= self.clock.now() for late in self.cloud.late):
+            self.cloud.finish_late()
+
+    def settle(self) -> None:
+        """Everything runs until nothing moves any more."""
+        failpoints.disarm()
+        quiet = 0
+        for _ in range(600):
+            moved = sum(self.intake(name) for name in SYSTEMS)
+            moved += sum(self.deliver(name) for name in SYSTEMS)
+            moved += int(self.sap.post(echo=True))
+            moved += sum(self.confirm(name) for name in SYSTEMS)
+            if moved:
+                quiet = 0
+                continue
+            quiet += 1
+            if quiet == 4:
+                return
+            self.wait(130.0)
+            self.sweep()
+        raise AssertionError("no quiescence: the systems keep writing to each other")
+
+    # --- what a check may look at
+
+    def _value(self) -> str:
+        self.values += 1
+        return f"v{self.values}"
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Look into the store."""
+        connection = sqlite3.connect(f"file:{self.directory / FILE}?mode=ro", uri=True)
+        try:
+            return connection.execute(statement).fetchall()
+        finally:
+            connection.close()
+
+    def entity(self, key: str) -> Entity:
+        """The entity of a customer in the cloud."""
+        with self.engine.store.transaction("look") as tx:
+            row = tx.one("SELECT entity FROM binding WHERE system = 'sf' AND key = ?", key)
+            assert row is not None, f"customer {key} never became an entity"
+            return entities.get(tx, str(row[0]))
+
+    @property
+    def total_writes(self) -> int:
+        """How often the agent wrote, anywhere."""
+        return self.cloud.writes.count + self.erp.writes.count + self.sap.writes.count
+
+
+def _fast() -> str | None:
+    shared = Path("/dev/shm")
+    return str(shared) if shared.is_dir() else None
