@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,27 +41,55 @@ def postgres() -> Iterator[PostgresServer]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(odbc: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installed SQLite ERP to copy."""
+    path = tmp_path_factory.mktemp("template") / "erp.db"
+    path.touch()
+    _install(Site(odbc, SQLITE, f"Driver={_driver(SQLITE)};Database={path};"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(odbc: Any, postgres: PostgresServer) -> str:
+    """The name of an installed PostgreSQL ERP to copy."""
+    _create_database(odbc, postgres, "template_erp", "template1")
+    _install(Site(odbc, POSTGRESQL, postgres.connection(_driver(POSTGRESQL), "template_erp")))
+    return "template_erp"
+
+
+def _install(site: Site) -> None:
+    async def install() -> None:
+        await site.install()
+        await site.close()
+
+    asyncio.run(install())
+
+
+def _create_database(odbc: Any, postgres: PostgresServer, name: str, template: str) -> None:
+    connection = odbc.connect(postgres.connection(_driver(POSTGRESQL), "postgres"), autocommit=True)
+    connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    connection.close()
+
+
 @pytest.fixture
-async def sqlite_site(odbc: Any, tmp_path: Path) -> AsyncIterator[Site]:
+async def sqlite_site(odbc: Any, sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Site]:
     """A fresh SQLite ERP with the journal installed."""
     path = tmp_path / "erp.db"
-    path.touch()
-    site = Site(odbc, SQLITE, f"Driver={_driver(SQLITE)};Database={path};")
-    await site.set_up()
+    shutil.copy(sqlite_template, path)
+    site = Site(odbc, SQLITE, f"Driver={_driver(SQLITE)};Database={path};").start()
     yield site
     await site.close()
 
 
 @pytest.fixture
-async def postgresql_site(odbc: Any, postgres: PostgresServer) -> AsyncIterator[Site]:
+async def postgresql_site(
+    odbc: Any, postgres: PostgresServer, postgresql_template: str
+) -> AsyncIterator[Site]:
     """A fresh PostgreSQL ERP with the journal installed."""
     name = f"erp{next(_NUMBERS)}"
-    driver = _driver(POSTGRESQL)
-    with_server = odbc.connect(postgres.connection(driver, "postgres"), autocommit=True)
-    with_server.execute(f"CREATE DATABASE {name}")
-    with_server.close()
-    site = Site(odbc, POSTGRESQL, postgres.connection(driver, name))
-    await site.set_up()
+    _create_database(odbc, postgres, name, postgresql_template)
+    site = Site(odbc, POSTGRESQL, postgres.connection(_driver(POSTGRESQL), name)).start()
     yield site
     await site.close()
 

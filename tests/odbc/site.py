@@ -87,10 +87,14 @@ class Site:
         self._open: list[Any] = []
         self.links: list[Link] = []
 
-    async def set_up(self) -> None:
-        """Install the ERP, then the journal."""
+    def start(self) -> Site:
+        """Open the users' programs on an ERP that is installed."""
         self.business = Business(self.connection)
-        self.business.install()
+        return self
+
+    async def install(self) -> None:
+        """Install the ERP, then the journal."""
+        self.start().business.install()
         with self.business.database.transaction() as database:
             database.run(_SAMPLE_TABLE[self.dialect.name])
         administration = administer("erp", self.settings(), self.objects, str)
