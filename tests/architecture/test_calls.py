@@ -116,3 +116,22 @@ def test_only_the_store_opens_the_store() -> None:
 def test_a_database_outside_the_store_is_caught(text: str) -> None:
     assert listed(_store_driver(Source("agent/flow/intake.py", text)))
     assert not listed(_store_driver(Source("agent/store/writer.py", text)))
+
+
+def _foreign_to_the_oracle(source: Source) -> Iterable[Offence]:
+    found = calls.imports(source, {"agent", "adapters", "tui"})
+    return (offence for offence in found if not offence.fault.startswith("imports adapters.sandbox.oracle"))
+
+
+def test_the_oracle_of_the_demo_shares_no_code_with_what_it_judges() -> None:
+    assert not _offenders(_foreign_to_the_oracle, "adapters/sandbox/oracle")
+
+
+@pytest.mark.parametrize("text", ["from agent.core import change", "import adapters.odbc.driver"])
+def test_an_oracle_that_shares_code_is_caught(text: str) -> None:
+    assert listed(_foreign_to_the_oracle(Source("adapters/sandbox/oracle/erp.py", text)))
+
+
+def test_an_oracle_may_have_several_files() -> None:
+    text = "from adapters.sandbox.oracle.erp import rows"
+    assert not listed(_foreign_to_the_oracle(Source("adapters/sandbox/oracle/verdict.py", text)))
