@@ -18,11 +18,10 @@ _ACK_CHUNK = 200
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """One look into the journal: changes in order, their row numbers, and whether more are waiting."""
+    """One look into the journal: changes in order, and the numbers of all rows looked at."""
 
     changes: tuple[Change, ...]
     seqs: tuple[int, ...]
-    more: bool
 
 
 class Journal:
@@ -61,7 +60,7 @@ class Journal:
             self._instance = self.instance()
         probe = session.rows(session.dialect.change_probe)[0][0] if session.dialect.change_probe else None
         if probe is not None and probe == self._idle_at:
-            return Captured((), (), more=False)
+            return Captured((), ())
         window = limit + len(outstanding)
         found = session.rows(sql.journal_read(session.dialect, session.erp.journal_table, window))
         entries = [row for row in found if int(row[0]) not in outstanding][:limit]
@@ -69,7 +68,7 @@ class Journal:
         if entries:
             self._instance = self.instance()  # a journal that was installed anew counts from one again
         changes = self._changes(self._instance, entries)
-        return Captured(changes, tuple(int(row[0]) for row in entries), more=len(entries) == limit)
+        return Captured(changes, tuple(int(row[0]) for row in entries))
 
     def ack(self, seqs: Sequence[int]) -> None:
         """Release exactly these rows."""

@@ -37,7 +37,9 @@ def apply(session: Session, delivery: Delivery) -> Outcome:
         outcome = stop.outcome
     except SqlFault as fault:
         session.rollback()
-        outcome = _of_fault(session, delivery, fault.verdict)
+        dead = session.lost and fault.verdict.fault is Fault.UNKNOWN
+        verdict = replace(fault.verdict, fault=Fault.LOST) if dead else fault.verdict
+        outcome = _of_fault(session, delivery, verdict)
     except RemoteError as error:
         session.rollback()
         outcome = Outcome(OutcomeKind.RETRY, code="not-ready", text=str(error))
@@ -79,7 +81,7 @@ def _prepared(session: Session, delivery: Delivery) -> tuple[Shape, dict[str, st
     shape = Shape.of(session, delivery.object)
     fields: dict[str, RawValue] = dict(delivery.fields)
     if delivery.kind is DeliveryKind.CREATE:
-        if shape.spec.external_id:
+        if shape.spec.external_id and delivery.reference:
             fields[shape.spec.external_id] = delivery.reference
         if delivery.key is not None:
             fields[shape.spec.key] = delivery.key

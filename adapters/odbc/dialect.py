@@ -158,6 +158,8 @@ _PG_CLASS = {
 def _classify_postgresql(state: str, message: str) -> Verdict:
     """psqlodbc gives the server's SQLSTATE; exception classes are no guide (57P01 is a plain Error)."""
     fault = _PG_EXACT.get(state) or _PG_CLASS.get(state[:2], Fault.UNKNOWN)
+    if "internal SAVEPOINT failed" in message:
+        fault = Fault.LOST  # the driver's own savepoint was the first to meet the dead connection
     if state == "08001" and ("does not exist" in message or "authentication failed" in message):
         fault = Fault.SETUP
     text = _first_sentence(message)

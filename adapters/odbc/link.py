@@ -76,6 +76,10 @@ class Link:
         """The worker's process id while one runs."""
         return self._life.process.pid if self._life else None
 
+    def reopen(self) -> None:
+        """Take calls again after ``close``."""
+        self._closed = False
+
     async def call(self, lane: Lane, verb: str, *arguments: Any) -> Any:
         """The one answer to a request. Raises Unreachable (WorkerLost) or Refused."""
         async with contextlib.aclosing(self.stream(lane, verb, *arguments)) as answers:

@@ -115,11 +115,17 @@ class Session:
             raise self._fault(error) from None
 
     def rollback(self) -> None:
-        """End the transaction without effect; a connection that cannot even do that is lost."""
+        """End the transaction without effect; a connection that is not proven alive after an error is lost.
+
+        A driver may answer a rollback on a dead connection with success, too, hence the query.
+        """
         if self.lost:
             return
         try:
             self._connection.rollback()
+            if self.broken:
+                self._execute("SELECT 1", ()).fetchall()
+                self._connection.rollback()
             self.broken = False
         except self._odbc.Error:
             self.lost = True

@@ -29,12 +29,11 @@ class JournalSource:
         self._limit = settings.capture_batch
         self._poll_s = settings.poll_s
         self._outstanding: set[int] = set()
-        self._more = False
 
     async def open(self, positions: Mapping[str, bytes]) -> None:
         """Connect; whatever was read and not released comes again. Raises Refused without a journal."""
         self._outstanding.clear()
-        self._more = False
+        self.link.reopen()
         await self.link.call(Lane.READ, "open")
 
     async def read(self) -> Batch:
@@ -59,7 +58,7 @@ class JournalSource:
         self._outstanding.difference_update(batch.receipt)
 
     async def close(self) -> None:
-        """End the worker; it serves all ports of this system."""
+        """End the worker; it serves all ports of this system. ``open`` starts anew."""
         await self.link.close()
 
 

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.odbc.dialect import SQLITE
+from adapters.odbc.driver import LIBRARIES_VARIABLE, find_driver
+from adapters.odbc.session import Session, SqlFault
 from agent.core.delivery import OutcomeKind
 from agent.errors import Refused, Unreachable
 from tests.odbc.proxy import Cut, Proxy
@@ -74,6 +77,74 @@ async def test_a_connection_killed_between_two_commands_is_retried_not_lost(post
     assert lost.kind is OutcomeKind.RETRY
     assert (await apply_one(system, create("m2", "r2", name="B"))).kind is OutcomeKind.ACCEPTED
     assert postgresql_site.one("SELECT count(*) FROM customer") == 2
+
+
+async def test_a_commit_after_a_lost_connection_is_prevented(postgresql_site: Site) -> None:
+    """psqlodbc answers it with success and has stored nothing."""
+    postgresql_site.system()
+    session = Session(postgresql_site.link().erp, autocommit=False)
+    try:
+        session.run("INSERT INTO customer (name) VALUES (?)", ("first",))
+        _terminate_others(postgresql_site)
+        with pytest.raises(SqlFault) as lost:
+            session.run("INSERT INTO customer (name) VALUES (?)", ("second",))
+        assert session.lost, lost.value
+        with pytest.raises(SqlFault, match="broken"):
+            session.commit()
+    finally:
+        session.close()
+    assert postgresql_site.one("SELECT count(*) FROM customer") == 0
+
+
+async def test_a_rollback_on_a_dead_connection_does_not_make_it_whole(postgresql_site: Site) -> None:
+    postgresql_site.system()
+    session = Session(postgresql_site.link().erp, autocommit=False)
+    try:
+        with pytest.raises(SqlFault):
+            session.run("SELECT nothing")
+        _terminate_others(postgresql_site)
+        session.rollback()
+        assert session.lost and session.broken
+    finally:
+        session.close()
+
+
+async def test_a_closed_source_can_be_opened_again(site: Site) -> None:
+    system = site.system()
+    await system.source.open({})
+    await system.source.close()
+    site.business.create_customer("Adler")
+    await system.source.open({})
+    (change,) = await changes_until(system, 1)
+    assert change.fields["name"] == "Adler"
+
+
+async def test_libraries_in_an_own_directory_serve_a_machine_without_installed_ones(
+    sqlite_site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "libraries"
+    own.mkdir()
+    driver = find_driver(SQLITE)
+    assert driver is not None
+    for found in (
+        driver,
+        *driver.parent.parent.glob("libodbc*.so.2"),
+        *driver.parent.parent.glob("libltdl.so.7"),
+    ):
+        (own / found.name).symlink_to(found.resolve())
+    monkeypatch.setenv(LIBRARIES_VARIABLE, str(own))
+    sqlite_site.adapter_connection = sqlite_site.connection.replace(str(driver), "sqlite driver by name")
+    await sqlite_site.system().source.open({})
+
+
+async def test_a_missing_driver_manager_names_what_to_install(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "libodbc.so.2").write_text("not a library")
+    monkeypatch.setenv(LIBRARIES_VARIABLE, str(tmp_path))
+    with pytest.raises(Refused, match=f"apt-get install libodbc2 {site.dialect.packages}") as raised:
+        await site.system().source.open({})
+    assert LIBRARIES_VARIABLE in raised.value.remedy
 
 
 async def test_capture_reconnects_after_its_connection_was_killed(postgresql_site: Site) -> None:
