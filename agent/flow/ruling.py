@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from agent.core.entity import Agreed, Base, Entity
-from agent.errors import InputError
 from agent.flow import planning
 from agent.flow.desk import Desk
 from agent.store import conflicts, entities
@@ -28,26 +27,30 @@ class Shown:
     loser: str
 
 
-def rule(desk: Desk, number: int, keep: Keep, shown: Shown, reason: str) -> None:
-    """Settle an open conflict. Raises InputError when it is not open or its values have changed since."""
+class Ruled(StrEnum):
+    """What came of a ruling."""
+
+    DONE = "done"
+    NOT_OPEN = "not-open"
+    CHANGED = "changed"  # a value has changed since it was shown; the conflict now shows today's
+
+
+def rule(desk: Desk, number: int, keep: Keep, shown: Shown, reason: str) -> Ruled:
+    """Settle an open conflict, unless a side has changed since the person saw it."""
     row = conflicts.get(desk.tx, number)
     if row is None or row.state != "open":
-        raise InputError(
-            f"conflict {number} is not open", remedy="list the open ones: isthmus conflicts list"
-        )
+        return Ruled.NOT_OPEN
     before = entities.get(desk.tx, row.entity)
-    image = before.images[row.loser_system]
-    current = before.agreed[row.field]
-    if (load(shown.winner), load(shown.loser)) != (current.value, image.fields.get(row.field)):
-        conflicts.refresh(desk.tx, number, current.value, image.fields.get(row.field))
-        raise InputError(
-            f"conflict {number} has changed since it was shown", remedy="look at it again, then rule"
-        )
+    held = before.images[row.loser_system].fields.get(row.field)
+    agreed = before.agreed[row.field].value
+    if (load(shown.winner), load(shown.loser)) != (agreed, held):
+        conflicts.refresh(desk.tx, number, agreed, held)
+        return Ruled.CHANGED
     after = _ruled(before, row.loser_system, row.field, keep)
     conflicts.decide(desk.tx, number, keep, reason)
     mark = f"{row.loser_system}.{row.field}"
-    after = planning.unpark(desk, after, mark, f"ruled: {keep}")
-    planning.settle(desk, before, after)
+    planning.settle(desk, before, planning.unpark(desk, after, mark, f"ruled: {keep}"))
+    return Ruled.DONE
 
 
 def _ruled(entity: Entity, system: str, field: str, keep: Keep) -> Entity:

@@ -13,6 +13,10 @@ from tests.flow.systems.record_of_writes import Writes
 from tests.flow.systems.time import TestClock
 
 CLIENT = "isthmus"
+FIELDS = {
+    "Account": ("Name", "Terms", "Block", "Phone", "Note", "Isthmus_Id__c"),
+    "Invoice__c": ("Amount", "Account", "Status", "Isthmus_Id__c"),
+}
 MAX_REQUEST_S = 120.0
 
 
@@ -225,8 +229,9 @@ class Cloud:
 
     def _create(self, object_: str, fields: Mapping[str, RawValue], origin: str | None) -> str:
         key = f"{object_[:1]}{len(self.records) + 1:03d}"
-        self.records[key] = Record(object_, dict(fields), self.clock.now())
-        self._emit(key, Operation.CREATE, fields, origin)
+        whole = {**dict.fromkeys(FIELDS[object_]), **fields}
+        self.records[key] = Record(object_, whole, self.clock.now())
+        self._emit(key, Operation.CREATE, whole, origin)
         return key
 
     def _write(self, key: str, fields: Mapping[str, RawValue], origin: str | None) -> None:
