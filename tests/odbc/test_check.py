@@ -110,6 +110,7 @@ async def test_the_printed_script_does_what_the_command_does(site: Site, action:
     await administration.close()
 
 
+@pytest.mark.invariant("I34")
 async def test_uninstalling_leaves_nothing_behind(site: Site) -> None:
     administration = administer("erp", site.settings(), site.objects, str)
     await administration.remove()

@@ -74,6 +74,7 @@ async def test_a_transaction_that_commits_late_below_read_numbers_is_not_lost(po
     assert late.order < fast.order
 
 
+@pytest.mark.invariant("I1")
 async def test_two_writers_lose_nothing_under_ack_by_exact_id(site: Site) -> None:
     system = site.system(capture_batch=7)
     await system.source.open({})
@@ -256,6 +257,7 @@ async def test_a_value_that_nobody_can_read_is_reported_and_holds_up_nothing(sql
     assert good.fields["amount"] == Decimal("10.5")
 
 
+@pytest.mark.invariant("I34")
 async def test_a_stopped_agent_never_hinders_the_erp(site: Site) -> None:
     system = site.system()
     await system.source.open({})

@@ -25,6 +25,7 @@ async def test_a_create_returns_the_key_that_the_erp_assigned(site: Site) -> Non
     assert row.fields["external_ref"] == "ref-1" and row.fields["credit_limit"] == Decimal("12.50")
 
 
+@pytest.mark.invariant("I14")
 async def test_the_same_message_again_gives_the_stored_answer_and_no_second_effect(site: Site) -> None:
     system = site.system()
     delivery = create("m1", "ref-1", name="Adler")
@@ -187,6 +188,7 @@ async def test_an_uncertain_command_that_meets_a_lock_stays_uncertain(site: Site
     assert outcome.kind is OutcomeKind.UNCERTAIN
 
 
+@pytest.mark.invariant("I22")
 async def test_an_older_life_of_the_store_is_fenced_off(site: Site) -> None:
     system = site.system()
     assert (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import select
 import signal
 import subprocess
@@ -39,6 +40,7 @@ async def proxy(postgresql_site: Site, postgres: PostgresServer) -> AsyncIterato
     await proxy.close()
 
 
+@pytest.mark.invariant("I16")
 async def test_commit_reply_lost_is_uncertain_and_the_ledger_answers(
     postgresql_site: Site, proxy: Proxy
 ) -> None:
@@ -66,6 +68,26 @@ async def test_a_link_cut_before_the_commit_arrives_is_uncertain_and_a_resend_ap
     again = await apply_one(system, replace(delivery, uncertain=True))
     assert (again.kind, again.code) == (OutcomeKind.ACCEPTED, "")
     assert postgresql_site.one("SELECT count(*) FROM customer") == 1
+
+
+@pytest.mark.invariant("I14")
+async def test_random_cuts_leave_one_effect_per_message(postgresql_site: Site, proxy: Proxy) -> None:
+    """A blind retry would apply some twice, no retry would lose some."""
+    chance = random.Random(20261123)
+    system = postgresql_site.system()
+    await apply_one(system, update("m0", "0", name="connects"))
+    for number in range(30):
+        delivery = create(f"m{number + 1}", f"r{number}", name=f"n{number}")
+        proxy.cut = chance.choice((Cut.NEVER, Cut.BEFORE_COMMIT, Cut.COMMIT_REPLY))
+        outcome = await apply_one(system, delivery)
+        while outcome.kind is not OutcomeKind.ACCEPTED:
+            proxy.cut = Cut.NEVER
+            sent = outcome.kind is OutcomeKind.UNCERTAIN
+            outcome = await apply_one(system, replace(delivery, uncertain=sent))
+    assert proxy.cuts > 10
+    assert postgresql_site.one("SELECT count(*) FROM customer") == 30
+    assert postgresql_site.one("SELECT count(DISTINCT external_ref) FROM customer") == 30
+    assert postgresql_site.one("SELECT count(*) FROM isthmus_ledger") == 30
 
 
 async def test_a_connection_killed_between_two_commands_is_retried_not_lost(postgresql_site: Site) -> None:
@@ -201,6 +223,7 @@ async def test_a_worker_that_hangs_in_a_read_makes_it_unreachable_and_the_next_o
     assert site.link().pid != pid
 
 
+@pytest.mark.invariant("I16")
 async def test_a_killed_worker_leaves_its_command_uncertain_and_applied_at_most_once(site: Site) -> None:
     key = str(site.business.create_customer("Adler"))
     locker = site.user(autocommit=False)
