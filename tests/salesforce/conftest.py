@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import functools
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +19,28 @@ from agent.core.objects import ObjectSpec
 from agent.ports import System
 from tests.salesforce.peers import HttpPeer, PubSubPeer
 from tests.salesforce.samples import ACCOUNT
+
+#: Seconds after which a test that waits for something waits no longer.
+DEADLINE_S = 30
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every asynchronous test of this folder a deadline; a fixture cannot, it is another task."""
+    for item in items:
+        if isinstance(item, pytest.Function) and _HERE in item.path.parents:
+            test = item.obj
+            if inspect.iscoroutinefunction(test):
+                item.obj = _within_deadline(test)
+
+
+def _within_deadline(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(test)
+    async def timed(*arguments: Any, **named: Any) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            await test(*arguments, **named)
+
+    return timed
 
 
 def secret(reference: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import subprocess
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -48,8 +48,9 @@ INVOICE = ObjectSpec(
     ),
 )
 TOPIC = "/data/AccountChangeEvent"
-DEADLINE_S = 30
 _numbers = itertools.count(1)
+#: Changes that were read and not yet looked at, by system.
+_left: dict[int, deque[Change]] = {}
 
 
 @dataclass
@@ -115,12 +116,12 @@ def process() -> Iterator[dict[str, Any]]:
 @pytest.fixture
 async def sandbox(process: dict[str, Any]) -> AsyncIterator[Sandbox]:
     sandbox = Sandbox(process)
-    async with asyncio.timeout(DEADLINE_S):
-        yield sandbox
-        for system in sandbox.systems:
-            await system.source.close()
-            await system.target.close()
-        await sandbox.clear()
+    yield sandbox
+    _left.clear()
+    for system in sandbox.systems:
+        await system.source.close()
+        await system.target.close()
+    await sandbox.clear()
 
 
 def command(kind: DeliveryKind, key: str | None, reference: str = "", **changes: Any) -> Delivery:
@@ -157,14 +158,18 @@ async def row(system: System, key: str, object: str = "Account") -> Row:
 
 
 async def changes_until(system: System, wanted: Callable[[Change], bool]) -> list[Change]:
-    """Read the stream up to the first change that is wanted, which is the last one returned."""
+    """Read the stream up to the first change that is wanted, which is the last one returned.
+
+    What a batch holds behind it is kept for the next call.
+    """
     seen: list[Change] = []
+    left = _left.setdefault(id(system), deque())
     while True:
-        batch = await system.source.read()
-        for change in batch.changes:
-            seen.append(change)
-            if wanted(change):
+        while left:
+            seen.append(left.popleft())
+            if wanted(seen[-1]):
                 return seen
+        left.extend((await system.source.read()).changes)
 
 
 async def change_of(system: System, key: str, operation: Operation) -> Change:

@@ -20,8 +20,6 @@ from tests.salesforce.peers import BlackholeProxy, Stream
 from tests.salesforce.samples import ID, TOPIC, bits, encode, header, schema_json
 
 Follow = Callable[[System, int], Awaitable[list[Batch]]]
-#: Longest wait for something that must happen.
-DEADLINE_S = 20
 
 
 def replay(number: int) -> bytes:
@@ -43,12 +41,6 @@ async def idle(stream: Stream) -> None:
 
 def phones(batches: list[Batch]) -> list[Any]:
     return [change.fields.get("Phone") for batch in batches for change in batch.changes]
-
-
-@pytest.fixture(autouse=True)
-async def deadline() -> Any:
-    async with asyncio.timeout(DEADLINE_S):
-        yield
 
 
 def test_topic_names() -> None:
