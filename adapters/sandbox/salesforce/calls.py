@@ -61,7 +61,14 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 def answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON response."""
-    return Response(orjson.dumps(body), status, headers, "application/json;charset=UTF-8")
+    return Response(orjson.dumps(body, default=_exact), status, headers, "application/json;charset=UTF-8")
+
+
+def _exact(value: object) -> object:
+    """Keeps the digits of a number that came in a body and is shown again."""
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value))
+    raise TypeError(f"no JSON form for {type(value).__name__}")
 
 
 async def read_body(request: Request) -> bytes:

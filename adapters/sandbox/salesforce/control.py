@@ -151,10 +151,17 @@ class Control:
             raise ApiError("INVALID_FIELD", f"no type '{type_name}'; there are {', '.join(_NEW_FIELD_TYPES)}")
         label = name.removesuffix("__c").replace("_", " ")
         length = int(body.get("length", 255))
-        self._org.add_field(
-            kind.name,
-            Field(name, _NEW_FIELD_TYPES[type_name], label, length=length, precision=18, scale=2),
+        field = Field(
+            name,
+            _NEW_FIELD_TYPES[type_name],
+            label,
+            length=length,
+            precision=18,
+            scale=2,
+            external_id=body.get("external_id") is True,
+            unique=body.get("unique") is True,
         )
+        self._org.add_field(kind.name, field)
         return {"schema_id": self._org.schema_of(kind.name).id}
 
     def _clock(self, body: Body) -> object:

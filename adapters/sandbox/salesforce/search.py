@@ -77,10 +77,9 @@ class Search:
         field, lookup = self.path(condition.path)
         wanted = [_operand(field, value) for value in condition.values]
         operator = condition.operator
-        if operator == "IN":
-            return lambda values: _folded(lookup(values)) in wanted
-        if operator == "NOT IN":
-            return lambda values: _folded(lookup(values)) not in wanted
+        if operator in ("IN", "NOT IN"):
+            among, sought = frozenset(wanted), operator == "IN"
+            return lambda values: (_folded(lookup(values)) in among) is sought
         first = wanted[0]
         if operator == "LIKE":
             pattern = _like(str(first))

@@ -1,4 +1,5 @@
-"""Wire-level client of the sandbox: REST by httpx2, Pub/Sub by the generated stub, events decoded by fastavro.
+"""Wire client of the sandbox: REST by httpx2, Pub/Sub by the generated stub, events decoded by
+fastavro.
 
 It shares no code with the sandbox; bitmaps are read here from the schema that the server sent.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -151,7 +152,7 @@ class Client:
             return bytes(response.latest_replay_id)
         raise LookupError("the subscription ended")
 
-    async def responses(self, *requests: pb.FetchRequest) -> AsyncIterator[Any]:
+    async def responses(self, *requests: pb.FetchRequest) -> AsyncGenerator[Any, None]:
         """Responses to these requests; the client's side stays open. Raises the call's error."""
         call = self.stub.Subscribe(metadata=self.metadata(), timeout=DEADLINE_S)
         try:

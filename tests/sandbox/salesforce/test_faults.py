@@ -1,0 +1,170 @@
+"""Each fault does what its name says, once, where it was aimed."""
+
+from __future__ import annotations
+
+import ssl
+
+import grpc
+import grpc.aio
+import httpx2
+import pytest
+
+from adapters.salesforce import pubsub_api_pb2 as pb
+from tests.sandbox.salesforce.client import ACCOUNT, ALL, Client, codes, trailer
+
+
+async def arm(client: Client, kind: str, **options: object) -> None:
+    await client.control("faults", {"kind": kind, **options})
+
+
+async def test_an_unknown_kind_is_refused_with_the_nearest(client: Client) -> None:
+    answer = await client.control("faults", {"kind": "gapp"}, 400)
+    assert "did you mean 'gap'" in answer["error"]
+
+
+async def test_kinds_and_armed_faults_are_listed_and_cleared(client: Client) -> None:
+    await arm(client, "gap", scope="account", count=2, after=1)
+    listing = (await client.http.get("/_sandbox/faults")).json()
+    assert {"gap", "overflow", "duplicate", "expire", "answer-lost"} <= set(listing["kinds"])
+    assert (listing["armed"][0]["scope"], listing["armed"][0]["count"]) == ("Account", 2)
+    assert (await client.http.delete("/_sandbox/faults")).json() == {"cleared": 1}
+
+
+async def test_gap_sends_the_header_only_and_then_is_over(empty: Client) -> None:
+    await arm(empty, "gap", scope="Account", after=1)
+    ids = [await empty.create(Name=name) for name in "ABC"]
+    before, gap, later = await empty.events(3)
+    assert (before.header["changeType"], later.header["changeType"]) == ("CREATE", "CREATE")
+    assert gap.header["changeType"] == "GAP_CREATE"
+    assert gap.header["recordIds"] == [ids[1]]
+    assert gap.body == {}
+
+
+async def test_overflow_replaces_all_changes_of_the_object_by_one_without_ids(empty: Client) -> None:
+    await arm(empty, "overflow", scope="Account")
+    account = {"op": "create", "object": "Account", "fields": {"Name": "A"}}
+    invoice = {"op": "create", "object": "Invoice__c", "fields": {}}
+    await empty.control("transaction", {"writes": [account, invoice, account]})
+    overflow, other = await empty.events(2)
+    assert overflow.header["changeType"] == "GAP_OVERFLOW"
+    assert overflow.header["recordIds"] == ["000000000000000AAA"]
+    assert overflow.body == {}
+    assert other.header["entityName"] == "Invoice__c"
+
+
+async def test_duplicate_delivers_the_same_event_under_another_replay_id(empty: Client) -> None:
+    await arm(empty, "duplicate")
+    await empty.create(Name="A")
+    one, two = await empty.events(2)
+    assert one.event_id == two.event_id
+    assert one.replay_id != two.replay_id
+    assert one.header == two.header
+
+
+async def test_undecodable_garbles_the_payload_but_not_the_schema_id(empty: Client) -> None:
+    await arm(empty, "undecodable")
+    await empty.create(Name="A")
+    request = pb.FetchRequest(topic_name=ACCOUNT, num_requested=1, replay_preset=pb.EARLIEST)
+    response = await anext(responses := empty.responses(request))
+    await responses.aclose()
+    assert await empty.schema(response.events[0].event.schema_id)
+    with pytest.raises((EOFError, ValueError, IndexError, MemoryError, OverflowError)):
+        await empty.decode(response.events[0])
+
+
+@pytest.mark.parametrize("kind", ["expire", "reset"])
+async def test_replay_ids_become_unknown(client: Client, kind: str) -> None:
+    events = await client.events(3)
+    await arm(client, kind)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await client.events(1, after=events[0].replay_id)
+    assert trailer(caught.value, "error-code").endswith("subscription.fetch.replayid.corrupted")
+    identifier = await client.create(Name="new life")
+    [event] = await client.events(1)
+    assert event.header["recordIds"] == [identifier]
+
+
+async def test_expire_may_wait_for_a_number_of_events(client: Client) -> None:
+    await arm(client, "expire", after=1)
+    anchor = await client.tip()
+    await client.create(Name="A")
+    assert len(await client.events(1, after=anchor)) == 1
+    await client.create(Name="B")
+    with pytest.raises(grpc.aio.AioRpcError):
+        await client.events(1, after=anchor)
+
+
+@pytest.mark.parametrize("kind", ["break", "reset"])
+async def test_open_streams_are_dropped_as_unavailable(client: Client, kind: str) -> None:
+    request = pb.FetchRequest(topic_name=ALL, num_requested=50, replay_preset=pb.EARLIEST)
+    responses = client.responses(request)
+    await anext(responses)
+    await arm(client, kind)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async for _ in responses:
+            pass
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_revoke_ends_all_sessions(client: Client) -> None:
+    await arm(client, "revoke")
+    assert codes(await client.call("GET", "limits")) == ["INVALID_SESSION_ID"]
+
+
+async def test_a_locked_row_is_refused_once_and_nothing_is_written(empty: Client) -> None:
+    identifier = await empty.create(Name="A")
+    await arm(empty, "lock-row", scope="Account")
+    answer = await empty.call("PATCH", f"sobjects/Account/{identifier}", {"Phone": "1"})
+    assert (answer.status_code, codes(answer)) == (400, ["UNABLE_TO_LOCK_ROW"])
+    await empty.update(identifier, Phone="1")
+    log = await empty.log()
+    assert [len(log["writes"]), len(log["rejected"])] == [2, 1]
+
+
+async def test_a_locked_row_in_a_collection_stays_with_its_item(empty: Client) -> None:
+    await arm(empty, "lock-row", after=1)
+    records = [{"attributes": {"type": "Account"}, "Name": name} for name in "ABC"]
+    results = (await empty.call("POST", "composite/sobjects", {"records": records})).json()
+    assert [each["success"] for each in results] == [True, False, True]
+    assert results[1]["errors"][0]["statusCode"] == "UNABLE_TO_LOCK_ROW"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code"),
+    [("unavailable", 503, "SERVER_UNAVAILABLE"), ("limit", 403, "REQUEST_LIMIT_EXCEEDED")],
+)
+async def test_a_call_is_refused_without_effect(empty: Client, kind: str, status: int, code: str) -> None:
+    await arm(empty, kind, scope="Account", method="POST")
+    assert (await empty.call("GET", "sobjects/Account/describe")).status_code == 200
+    answer = await empty.call("POST", "sobjects/Account", {"Name": "A"})
+    assert (answer.status_code, codes(answer)) == (status, [code])
+    assert (await empty.log())["writes"] == []
+
+
+async def test_a_lost_answer_was_carried_out(empty: Client) -> None:
+    await arm(empty, "answer-lost", scope="Account", method="PATCH")
+    path = "sobjects/Account/Isthmus_Id__c/a-1"
+    with pytest.raises(httpx2.TransportError):
+        await empty.call("PATCH", path, {"Name": "A"})
+    answer = await empty.call("PATCH", path, {"Name": "A"})
+    assert (answer.status_code, answer.json()["created"]) == (200, False)
+
+
+async def test_a_lost_answer_over_tls_was_carried_out(empty: Client) -> None:
+    await arm(empty, "answer-lost")
+    trust = ssl.create_default_context(cafile=empty.details.ca_file)
+    headers = {"Authorization": f"Bearer {empty.token}"}
+    async with httpx2.AsyncClient(base_url=empty.details.https, verify=trust, trust_env=False) as http:
+        with pytest.raises(httpx2.TransportError):
+            await http.post("/services/data/v62.0/sobjects/Account", json={"Name": "A"}, headers=headers)
+    assert len((await empty.log())["writes"]) == 1
+
+
+async def test_a_late_answer_was_carried_out_before_the_caller_gave_up(empty: Client) -> None:
+    await arm(empty, "answer-late", delay=5, method="POST")
+    headers = {"Authorization": f"Bearer {empty.token}"}
+    with pytest.raises(httpx2.ReadTimeout):
+        await empty.http.post(
+            "/services/data/v62.0/sobjects/Account", json={"Name": "A"}, headers=headers, timeout=0.3
+        )
+    assert (await empty.query("SELECT COUNT() FROM Account"))["totalSize"] == 1
