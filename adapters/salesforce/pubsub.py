@@ -39,12 +39,17 @@ class PubSub:
     """
 
     def __init__(
-        self, name: str, settings: Settings, login: Login, schemas: dict[str, avro.EventSchema]
+        self,
+        name: str,
+        settings: Settings,
+        login: Login,
+        schemas: dict[str, avro.EventSchema],
+        keepalive_s: float,
     ) -> None:
         self.name = name
         self._timeout = settings.request_timeout_s
         self._login = login
-        self._channel = _channel(settings)
+        self._channel = _channel(settings, keepalive_s)
         self._stub = PubSubStub(self._channel)  # type: ignore[no-untyped-call]  # generated
         self._schemas = schemas
 
@@ -191,10 +196,10 @@ def _metadata(session: Session) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _channel(settings: Settings) -> grpc.aio.Channel:
+def _channel(settings: Settings, keepalive_s: float) -> grpc.aio.Channel:
     host, _ = split_endpoint(settings.pubsub_endpoint)
     options = [
-        ("grpc.keepalive_time_ms", int(settings.keepalive_s * 1000)),
+        ("grpc.keepalive_time_ms", int(keepalive_s * 1000)),
         ("grpc.keepalive_timeout_ms", int(settings.keepalive_timeout_s * 1000)),
         # Without this one a half-open link is found a minute late, or never.
         ("grpc.http2.ping_timeout_ms", int(settings.keepalive_timeout_s * 1000)),

@@ -12,6 +12,7 @@ from adapters.salesforce import pubsub_api_pb2 as pb
 from adapters.salesforce.event import EventReader, keys_in, undecodable
 from adapters.salesforce.http import HttpLink
 from adapters.salesforce.pubsub import PubSub
+from adapters.salesforce.settings import Settings
 from adapters.salesforce.subscription import Arrival, Backlog, Follower, end_of
 from agent.core.change import Batch, Change
 from agent.core.objects import ObjectSpec
@@ -34,6 +35,7 @@ class SalesforceSource:
     """A Source. Its streams are named by their topics; a position is a replay id, opaque.
 
     Also ``read`` raises PositionLost and Refused: the server checks a position only on the open stream.
+    ``keepalive_s`` is the time between pings of the next connection.
     A new stream starts at the oldest retained event, so nothing between a snapshot and the stream is missed.
     """
 
@@ -41,14 +43,15 @@ class SalesforceSource:
         self,
         name: str,
         objects: Sequence[ObjectSpec],
+        settings: Settings,
         link: HttpLink,
-        connect: Callable[[], PubSub],
-        silence_s: float,
+        connect: Callable[[float], PubSub],
     ) -> None:
         self._name = name
         self._link = link
         self._connect = connect
-        self._silence_s = silence_s
+        self._silence_s = settings.silence_s
+        self.keepalive_s = settings.keepalive_s
         self._readers = {
             topic_of(spec.name): (spec.name, EventReader(spec, topic_of(spec.name)))
             for spec in objects
@@ -64,7 +67,7 @@ class SalesforceSource:
         await self._stop()
         self._link.hold(_USER)
         self._backlog, self._failure = Backlog(BACKLOG_BYTES), None
-        self._pubsub = self._connect()
+        self._pubsub = self._connect(self.keepalive_s)
         try:
             for topic in self._readers:
                 info = await self._pubsub.topic(topic)
@@ -132,6 +135,9 @@ class SalesforceSource:
                 error=str(error),
             )
             self._failure = error
+            if "too many pings" in str(error).lower():
+                # A server that allows fewer pings hangs up; the next connection asks half as often.
+                self.keepalive_s *= 2
         self._backlog.wake()
 
     async def _decode(self, pubsub: PubSub, arrival: Arrival) -> Batch:

@@ -39,13 +39,13 @@ def connect(
     reader = SalesforceReader(tables, rest, settings.slack_s)
     schemas: dict[str, EventSchema] = {}
 
-    def pubsub() -> PubSub:
-        return PubSub(name, settings, login, schemas)
+    def pubsub(keepalive_s: float = settings.keepalive_s) -> PubSub:
+        return PubSub(name, settings, login, schemas, keepalive_s)
 
     return System(
         name=name,
         kind="salesforce",
-        source=SalesforceSource(name, objects, link, pubsub, settings.silence_s),
+        source=SalesforceSource(name, objects, settings, link, pubsub),
         target=SalesforceTarget(tables, link, rest, reader, settings.max_request_s),
         reader=reader,
         probe=SalesforceProbe(tables, login, rest, pubsub),

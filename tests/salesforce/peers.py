@@ -149,9 +149,10 @@ class PubSubPeer(PubSubServicer):
     def endpoint(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    async def start(self) -> None:
-        options = [("grpc.http2.min_ping_interval_without_data_ms", 1), ("grpc.http2.max_ping_strikes", 0)]
-        self._server = grpc.aio.server(options=options)
+    async def start(self, patient: bool = True) -> None:
+        """Listen; an impatient server hangs up on clients that ping more than every five minutes."""
+        free = [("grpc.http2.min_ping_interval_without_data_ms", 1), ("grpc.http2.max_ping_strikes", 0)]
+        self._server = grpc.aio.server(options=free if patient else [])
         add_PubSubServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]  # generated
         self.port = self._server.add_insecure_port("127.0.0.1:0")
         await self._server.start()

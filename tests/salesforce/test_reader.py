@@ -11,6 +11,7 @@ import pytest
 
 from adapters.salesforce.table import long_id
 from agent.errors import Refused, Unreachable
+from agent.ports import Reader, System
 from tests.salesforce.conftest import Org
 from tests.salesforce.peers import Answer, Asked
 from tests.salesforce.samples import ACCOUNT, ID
@@ -35,6 +36,12 @@ def answering(*records: dict[str, Any], done: bool = True) -> Answer:
     return 200, {"totalSize": len(records), "done": done, "records": list(records)}, {"Date": DATE}
 
 
+def reading(system: System) -> Reader:
+    """The system's reader, which it has."""
+    assert system.reader is not None
+    return system.reader
+
+
 def soql_of(asked: Asked) -> str:
     return parse_qs(urlsplit(asked.path).query)["q"][0]
 
@@ -49,7 +56,7 @@ async def test_rows_have_exact_values_and_come_in_the_order_asked(org: Org) -> N
         LastModifiedDate="2026-11-23T02:45:32.000+0100",
     )
     org.http.answer = lambda asked: answering(full)
-    result = await org.connect().reader.read("Account", [GONE, ID])  # type: ignore[union-attr]
+    result = await reading(org.connect()).read("Account", [GONE, ID])
     missing, found = result.rows
     assert (missing.key, missing.fields, missing.version) == (GONE, None, None)
     assert found.key == ID
@@ -64,7 +71,7 @@ async def test_rows_have_exact_values_and_come_in_the_order_asked(org: Org) -> N
 
 async def test_decimal_field_with_a_whole_number_is_a_decimal(org: Org) -> None:
     org.http.answer = lambda asked: answering(record(Credit_Limit__c=50000))
-    result = await org.connect().reader.read("Account", [ID])  # type: ignore[union-attr]
+    result = await reading(org.connect()).read("Account", [ID])
     fields = result.rows[0].fields
     assert fields is not None
     assert isinstance(fields["Credit_Limit__c"], Decimal)
@@ -72,14 +79,14 @@ async def test_decimal_field_with_a_whole_number_is_a_decimal(org: Org) -> None:
 
 async def test_deleted_record_has_no_fields(org: Org) -> None:
     org.http.answer = lambda asked: answering(record(IsDeleted=True, Name="x"))
-    result = await org.connect().reader.read("Account", [ID])  # type: ignore[union-attr]
+    result = await reading(org.connect()).read("Account", [ID])
     assert result.rows[0].fields is None
     assert urlsplit(org.http.asked[0].path).path.endswith("/queryAll")
 
 
 async def test_window_holds_every_commit_before_and_none_behind(org: Org) -> None:
     org.http.answer = lambda asked: answering(record())
-    result = await org.connect(slack_s=0).reader.read("Account", [ID])  # type: ignore[union-attr]
+    result = await reading(org.connect(slack_s=0)).read("Account", [ID])
     answered = datetime(2026, 11, 23, 1, 45, 40, tzinfo=UTC)
     assert result.not_before is not None
     assert result.not_after == answered + timedelta(seconds=1)
@@ -88,14 +95,14 @@ async def test_window_holds_every_commit_before_and_none_behind(org: Org) -> Non
 
 async def test_slack_widens_the_window(org: Org) -> None:
     org.http.answer = lambda asked: answering(record())
-    result = await org.connect(slack_s=3).reader.read("Account", [ID])  # type: ignore[union-attr]
+    result = await reading(org.connect(slack_s=3)).read("Account", [ID])
     assert result.not_after == datetime(2026, 11, 23, 1, 45, 44, tzinfo=UTC)
 
 
 async def test_many_keys_are_read_in_batches_and_doubles_once(org: Org) -> None:
     org.http.answer = lambda asked: answering()
     keys = [f"001000000000{number:03d}AAA" for number in range(401)]
-    result = await org.connect().reader.read("Account", keys + keys[:3])  # type: ignore[union-attr]
+    result = await reading(org.connect()).read("Account", keys + keys[:3])
     assert len(result.rows) == 404
     assert [soql_of(asked).count("'001") for asked in org.http.asked] == [200, 200, 1]
     assert max(len(asked.path) for asked in org.http.asked) < 16_000
@@ -103,7 +110,7 @@ async def test_many_keys_are_read_in_batches_and_doubles_once(org: Org) -> None:
 
 async def test_keys_that_are_no_ids_are_never_part_of_a_query(org: Org) -> None:
     org.http.answer = lambda asked: answering()
-    result = await org.connect().reader.read("Account", ["') OR Name != ('"])  # type: ignore[union-attr]
+    result = await reading(org.connect()).read("Account", ["') OR Name != ('"])
     assert (result.rows[0].fields, org.http.asked) == (None, [])
 
 
@@ -111,7 +118,7 @@ async def test_short_ids_find_their_record(org: Org) -> None:
     assert long_id("001000000000001") == ID
     assert long_id("0013000000AbCdE") == "0013000000AbCdEAAV"
     org.http.answer = lambda asked: answering(record())
-    result = await org.connect().reader.read("Account", ["001000000000001"])  # type: ignore[union-attr]
+    result = await reading(org.connect()).read("Account", ["001000000000001"])
     assert result.rows[0].key == "001000000000001"
     assert result.rows[0].fields is not None
 
@@ -123,8 +130,7 @@ async def test_pages_go_on_behind_the_last_id_without_a_cursor(org: Org) -> None
         return pages[len(org.http.asked) - 1]
 
     org.http.answer = answer
-    reader = org.connect().reader
-    assert reader is not None
+    reader = reading(org.connect())
     got = [row.key async for page in reader.page("Account") for row in page.rows]
     assert got == ["001000000000001AAA", "001000000000002AAA"]
     first, second = (soql_of(asked) for asked in org.http.asked)
@@ -165,4 +171,4 @@ async def test_find_refuses_what_is_no_question(org: Org, fields: dict[str, obje
 async def test_failures(org: Org, answer: Answer, error: type[Exception]) -> None:
     org.http.answer = lambda asked: answer
     with pytest.raises(error):
-        await org.connect().reader.read("Account", [ID])  # type: ignore[union-attr]
+        await reading(org.connect()).read("Account", [ID])

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from adapters.salesforce import pubsub_api_pb2 as pb
-from adapters.salesforce.source import topic_of
+from adapters.salesforce.source import SalesforceSource, topic_of
 from adapters.salesforce.subscription import Arrival, Backlog
 from agent.core.change import Batch, ChangeKind
 from agent.errors import PositionLost, Refused, Unreachable
@@ -376,6 +376,18 @@ async def test_half_open_link_is_found_by_pings(org: Org, follow: Follow) -> Non
         await system.source.close()
     finally:
         await proxy.stop()
+
+
+async def test_server_that_minds_pings_gets_fewer_from_the_next_connection(org: Org) -> None:
+    await org.bus.stop()
+    await org.bus.start(patient=False)
+    org.bus.scripts = [idle]
+    system = org.connect(keepalive_s=0.2)
+    await system.source.open({})
+    with pytest.raises(Unreachable, match=r"(?i)too many pings"):
+        await system.source.read()
+    assert isinstance(system.source, SalesforceSource)
+    assert system.source.keepalive_s == 0.4
 
 
 async def test_nothing_listening_is_unreachable(org: Org) -> None:
