@@ -24,7 +24,9 @@ class Connections:
         class Watched(H11Protocol):
             peer: Peer
 
-            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                if not isinstance(transport, asyncio.Transport):
+                    raise TypeError("an HTTP connection is a stream")
                 host, port = transport.get_extra_info("peername")[:2]
                 self.peer = (transport.get_extra_info("sockname")[1], host, port)
                 live[self.peer] = transport

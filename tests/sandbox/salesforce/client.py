@@ -11,6 +11,7 @@ import io
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -79,7 +80,7 @@ class Client:
         self.details = details
         self.http = httpx2.AsyncClient(base_url=details.http, trust_env=False, timeout=DEADLINE_S)
         self.channel = grpc.aio.insecure_channel(details.grpc_plaintext)
-        self.stub: Any = stubs.PubSubStub(self.channel)  # type: ignore[no-untyped-call]
+        self.stub: Any = stubs.PubSubStub(self.channel)  # type: ignore[no-untyped-call]  # generated code is untyped
         self.token = ""
         self._schemas: dict[str, dict[str, Any]] = {}
 
@@ -92,6 +93,10 @@ class Client:
     ) -> None:
         await self.http.aclose()
         await self.channel.close()
+
+    def authority(self) -> bytes:
+        """PEM of the certificate authority that the server printed."""
+        return Path(self.details.ca_file).read_bytes()
 
     async def sign_in(self) -> None:
         form = {

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.sandbox.salesforce.server import Options, running
 from tests.sandbox.salesforce.client import Client, codes
 
 
@@ -307,9 +309,19 @@ async def test_the_log_tells_who_wrote_what(empty: Client) -> None:
     assert created["n"] < updated["n"]
 
 
-async def test_the_same_seed_makes_the_same_customers(client: Client) -> None:
-    rows = (await client.query("SELECT Id, Name, AccountNumber, Credit_Limit__c FROM Account"))["records"]
+async def test_seeded_customers_are_numbered_and_unknown_to_the_agent(client: Client) -> None:
+    text = "SELECT Name, AccountNumber, Phone, Credit_Limit__c, Isthmus_Id__c FROM Account"
+    rows = (await client.query(text))["records"]
     assert [each["AccountNumber"] for each in rows] == ["C-000001", "C-000002", "C-000003"]
-    assert all(each["Name"] and each["Credit_Limit__c"] is None for each in rows)
-    creates = [each for each in (await client.log())["writes"] if each["operation"] == "create"]
-    assert [each["id"] for each in creates] == [each["Id"] for each in rows]
+    assert all(each["Name"] and each["Phone"] for each in rows)
+    assert {(each["Credit_Limit__c"], each["Isthmus_Id__c"]) for each in rows} == {(None, None)}
+
+
+async def test_the_same_seed_makes_the_same_org(key_folder: Path) -> None:
+    async def customers(seed: int) -> object:
+        options = Options(accounts=40, seed=seed, state_dir=key_folder)
+        async with running(options) as details, Client(details) as client:
+            return details.org_id, (await client.query("SELECT Id, Name, Phone FROM Account"))["records"]
+
+    assert await customers(7) == await customers(7)
+    assert await customers(7) != await customers(8)

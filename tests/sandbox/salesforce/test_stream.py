@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import grpc
 import grpc.aio
 import pytest
 
 from adapters.salesforce import pubsub_api_pb2 as pb
 from adapters.salesforce import pubsub_api_pb2_grpc as stubs
+from adapters.sandbox.salesforce.server import Options, running
+from adapters.sandbox.salesforce.subscription import Timings
 from tests.sandbox.salesforce.client import ACCOUNT, ALL, INVOICE, Client, first, trailer
 
 
 def fetch(
-    topic: str = ACCOUNT, count: int = 10, preset: int = pb.EARLIEST, replay: bytes = b""
+    topic: str = ACCOUNT, count: int = 10, preset: pb.ReplayPreset = pb.EARLIEST, replay: bytes = b""
 ) -> pb.FetchRequest:
-    return pb.FetchRequest(topic_name=topic, num_requested=count, replay_preset=preset, replay_id=replay)  # type: ignore[arg-type]
+    return pb.FetchRequest(topic_name=topic, num_requested=count, replay_preset=preset, replay_id=replay)
 
 
 async def fails(client: Client, *requests: pb.FetchRequest) -> grpc.aio.AioRpcError:
@@ -172,11 +177,10 @@ async def test_an_open_stream_outlives_its_token_but_a_new_call_does_not(client:
 
 
 async def test_the_secure_port_presents_a_certificate_of_the_printed_authority(client: Client) -> None:
-    with open(client.details.ca_file, "rb") as file:  # noqa: ASYNC230, PTH123
-        trust = grpc.ssl_channel_credentials(file.read())
+    trust = grpc.ssl_channel_credentials(client.authority())
     target = client.details.grpc.replace("127.0.0.1", "localhost")
     async with grpc.aio.secure_channel(target, trust) as channel:
-        stub = stubs.PubSubStub(channel)  # type: ignore[no-untyped-call]
+        stub = stubs.PubSubStub(channel)  # type: ignore[no-untyped-call]  # generated code is untyped
         info = await stub.GetTopic(pb.TopicRequest(topic_name=ACCOUNT), metadata=client.metadata())
     assert info.can_subscribe
 
@@ -185,3 +189,24 @@ async def test_rpcs_that_are_not_there_yet_say_so(client: Client) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await client.stub.Publish(pb.PublishRequest(), metadata=client.metadata())
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_subscription_at_the_tip_misses_what_comes_while_it_settles(
+    key_folder: Path,
+) -> None:
+    slow = Timings(keepalive=0.2, latest_settle=2)
+    async with (
+        running(Options(state_dir=key_folder, timings=slow)) as details,
+        Client(details) as client,
+    ):
+        responses = client.responses(fetch(preset=pb.LATEST))
+        first_response = asyncio.create_task(anext(responses))
+        await client.create(Name="missed")
+        assert not (await first_response).events
+        identifier = await client.create(Name="seen")
+        async for response in responses:
+            if response.events:
+                break
+        event = await client.decode(response.events[0])
+        await responses.aclose()
+    assert event.header["recordIds"] == [identifier]
