@@ -37,8 +37,8 @@ class SalesforceTarget:
 
     An update is conditional (``If-Unmodified-Since``) when its delivery has a guard, and then it is sent
     alone. The condition is weak: it has whole seconds, so it does not see a write within the second of the
-    version it names. Updates without a guard go up to 200 to a request, each with its own result.
-    Creates are upserts by external id, which alone are safe to repeat.
+    version it names. Updates without a guard go up to 200 to a request, in order, each with its own result.
+    So do creates, which are upserts by external id: these alone are safe to repeat.
     """
 
     def __init__(
@@ -79,13 +79,13 @@ class SalesforceTarget:
         self._link.hold(_USER)
         outcomes: dict[int, Outcome] = {}
         singles: list[int] = []
-        plain: dict[str, list[int]] = {}
+        plain: dict[tuple[str, DeliveryKind], list[int]] = {}
         for place, delivery in enumerate(deliveries):
             problem = self._problem(delivery)
             if problem is not None:
                 outcomes[place] = problem
-            elif delivery.kind is DeliveryKind.UPDATE and delivery.guard is None:
-                plain.setdefault(delivery.object, []).append(place)
+            elif delivery.kind is not DeliveryKind.DELETE and delivery.guard is None:
+                plain.setdefault((delivery.object, delivery.kind), []).append(place)
             else:
                 singles.append(place)
         jobs: list[Awaitable[dict[int, Outcome]]] = [
@@ -144,7 +144,7 @@ class SalesforceTarget:
         """The request for one command, or the outcome if its condition fails already."""
         path = f"/sobjects/{delivery.object}"
         if delivery.kind is DeliveryKind.CREATE:
-            external = self._tables[delivery.object].spec.external_id or ""
+            external = self._external(delivery)
             body = {name: value for name, value in delivery.fields.items() if name not in (external, "Id")}
             return Call("PATCH", f"{path}/{external}/{quote(delivery.reference, safe='')}", to_json(body))
         if delivery.kind is DeliveryKind.DELETE:
@@ -175,7 +175,7 @@ class SalesforceTarget:
         return row.version
 
     async def _collection(self, many: Mapping[int, Delivery]) -> dict[int, Outcome]:
-        """Updates of one object in one request, each on its own: none rolls back another."""
+        """Updates or creates of one object in one request, each on its own: none rolls back another."""
         outcomes: dict[int, Outcome] = {}
         records: dict[int, dict[str, Any]] = {}
         for place, delivery in many.items():
@@ -184,17 +184,31 @@ class SalesforceTarget:
             except ValueError as error:
                 outcomes[place] = verdict.unsendable("VALUE", str(error))
                 continue
-            records[place] = {**delivery.fields, "attributes": {"type": delivery.object}, "id": delivery.key}
+            records[place] = self._record(delivery)
         if not records:
             return outcomes
+        first = next(iter(many.values()))
+        upsert = f"/{first.object}/{self._external(first)}" if first.kind is DeliveryKind.CREATE else ""
         call = Call(
             "PATCH",
-            "/composite/sobjects",
+            f"/composite/sobjects{upsert}",
             to_json({"allOrNone": False, "records": list(records.values())}),
         )
         sent = {place: many[place] for place in records}
         async with self._parallel:
             return outcomes | await self._send(call, sent, lambda reply: _results(reply, sent))
+
+    def _record(self, delivery: Delivery) -> dict[str, Any]:
+        """One record of a collection; in an upsert the external id stands among its fields."""
+        record: dict[str, Any] = {"attributes": {"type": delivery.object}, **delivery.fields}
+        if delivery.kind is DeliveryKind.CREATE:
+            return record | {self._external(delivery): delivery.reference}
+        return record | {"id": delivery.key}
+
+    def _external(self, delivery: Delivery) -> str:
+        external = self._tables[delivery.object].spec.external_id
+        assert external is not None  # a create without one is refused before
+        return external
 
     async def _send(
         self,
@@ -214,8 +228,8 @@ class SalesforceTarget:
         return read(reply)
 
 
-def _loners(plain: Mapping[str, list[int]]) -> list[int]:
-    """Updates without a companion, which need no collection."""
+def _loners(plain: Mapping[tuple[str, DeliveryKind], list[int]]) -> list[int]:
+    """Commands without a companion, which need no collection."""
     return [places[0] for places in plain.values() if len(places) == 1]
 
 

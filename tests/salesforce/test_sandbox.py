@@ -388,6 +388,19 @@ async def test_uncertain_create_sent_again_makes_one_record(sandbox: Sandbox) ->
     assert [one.key for one in rows] == [again.key]
 
 
+async def test_creates_in_one_request_are_repeatable(sandbox: Sandbox) -> None:
+    system = sandbox.connect()
+    creates = [
+        command(DeliveryKind.CREATE, None, f"cust-batch-{number}", fields={"Name": f"Batch {number}"})
+        for number in range(3)
+    ]
+    first = await system.target.apply(creates)
+    again = await system.target.apply(creates)
+    assert [outcome.kind for outcome in (*first, *again)] == [OutcomeKind.ACCEPTED] * 6
+    assert [outcome.key for outcome in first] == [outcome.key for outcome in again]
+    assert ["created=true" in outcome.evidence for outcome in (*first, *again)] == [True] * 3 + [False] * 3
+
+
 async def test_pages_hold_every_record_in_key_order(sandbox: Sandbox) -> None:
     system = sandbox.connect()
     key, _ = await born(system)

@@ -131,6 +131,21 @@ async def test_plain_updates_share_a_request_and_each_has_its_own_result(org: Or
     assert [outcome.reason for outcome in outcomes[2:]] == [Reason.GONE] * 2
 
 
+async def test_creates_share_an_upsert_and_keep_their_order(org: Org) -> None:
+    results = [
+        {"id": ID, "success": True, "created": True, "errors": []},
+        {"success": False, "errors": [{"statusCode": "DUPLICATES_DETECTED", "message": "?", "fields": []}]},
+    ]
+    org.http.answer = lambda asked: (200, results, {})
+    creates = [delivery(DeliveryKind.CREATE, reference=name) for name in ("c-2", "c-1")]
+    outcomes = await org.connect().target.apply(creates)
+    (asked,) = org.http.asked
+    assert (asked.method, asked.path) == ("PATCH", f"{BASE}/composite/sobjects/Account/Isthmus_Id__c")
+    assert [record["Isthmus_Id__c"] for record in asked.json["records"]] == ["c-2", "c-1"]
+    assert (outcomes[0].kind, outcomes[0].key) == (OutcomeKind.ACCEPTED, ID)
+    assert (outcomes[1].kind, outcomes[1].reason) == (OutcomeKind.REJECTED, Reason.BUSINESS)
+
+
 async def test_a_collection_has_at_most_200_records(org: Org) -> None:
     def answer(asked: Asked) -> Answer:
         return 200, [{"id": one["id"], "success": True, "errors": []} for one in asked.json["records"]], {}
