@@ -1,0 +1,42 @@
+"""One row of the ERP changed behind everybody's back, to see whether the judge notices."""
+
+from __future__ import annotations
+
+from adapters.sandbox.erp import SampleErp
+
+_JOURNAL = "isthmus_journal"
+
+
+def tamper(erp: SampleErp) -> str:
+    """Change a customer's city so that no capture tells of it; returns the customer's number.
+
+    The triggers stay on: the journal rows of this one update are deleted in its own transaction, so nobody
+    ever sees them. Raises LookupError when the ERP has no customer with a number.
+    """
+    installed = _has_journal(erp)
+    with erp.database.transaction() as database:
+        found = database.rows(
+            "SELECT customer_id, number FROM customer WHERE number IS NOT NULL ORDER BY number LIMIT 1"
+        )
+        if not found:
+            raise LookupError("the ERP has no customer to tamper with")
+        key, number = found[0]
+        last = database.rows(f"SELECT COALESCE(MAX(seq), 0) FROM {_JOURNAL}")[0][0] if installed else 0  # noqa: S608
+        database.run("UPDATE customer SET city = 'Nirgendwo' WHERE customer_id = ?", key)
+        if installed:
+            database.run(
+                f"DELETE FROM {_JOURNAL} WHERE seq > ? AND object = 'customer' AND key = ?",  # noqa: S608
+                last,
+                str(key),
+            )
+    return str(number)
+
+
+def _has_journal(erp: SampleErp) -> bool:
+    catalog = (
+        "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
+        if erp.database.kind == "sqlite"
+        else "SELECT COUNT(*) FROM pg_tables WHERE tablename = ?"
+    )
+    with erp.database.transaction() as database:
+        return int(database.rows(catalog, _JOURNAL)[0][0]) > 0

@@ -1,0 +1,1 @@
+"""The people of the sandbox systems, working in real ones."""
