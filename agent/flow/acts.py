@@ -1,0 +1,132 @@
+"""What people do about exceptions: one transaction each, with actor and reason in the journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.core.entity import OPEN, Stale
+from agent.errors import InputError
+from agent.flow import planning
+from agent.flow.desk import Desk
+from agent.flow.engine import Engine
+from agent.store import entities, exceptions, outbox
+from agent.store.exceptions import Kind, Standing
+
+#: Why some kinds are never tried again by the agent, and what helps instead.
+INSTEAD: dict[Kind, str] = {
+    Kind.PENDING: "the target holds this message and may still post it: have the same message processed again"
+    " there; a new one could post twice",
+    Kind.UNCERTAIN: "it is not known whether the target applied it: look there first; sending it again could"
+    " apply it twice",
+    Kind.OVERDUE: "an answer is still due: ask at the target what became of it; sending it again could apply"
+    " it twice",
+    Kind.CONFLICT: "two systems disagree: say which value holds; there is nothing to send before",
+    Kind.IMMUTABLE: "a delivered document is never rewritten: reverse it at its system and post it anew",
+    Kind.DELETED: "the record is gone at a system: restore it there, or delete it elsewhere and close this",
+    Kind.UNDECODABLE: "it cannot be understood whoever asks: correct it at its system and have it sent again;"
+    " then close this",
+    Kind.UNBOUND: "no entity is bound to this record: give it the canonical id at its system, or allow births"
+    " there; then close this",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What came of an act; ``done`` is false for a refusal, and ``text`` says why."""
+
+    done: bool
+    text: str
+    command: int | None = None
+
+
+class ExceptionActs:
+    """Acts on exceptions through the engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def retry(self, exception: int, actor: str, reason: str) -> Acted:
+        """Try again what an exception stands for. Raises InputError when there is no such exception."""
+        return await self._engine.work("act.retry", lambda desk: _retry(desk, exception, reason), actor)
+
+    async def close(self, exception: int, actor: str, reason: str) -> Acted:
+        """Close an exception without sending. Raises InputError when there is no such exception."""
+        return await self._engine.work("act.close", lambda desk: _close(desk, exception, reason), actor)
+
+    async def deny(self, verb: str, subject: str, actor: str, why: str) -> None:
+        """Write down that somebody was not allowed to."""
+
+        def note(desk: Desk) -> None:
+            desk.tx.journal("verb", f"{verb} {subject}", "asked", "denied", why)
+
+        await self._engine.work("act.deny", note, actor)
+
+
+def _retry(desk: Desk, number: int, reason: str) -> Acted:
+    found = _standing(desk, number)
+    if found.state != "open":
+        acted = Acted(False, f"exception {number} is closed already")
+    elif found.kind is Kind.REJECTED:
+        acted = _send_again(desk, found, reason)
+    elif found.kind is Kind.UNMAPPED:
+        acted = _read_again(desk, found)
+    else:
+        acted = Acted(False, INSTEAD[found.kind], found.command)
+    _note(desk, number, "retry", acted, reason)
+    return acted
+
+
+def _send_again(desk: Desk, found: Standing, reason: str) -> Acted:
+    """Lift the mark and plan again: what is sent is what the record needs now, not what was refused."""
+    entity = entities.get(desk.tx, found.entity)
+    planning.unpark(desk, entity, found.mark or found.system, f"retried: {reason}")
+    planning.reconsider(desk, found.entity)
+    command = outbox.standing(desk.tx, found.entity).get(found.system)
+    if command is not None and command.state in OPEN:
+        return Acted(True, f"command {command.number} will be sent to {found.system}", command.number)
+    return Acted(True, f"planned again; nothing is to be sent to {found.system} now")
+
+
+def _read_again(desk: Desk, found: Standing) -> Acted:
+    """The value may have been corrected, or the value map: only what the record holds now can tell."""
+    before = entities.get(desk.tx, found.entity)
+    image = before.images.get(found.system)
+    if image is None or desk.book.of(before.type).at(found.system).blind:
+        return Acted(False, f"{found.system} cannot be read: have the record sent again from there")
+    after = before.with_image(found.system, image.marked(Stale.CHANGED, desk.tx.token))
+    planning.settle(desk, before, after)
+    return Acted(
+        True, f"the record is read again at {found.system}; this closes once the value can be mapped"
+    )
+
+
+def _close(desk: Desk, number: int, reason: str) -> Acted:
+    found = _standing(desk, number)
+    command = outbox.get(desk.tx, found.command) if found.command is not None else None
+    if found.state != "open":
+        acted = Acted(False, f"exception {number} is closed already")
+    elif found.kind is Kind.UNCERTAIN and command is not None and command.state in OPEN:
+        # Closing it would hide a command of which nobody knows whether it had an effect.
+        acted = Acted(False, INSTEAD[Kind.UNCERTAIN], command.number)
+    else:
+        exceptions.close(desk.tx, number, reason)
+        acted = Acted(True, "closed without sending; it counts as not delivered")
+        if command is not None and command.state in OPEN:
+            acted = Acted(True, f"closed; command {command.number} stays {command.state}", command.number)
+    _note(desk, number, "close", acted, reason)
+    return acted
+
+
+def _standing(desk: Desk, number: int) -> Standing:
+    found = exceptions.get(desk.tx, number)
+    if found is None:
+        raise InputError(
+            f"there is no exception {number}", remedy="isthmus exceptions list shows those that are open"
+        )
+    return found
+
+
+def _note(desk: Desk, number: int, verb: str, acted: Acted, reason: str) -> None:
+    """One row per act, the refused ones too."""
+    outcome = "done" if acted.done else "refused"
+    desk.tx.journal("verb", f"exceptions {verb} {number}", "asked", outcome, f"{reason}: {acted.text}")

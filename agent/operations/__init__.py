@@ -1,0 +1,1 @@
+"""Everything that an operator may see and do: wire types, reads, verbs."""

@@ -1,0 +1,71 @@
+"""The status as text, for people and for monitoring: the verdict first, every state a word."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from agent.operations.verdict import Verdict
+from agent.operations.wire import Status, SystemStatus
+
+
+def status_text(status: Status, judged: Verdict) -> str:
+    """Many lines: verdict with performance data (Nagios plug-in guidelines), reasons, systems, account."""
+    lines = [f"ISTHMUS {judged.word} - {_summary(status, judged)} | {_performance(status)}"]
+    lines += [f"  {reason}" for reason in judged.reasons[1:]]
+    lines += ["", *_table(status)]
+    account = status.conservation
+    states = ", ".join(f"{count} {state}" for state, count in account.states.items() if count)
+    word = "BALANCED" if account.balanced else "NOT BALANCED"
+    lines += ["", f"Conservation  {word}: {account.recorded} obligations ({states or 'none'})"]
+    counts = status.exceptions
+    money = "".join(f", {currency} {amount}" for currency, amount in counts.money.items())
+    lines.append(f"Exceptions    {counts.open} open, {counts.late} late{money}")
+    lines.append(f"Conflicts     {status.conflicts.open} open, {status.conflicts.decided} decided by rules")
+    if status.replay_headroom_s is not None:
+        lines.append(f"Replay        {age(status.replay_headroom_s)} of 72h left")
+    lines.append(f"Service       {status.service}, version {status.version}, epoch {status.epoch}")
+    return "\n".join(lines)
+
+
+def age(seconds: float) -> str:
+    """A duration in at most six letters: 3s, 4m, 9h12, 3d04."""
+    whole = timedelta(seconds=max(int(seconds), 0))
+    minutes = whole.seconds // 60
+    if whole.days:
+        return f"{whole.days}d{minutes // 60:02d}"
+    if minutes >= 60:
+        return f"{minutes // 60}h{minutes % 60:02d}"
+    return f"{minutes}m" if minutes else f"{whole.seconds}s"
+
+
+def _summary(status: Status, judged: Verdict) -> str:
+    return (
+        judged.reasons[0] if judged.reasons else f"{len(status.systems)} systems up, nothing waits too long"
+    )
+
+
+def _performance(status: Status) -> str:
+    figures = [f"'lag_{system.name}'={system.lag_s}s" for system in status.systems]
+    figures += [f"'queue_{system.name}'={system.queue.total}" for system in status.systems]
+    figures += [f"exceptions={status.exceptions.open}", f"uncertain={status.uncertain}"]
+    if status.replay_headroom_s is not None:
+        figures.append(f"replay_headroom={status.replay_headroom_s:.0f}s")
+    return " ".join(figures)
+
+
+def _table(status: Status) -> list[str]:
+    rows = [("System", "kind", "state", "for", "lag", "queue", "note")]
+    rows += [_row(system, status.at) for system in status.systems]
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    return [
+        "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[6]]).rstrip() for row in rows
+    ]
+
+
+def _row(system: SystemStatus, now: datetime) -> tuple[str, str, str, str, str, str, str]:
+    since = age((now - system.since).total_seconds()) if system.since else "-"
+    state = system.state.upper() if system.state in ("down", "degraded", "unknown") else system.state
+    queue = f"{system.queue.total}"
+    if system.queue.uncertain:
+        queue += f" ({system.queue.uncertain} uncertain)"
+    return system.name, system.kind, state, since, age(system.lag_s), queue, system.reason

@@ -1,0 +1,58 @@
+"""What screens and commands ask for, whoever answers: the service over its socket, or the store itself."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from agent.errors import Unreachable
+from agent.operations.wire.status import ExceptionItem, ExceptionPage, Overview, Status, Wire
+from agent.operations.wire.story import Trace
+
+#: Exceptions in one answer at most.
+PAGE = 500
+
+
+class ServiceDown(Unreachable):
+    """The agent does not run, or does not answer on its control socket."""
+
+
+class VerbResult(Wire):
+    """What came of a verb. ``done`` is false for a refusal; ``text`` says why and what to do instead."""
+
+    verb: str
+    id: int
+    done: bool
+    text: str
+    actor: str
+    command: int | None = None
+
+
+class Reads(Protocol):
+    """Looking, which changes nothing. Raises InputError for an id that does not exist."""
+
+    async def status(self) -> Status:
+        """How the agent does, with conservation checked now."""
+
+    async def overview(self) -> Overview:
+        """Status with its verdict, the worst exceptions and the last events."""
+
+    async def exceptions(self, state: str = "open", limit: int = PAGE) -> ExceptionPage:
+        """Exceptions in one state, oldest due first."""
+
+    async def exception(self, number: int) -> ExceptionItem:
+        """One exception."""
+
+    async def trace(self, key: str) -> Trace:
+        """A record by any of its names: business key, canonical id, system key, message id, handle or
+        correlation id.
+        """
+
+
+class Client(Reads, Protocol):
+    """Looking and acting through the service. Raises ServiceDown when nobody answers."""
+
+    async def retry(self, number: int, reason: str) -> VerbResult:
+        """Try again what an exception stands for."""
+
+    async def close_exception(self, number: int, reason: str) -> VerbResult:
+        """Close an exception without sending."""

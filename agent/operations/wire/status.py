@@ -1,0 +1,173 @@
+"""How the agent does: what `status`, the overview and the list of exceptions show. Times are aware UTC."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Wire(BaseModel):
+    """Base of everything that crosses the socket: immutable; keys of a later version are passed over."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Queue(Wire):
+    """Commands for one system that stand open, by state."""
+
+    ready: int = 0
+    sent: int = 0
+    stored: int = 0
+    uncertain: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.ready + self.sent + self.stored + self.uncertain
+
+
+class SystemStatus(Wire):
+    """One system.
+
+    lag_s    age in seconds of the oldest change that it has still to be told of, 0 when there is none
+    contact  when it last answered;  event: when it last sent a change (proof of life)
+    """
+
+    name: str
+    kind: str
+    state: Literal["up", "degraded", "down", "starting", "unknown"]
+    since: datetime | None = None
+    reason: str = ""
+    lag_s: float = 0.0
+    queue: Queue = Queue()
+    contact: datetime | None = None
+    event: datetime | None = None
+
+
+class ConservationRow(Wire):
+    """What became of the observations of one entity type for one target: state → count."""
+
+    type: str
+    target: str
+    states: dict[str, int]
+
+
+class Conservation(Wire):
+    """Every obligation is somewhere, and the sums say so (I15).
+
+    observed     obligations that the inbox says it made;  recorded: obligations that there are
+    mismatched   observations whose own number of obligations differs from what was announced
+    orphans      open ones with no open command, nothing waited for and no stale image behind them
+    unexplained  parked or excepted ones for which there never was an exception
+    unproven     confirmed ones whose command was not accepted, superseded ones that nothing superseded
+    """
+
+    balanced: bool
+    observed: int
+    recorded: int
+    states: dict[str, int]
+    open_commands: int
+    mismatched: int
+    orphans: int
+    unexplained: int
+    unproven: int
+    rows: tuple[ConservationRow, ...] = ()
+    checked: datetime
+
+
+class ExceptionCounts(Wire):
+    """Open exceptions. ``money`` is currency → amount as text; currencies are never added up.
+
+    An entity with several exceptions counts its money once.
+    """
+
+    open: int = 0
+    late: int = 0
+    by_kind: dict[str, int] = Field(default_factory=dict)
+    money: dict[str, str] = Field(default_factory=dict)
+    oldest: datetime | None = None
+
+
+class ConflictCounts(Wire):
+    """Conflicts that a rule decided, and those that wait for a person."""
+
+    decided: int = 0
+    open: int = 0
+
+
+class Status(Wire):
+    """The whole. ``replay_headroom_s``: seconds until the oldest Salesforce position expires (72 h)."""
+
+    service: Literal["up", "down"]
+    note: str = ""
+    version: str
+    epoch: int
+    started: datetime | None = None
+    at: datetime
+    systems: tuple[SystemStatus, ...] = ()
+    replay_headroom_s: float | None = None
+    conservation: Conservation
+    exceptions: ExceptionCounts
+    conflicts: ConflictCounts
+    uncertain: int = 0
+    progress: dict[str, datetime] = Field(default_factory=dict)
+
+
+class ExceptionItem(Wire):
+    """What a person must look at. Cause and remedy hold no personal data."""
+
+    id: int
+    kind: str
+    system: str
+    entity: str = ""
+    type: str = ""
+    business_key: str = ""
+    field: str = ""
+    code: str = ""
+    cause: str
+    remedy: str = ""
+    amount: str | None = None
+    currency: str | None = None
+    owner: str
+    opened: datetime
+    due: datetime
+    late: bool = False
+    state: Literal["open", "closed"]
+    closed: datetime | None = None
+    resolution: str = ""
+    command: int | None = None
+    command_state: str = ""
+    message_id: str = ""
+
+
+class ExceptionPage(Wire):
+    """A stretch of the list, oldest due first; ``total`` counts all that the question is about."""
+
+    total: int
+    items: tuple[ExceptionItem, ...]
+
+
+class Event(Wire):
+    """One transition out of the journal."""
+
+    id: int
+    at: datetime
+    subject: str
+    before: str
+    after: str
+    why: str
+    actor: str
+    correlation: str = ""
+
+
+class Overview(Wire):
+    """What the first screen shows in one answer."""
+
+    status: Status
+    code: int
+    verdict: str
+    reasons: tuple[str, ...]
+    worst: tuple[ExceptionItem, ...] = ()
+    recent: tuple[Event, ...] = ()
