@@ -28,7 +28,8 @@ class Source(Protocol):
     async def read(self) -> Batch:
         """Wait for changes and return them. An empty batch with a position is a sign of life.
 
-        Raises Unreachable when the connection breaks; the engine opens again with back-off.
+        Raises Unreachable when the connection breaks, Refused, or PositionLost where the source judges a
+        position only once it is used; the engine opens again, with back-off.
         """
 
     async def ack(self, batch: Batch) -> None:

@@ -108,7 +108,7 @@ class PlaceSettings(Shape):
     capture: bool = True
     deliver: bool = True
     client: Text | None = None
-    slack_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2.0
+    slack_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     fields: dict[str, Annotated[FieldAtSystemSettings, BeforeValidator(_field_at_system)]]
 
 

@@ -135,7 +135,7 @@ class EntityAtSystem:
     create: bool = False
     role: Role = Role.LIVE
     client: str | None = None
-    slack_s: float = 2.0
+    slack_s: float = 0.0
 
     @property
     def blind(self) -> bool:

@@ -33,7 +33,7 @@ class ObjectSpec:
 
     name         sObject, table or IDoc message type (``Account``, ``customer``, ``DEBMAS``)
     key          the field that holds the system's own key (``Id``, a primary key column, ``E1KNA1M.KUNNR``)
-    fields       every mapped field except the key
+    fields       every mapped field; the key among them only where the contract maps it
     external_id  the field that keeps our canonical id, if the system has one
     capture      changes of it are read
     deliver      commands for it are sent

@@ -31,7 +31,7 @@ def record(desk: Desk, number: int, outcome: Outcome) -> None:
         case Follow.CONFIRM:
             after = arrived(desk, before, command, outcome.key, None)
         case Follow.READ_AGAIN:
-            after = _distrusted(desk, before, command.target)
+            after = _distrusted(desk, before, command, outcome.key)
         case Follow.EXCEPTION:
             after = refuse(desk, before, command, outcome.code, outcome.text)
         case _:
@@ -128,7 +128,12 @@ def refuse(desk: Desk, entity: Entity, command: Command, code: str, text: str) -
     )
 
 
-def _distrusted(desk: Desk, entity: Entity, system: str) -> Entity:
+def _distrusted(desk: Desk, entity: Entity, command: Command, key: str | None) -> Entity:
+    """What the target holds is not known. A create that met its own record there is bound to it."""
+    system = command.target
+    if command.create and key is not None and system not in entity.keys:
+        desk.bind(entity.id, entity.type, system, key)
+        entity = replace(entity, keys={**entity.keys, system: key})
     image = entity.images.get(system) or Image(fields={}, fresh=False)
     marked = image.marked(Stale.CHANGED, desk.tx.token)
     commands = {name: c for name, c in entity.commands.items() if name != system}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from agent import failpoints
@@ -37,6 +38,14 @@ class Delivery:
             if system.name in rules.systems
         ]
         self._batch = max(limits, default=1)
+        self._last: Counter[OutcomeKind] = Counter()
+        self._text = ""
+
+    @property
+    def refused_all(self) -> str | None:
+        """Why the whole last round failed (nothing accepted, stored or rejected); None when it did not."""
+        failed = self._last[OutcomeKind.RETRY] + self._last[OutcomeKind.UNCERTAIN]
+        return self._text or "no answer" if failed and failed == self._last.total() else None
 
     async def recover(self) -> int:
         """What was sent when this loop last stopped may or may not have arrived (I16). Returns how many."""
@@ -48,6 +57,7 @@ class Delivery:
 
     async def step(self) -> int:
         """Resolve what is uncertain, then send what is ready. Returns how many commands moved."""
+        self._last.clear()
         resolved = await self._resolve()
         return resolved + await self._send()
 
@@ -86,6 +96,8 @@ class Delivery:
                 f"{self._system.name} gave {len(outcomes)} outcomes for {len(sending)} commands"
             )
         await self._engine.work("delivery.outcome", lambda desk: _record(desk, sending, outcomes))
+        self._last.update(outcome.kind for outcome in outcomes)
+        self._text = next((f"{o.code} {o.text}".strip() for o in outcomes if o.code or o.text), "")
 
     def _ready(self, desk: Desk) -> list[Outgoing]:
         found = []

@@ -202,7 +202,12 @@ async def _web(
 @contextlib.asynccontextmanager
 async def _rpc(service: PubSub, options: Options, keys: KeyFiles) -> AsyncIterator[tuple[int, int]]:
     server = grpc.aio.server(
-        options=[("grpc.so_reuseport", 0), ("grpc.http2.min_ping_interval_without_data_ms", 5000)]
+        options=[
+            ("grpc.so_reuseport", 0),
+            # Clients may ping an idle stream as often as they like, as at the real endpoint.
+            ("grpc.http2.min_ping_interval_without_data_ms", 1),
+            ("grpc.http2.max_ping_strikes", 0),
+        ]
     )
     server.add_generic_rpc_handlers((handlers(service),))
     leaf = (keys.leaf_key.read_bytes(), keys.leaf.read_bytes())

@@ -1,0 +1,131 @@
+"""``status``, ``trace``, ``exceptions`` and ``tui``: looking at the agent and acting on what it asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import typer
+
+from agent import runtime
+from agent.api.client import ServiceClient, ask
+from agent.cli import show
+from agent.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, put, read_config, say
+from agent.clock import SystemClock
+from agent.config import Config
+from agent.errors import IsthmusError
+from agent.operations.offline import offline
+from agent.operations.verdict import Code, verdict
+from agent.operations.wire import Reads, ServiceDown
+
+T = TypeVar("T")
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is written down with your name.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command("status")(status)
+    app.command("trace")(trace)
+    app.command("tui")(tui)
+    verbs = typer.Typer(help="What a person must look at.", no_args_is_help=True)
+    verbs.command("list")(list_exceptions)
+    verbs.command("retry")(retry)
+    verbs.command("close")(close)
+    app.add_typer(verbs, name="exceptions")
+
+
+def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """How the agent does: 0 healthy, 1 degraded, 2 critical or not running, 3 unknown."""
+    loaded = read_config(config)
+    try:
+        found = _look(loaded, lambda reads: reads.status())
+    except IsthmusError as error:
+        say(f"isthmus: {error}")
+        raise typer.Exit(Code.CRITICAL if isinstance(error, ServiceDown) else Code.UNKNOWN) from None
+    judged = verdict(found)
+    if as_json:
+        put({**found.model_dump(mode="json"), "verdict": judged.word, "reasons": list(judged.reasons)})
+    else:
+        show.status(found, judged)
+    raise typer.Exit(judged.code)
+
+
+def trace(
+    key: Annotated[
+        str, typer.Argument(help="A business key, system key, message id, DOCNUM or correlation id.")
+    ],
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """The whole story of one record: seen, decided, sent, answered, confirmed."""
+    found = _look(read_config(config), lambda reads: reads.trace(key))
+    if as_json:
+        put(found.model_dump(mode="json"))
+    else:
+        show.trace(found)
+
+
+def list_exceptions(
+    config: ConfigOption = DEFAULT_CONFIG,
+    state: Annotated[str, typer.Option("--state", help="open, closed or all.")] = "open",
+    as_json: JsonOption = False,
+) -> None:
+    """What waits for a person, with cause, money, owner and due date."""
+    found = _look(read_config(config), lambda reads: reads.exceptions(state))
+    if as_json:
+        put(found.model_dump(mode="json"))
+    else:
+        show.exceptions(found)
+
+
+def retry(
+    number: Annotated[int, typer.Argument(help="The exception's number.")],
+    reason: ReasonOption,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Try again what was refused, after its cause was mended. Refused where it could act twice."""
+    _act(read_config(config), lambda client: client.retry(number, reason), as_json)
+
+
+def close(
+    number: Annotated[int, typer.Argument(help="The exception's number.")],
+    reason: ReasonOption,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Close an exception without sending; it stays in the story with your reason."""
+    _act(read_config(config), lambda client: client.close_exception(number, reason), as_json)
+
+
+def tui(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """The dashboard."""
+    from tui.app import run  # a terminal program is loaded only where one is shown
+
+    loaded = read_config(config)
+    code = run(lambda: ServiceClient(loaded.agent.socket), loaded.agent.name)
+    raise typer.Exit(code)
+
+
+def _act(config: Config, act: Callable[[ServiceClient], Awaitable[object]], as_json: bool) -> None:
+    result = ask(config.agent.socket, act)
+    if as_json:
+        put(result.model_dump(mode="json"))  # type: ignore[attr-defined] # a wire type
+    else:
+        show.result(result)
+
+
+def _look(config: Config, question: Callable[[Reads], Awaitable[T]]) -> T:
+    """Ask the running agent; with the service down, its store, which then says so."""
+    try:
+        return ask(config.agent.socket, question)
+    except ServiceDown:
+        return asyncio.run(_look_offline(config, question))
+
+
+async def _look_offline(config: Config, question: Callable[[Reads], Awaitable[T]]) -> T:
+    assembly = runtime.assemble(config)
+    kinds = {name: system.kind for name, system in assembly.systems.items()}
+    async with offline(config.agent.state_dir, assembly.book, SystemClock(), kinds) as reads:
+        return await question(reads)

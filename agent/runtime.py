@@ -1,0 +1,267 @@
+"""The agent at run time: three loops for each system around one store, and one place that sees all errors.
+
+      Salesforce ─ Pub/Sub gRPC ─┐                                  ┌─ REST ──▶ Salesforce
+ legacy DB ─ ODBC, trigger journal ─▶ INTAKE ─▶ MIRROR ─▶ PLAN ─▶ OUTBOX ─▶ DELIVERY ─ ODBC ▶ legacy DB
+           SAP ─ IDoc files ─────┘      │       images,   (pure)  commands    │      └─ IDoc ──▶ SAP
+                                        │       base, agreed                  ▼
+        position + inbox + images + plan + outbox    accepted │ stored │ rejected │ retry │ uncertain
+                   = ONE transaction                    │         │         │                 │
+                          ▲                          CONFIRM      │     exception     resend or read
+                          └────── fresh image ◀─────────┘   answer comes through INTAKE (days later)
+
+Read on in ``flow``: recovery, intake, observation, planning, delivery, answer, confirm, sweep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from adapters import registry
+from agent import config as configuration
+from agent.api.application import build
+from agent.api.server import serve
+from agent.clock import Clock
+from agent.config import Config, secrets
+from agent.core.rulebook import Rulebook
+from agent.errors import IsthmusError, Refused, RemoteError, Unreachable
+from agent.flow.acts import ExceptionActs
+from agent.flow.confirm import Confirm
+from agent.flow.delivery import Delivery
+from agent.flow.desk import Terms
+from agent.flow.engine import Engine, Signal
+from agent.flow.health import Health
+from agent.flow.intake import Intake
+from agent.flow.recovery import recover
+from agent.flow.sweep import sweep
+from agent.operations.figures import Life
+from agent.operations.reads import StoreReads
+from agent.ports import System
+from agent.store.database import Store
+from agent.store.reads import StoreReader
+from agent.store.writer import Writer
+
+log = structlog.get_logger()
+
+#: Back-off of a loop whose system does not answer, in seconds: first, longest; refusals wait the longest.
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
+#: A loop without work looks at the clock at least this often, in seconds.
+IDLE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """Everything made from a configuration, before the store is opened and anything is reached."""
+
+    config: Config
+    systems: Mapping[str, System]
+    book: Rulebook
+
+
+def assemble(config: Config) -> Assembly:
+    """Make the systems and the rules. Raises ConfigError with every problem."""
+    systems = {
+        name: registry.connect(
+            chosen.kind, name, chosen.settings, configuration.objects(config, name), secrets.resolve
+        )
+        for name, chosen in config.systems.items()
+    }
+    guarantees = {name: system.target.guarantees for name, system in systems.items()}
+    return Assembly(config, systems, Rulebook(configuration.rules(config, guarantees)))
+
+
+def terms(config: Config) -> Terms:
+    """The engine's times and defaults as configured."""
+    agent = config.agent
+    return Terms(
+        confirm_after_s=agent.confirm_after_s,
+        retry_base_s=agent.retry_base_s,
+        retry_cap_s=agent.retry_cap_s,
+        stored_due_s=agent.stored_due_s,
+        uncertain_due_s=agent.uncertain_due_s,
+        exception_due_h=agent.exception_due_h,
+        exception_owner=agent.exception_owner,
+    )
+
+
+@asynccontextmanager
+async def engine(assembly: Assembly, clock: Clock) -> AsyncIterator[Engine]:
+    """The open store with its writer, and the engine on it; all closed in good order."""
+    store = Store.open(assembly.config.agent.state_dir, clock)
+    writer = Writer(store)
+    try:
+        yield Engine(store, writer, assembly.book, assembly.systems, clock, terms(assembly.config))
+    finally:
+        writer.close()
+        store.close()
+
+
+class Runtime:
+    """The loops of a running agent. ``run`` returns when it was asked to stop."""
+
+    def __init__(self, assembly: Assembly, engine: Engine) -> None:
+        self._assembly = assembly
+        self._engine = engine
+        self._health = Health(engine)
+        self._chance = random.Random()
+
+    async def run(self) -> None:
+        """Recover, then run every loop until the first unexpected error or a signal to stop."""
+        found = await recover(self._engine)
+        await self._health.declare()
+        log.info(
+            "recovered",
+            action="agent.recovered",
+            epoch=self._engine.store.epoch,
+            uncertain=found.uncertain,
+            planned=found.planned,
+        )
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        tasks = [asyncio.create_task(work, name=label) for label, work in self._loops()]
+        waiting = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            log.info("running", action="agent.running", systems=list(self._engine.systems))
+            done, _ = await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {waiting}:
+                log.error("a loop ended", action="agent.loop_ended", loop=task.get_name())
+                task.result()
+                raise RuntimeError(f"the loop {task.get_name()} ended by itself")
+        finally:
+            for task in (*tasks, waiting):
+                task.cancel()
+            await asyncio.gather(*tasks, waiting, return_exceptions=True)
+            await self._close()
+            log.info("stopped", action="agent.stopped")
+
+    def _loops(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        loops: list[tuple[str, Coroutine[Any, Any, None]]] = [
+            ("sweep", self._sweep()),
+            ("control", self._control()),
+        ]
+        for name, system in self._engine.systems.items():
+            loops.append((f"intake {name}", self._intake(name, Intake(self._engine, system))))
+            loops.append((f"delivery {name}", self._deliver(name, Delivery(self._engine, system))))
+            if system.reader is not None:
+                loops.append((f"confirm {name}", self._confirm(name, Confirm(self._engine, system))))
+        return loops
+
+    async def _control(self) -> None:
+        """Answer the command line and the dashboard on the socket."""
+        reader = await StoreReader.open(self._engine.store.file)
+        try:
+            life = Life(
+                kinds={name: system.kind for name, system in self._engine.systems.items()},
+                started=self._engine.clock.now(),
+            )
+            reads = StoreReads(reader, self._engine.book, self._engine.clock, life)
+            app = build(reads, ExceptionActs(self._engine))
+            await serve(app, self._assembly.config.agent.socket)
+        finally:
+            await reader.close()
+
+    async def _intake(self, system: str, intake: Intake) -> None:
+        failures = 0
+        try:
+            while True:
+                try:
+                    await intake.step()
+                except RemoteError as error:
+                    failures += 1
+                    await self._health.ill(system, "intake", str(error))
+                    await intake.close()
+                    await asyncio.sleep(self._wait(error, failures))
+                    continue
+                failures = 0
+                await self._health.well(system, "intake")
+        finally:
+            with contextlib.suppress(RemoteError):
+                await intake.close()
+
+    async def _deliver(self, system: str, delivery: Delivery) -> None:
+        await delivery.recover()
+        await self._rounds(
+            system, "delivery", delivery.step, delivery.next_due_ms, self._engine.deliver[system], delivery
+        )
+
+    async def _confirm(self, system: str, confirm: Confirm) -> None:
+        await self._rounds(
+            system, "confirm", confirm.step, confirm.next_due_ms, self._engine.confirm[system], None
+        )
+
+    async def _rounds(
+        self,
+        system: str,
+        loop: str,
+        step: Callable[[], Awaitable[int]],
+        next_due_ms: Callable[[], Awaitable[int | None]],
+        wake: Signal,
+        delivery: Delivery | None,
+    ) -> None:
+        """Repeat a step while it has work; wait for a signal or the next due time; back off from failures."""
+        failures = 0
+        while True:
+            try:
+                moved = await step()
+                fault = delivery.refused_all if delivery is not None else None
+                if fault is not None:
+                    raise Unreachable(fault, where=system)
+            except RemoteError as error:
+                failures += 1
+                await self._health.ill(system, loop, str(error))
+                await asyncio.sleep(self._wait(error, failures))
+                continue
+            if moved or failures:
+                await self._health.well(system, loop)
+            failures = 0
+            if moved:
+                continue
+            due = await next_due_ms()
+            idle = IDLE_S if due is None else (due - self._engine.now_ms()) / 1000
+            await wake.wait(min(IDLE_S, max(idle, 0.02)))
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(self._assembly.config.agent.sweep_s)
+            swept = await sweep(self._engine)
+            if swept.overdue or swept.unbound:
+                log.warning(
+                    "exceptions opened",
+                    action="sweep.exceptions",
+                    overdue=swept.overdue,
+                    unbound=swept.unbound,
+                )
+
+    def _wait(self, error: RemoteError, failures: int) -> float:
+        """Seconds until a failed system is tried again: doubling with jitter; a refusal is asked rarely."""
+        if isinstance(error, Unreachable) and error.retry_after is not None:
+            return min(error.retry_after, 3600.0)
+        longest = LONGEST_WAIT_S
+        ceiling = (
+            longest if isinstance(error, Refused) else min(longest, FIRST_WAIT_S * 2 ** min(failures, 12))
+        )
+        return FIRST_WAIT_S + self._chance.random() * (ceiling - FIRST_WAIT_S)
+
+    async def _close(self) -> None:
+        for system in self._engine.systems.values():
+            with contextlib.suppress(IsthmusError):
+                await system.source.close()
+            with contextlib.suppress(IsthmusError):
+                await system.target.close()
+
+
+async def run(config: Config, clock: Clock) -> None:
+    """Run the agent until it is told to stop. Raises what its configuration, store or loops raise."""
+    assembly = assemble(config)
+    async with engine(assembly, clock) as built:
+        await Runtime(assembly, built).run()

@@ -1,0 +1,1 @@
+"""The dashboard: reads through the service, decides nothing."""
