@@ -123,16 +123,18 @@ class Landscape:
 @asynccontextmanager
 async def landscape(folder: Path, customers: int) -> AsyncIterator[Landscape]:
     """Start all three; SAP begins with so many customers, which the others hold too."""
-    folder.mkdir(parents=True, exist_ok=True)
     connection = f"Driver=SQLite3;Database={folder / 'erp.db'}"
     erp = SampleErp(connection)
     try:
         erp.install()
-        async with salesforce() as org, running(folder / "sap", "--customers", str(customers)) as sap:
-            async with httpx2.AsyncClient(base_url=org["http"]) as http:
-                found = Landscape(folder, org, http, erp, connection, sap)
-                await found.share_customers()
-                yield found
+        async with (
+            salesforce() as org,
+            running(folder / "sap", "--customers", str(customers)) as sap,
+            httpx2.AsyncClient(base_url=org["http"]) as http,
+        ):
+            found = Landscape(folder, org, http, erp, connection, sap)
+            await found.share_customers()
+            yield found
     finally:
         erp.close()
 

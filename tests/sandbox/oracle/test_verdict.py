@@ -53,14 +53,14 @@ ROWS = {"salesforce": SALESFORCE, "erp": ERP, "sap": SAP}
 
 
 def world(
+    changes: Mapping[str, Mapping[str, object] | None] | None = None,
     writes: Sequence[Mapping[str, Any]] = (),
     posted_twice: Sequence[str] = (),
-    **changes: Mapping[str, object] | None,
 ) -> World:
-    """One customer in three systems; by system, fields that differ there, or None for no record."""
+    """One customer in three systems. ``changes``: by system, fields that differ there; None for no record."""
     customers: dict[str, list[Holding]] = {}
     for system, row in ROWS.items():
-        change = changes.get(system, {})
+        change = (changes or {}).get(system, {})
         fields = None if change is None else meanings("customer", system, {**row, **change})
         customers[system] = [] if fields is None else [Holding("1", fields)]
     return World({"customer": customers, "invoice": {"salesforce": [], "erp": []}}, writes, posted_twice)
@@ -91,7 +91,7 @@ def test_one_meaning_in_three_spellings_is_equal(tmp_path: Path) -> None:
 
 
 def test_nothing_compared_proves_nothing(tmp_path: Path) -> None:
-    assert not verdict(tmp_path, world(salesforce=None, erp=None, sap=None)).equal
+    assert not verdict(tmp_path, world(dict.fromkeys(ROWS))).equal
 
 
 @pytest.mark.parametrize("field", [each for each in CUSTOMER if each.name != "number"], ids=lambda f: f.name)
@@ -99,19 +99,19 @@ def test_each_field_that_differs_in_any_system_is_found(field: Any, tmp_path: Pa
     odd = {"Order_Block__c": False, "order_block": "", "aufsd": "02", "Credit_Limit__c": 100.001}
     odd |= {"credit_limit": "100.01", "payment_terms": "Z999"}
     for system, (name, _) in field.places.items():
-        found = verdict(tmp_path, world(**{system: {name: odd.get(name, "other")}}))
+        found = verdict(tmp_path, world({system: {name: odd.get(name, "other")}}))
         assert [row.field for row in found.different] == [field.name], (system, name)
         assert not found.equal
 
 
 def test_a_record_that_a_system_lacks_is_missing_there(tmp_path: Path) -> None:
     for system in ROWS:
-        missing = verdict(tmp_path, world(**{system: None})).missing
+        missing = verdict(tmp_path, world({system: None})).missing
         assert [(row.key, row.system) for row in missing] == [("C-1", system)]
 
 
 def test_a_record_without_a_number_is_not_passed_over(tmp_path: Path) -> None:
-    missing = verdict(tmp_path, world(sap={"sortl": ""})).missing
+    missing = verdict(tmp_path, world({"sap": {"sortl": ""}})).missing
     assert {(row.key, row.system) for row in missing} == {("", "sap"), ("C-1", "sap")}
 
 
@@ -139,13 +139,13 @@ def test_an_edit_of_the_owner_that_its_own_system_does_not_hold_is_lost(tmp_path
 def test_an_owners_edit_of_unknown_outcome_may_hold_or_not(tmp_path: Path) -> None:
     before, after = edit("sap", "AUFSD", "01"), edit("sap", "AUFSD", "", outcome="unknown")
     assert verdict(tmp_path, world(), [before, after]).equal
-    clear = world(salesforce={"Order_Block__c": False}, erp={"order_block": ""}, sap={"aufsd": ""})
+    clear = world({"salesforce": {"Order_Block__c": False}, "erp": {"order_block": ""}, "sap": {"aufsd": ""}})
     assert verdict(tmp_path, clear, [before, after]).equal
     assert verdict(tmp_path, clear, [after, before]).lost
 
 
 def test_an_edit_of_a_record_that_is_gone_from_its_owner_is_lost(tmp_path: Path) -> None:
-    assert verdict(tmp_path, world(sap=None), [edit("sap", "AUFSD", "01")]).lost
+    assert verdict(tmp_path, world({"sap": None}), [edit("sap", "AUFSD", "01")]).lost
 
 
 def test_a_shared_value_that_nobody_saw_go_is_lost(tmp_path: Path) -> None:
@@ -179,15 +179,15 @@ def test_a_loss_within_salesforces_second_is_told_apart(tmp_path: Path) -> None:
         {"operation": "update", "object": "Account", "id": "001", "time": time, "fields": value}
         for time, value in zip(times, values, strict=True)
     ]
-    found = verdict(tmp_path, world(writes), edits)
+    found = verdict(tmp_path, world(writes=writes), edits)
     assert (len(found.lost), len(found.within_limit)) == (0, 1)
     writes[0]["time"] = "09:59:59"
-    assert len(verdict(tmp_path, world(writes), edits).lost) == 1
+    assert len(verdict(tmp_path, world(writes=writes), edits).lost) == 1
 
 
 def test_private_values_are_masked_and_the_others_shown(tmp_path: Path) -> None:
     edits = [edit("salesforce", "Name", "Secret Name"), edit("salesforce", "BillingCity", "Bonn")]
-    found = verdict(tmp_path, world(erp={"phone": "+49 555"}), edits)
+    found = verdict(tmp_path, world({"erp": {"phone": "+49 555"}}), edits)
     for text in (as_json(found), as_table(found)):
         assert "Secret" not in text
         assert "555" not in text
