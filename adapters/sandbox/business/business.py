@@ -139,8 +139,10 @@ class Business:
     def _tell(self, number: int, until: Until, begin: float) -> None:
         if self._progress is None:
             return
-        spent = asyncio.get_running_loop().time() - begin
-        left = until.seconds - spent if until.seconds is not None else float((until.operations or 0) - number)
+        now = asyncio.get_running_loop().time()
+        spent = now - self._started
+        end = begin + until.seconds - now if until.seconds is not None else None
+        left = float((until.operations or 0) - number) if end is None else end
         done = sum(self._done.values())
         self._progress(done, done / spent if spent else 0.0, max(0.0, left))
 

@@ -15,6 +15,8 @@ def tamper(erp: SampleErp) -> str:
     """
     installed = _has_journal(erp)
     with erp.database.transaction() as database:
+        # a write first: SQLite refuses one that follows reads which somebody else's commit made old
+        database.run("UPDATE number_range SET last = last")
         found = database.rows(
             "SELECT customer_id, number FROM customer WHERE number IS NOT NULL ORDER BY number LIMIT 1"
         )
