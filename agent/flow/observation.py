@@ -8,8 +8,8 @@ from datetime import timedelta
 from agent.core.change import Change, ChangeKind, Operation, Row
 from agent.core.contract import IDENTITY, EntityAtSystem, EntityRules
 from agent.core.entity import CommandState, Entity, Image, Stale
+from agent.core.identity import By, Sighting, identify
 from agent.core.mapping import Decoded
-from agent.core.message_id import entity_id
 from agent.core.observe import (
     Effect,
     Found,
@@ -104,7 +104,7 @@ def _record(desk: Desk, system: str, change: Change, key: str, issued: int) -> N
         return
     place = rules.at(system)
     decoded = desk.decoder(rules, place).decode(change.fields, whole=_is_whole(change))
-    found = _identify(desk, rules, system, key, decoded, change, seq)
+    found = _enrol(desk, rules, _sighting(desk, rules, system, key, decoded, change), seq)
     if found is None:
         return
     if seq is not None:
@@ -123,35 +123,33 @@ def _is_whole(change: Change) -> bool:
     return change.whole or change.kind is ChangeKind.READ
 
 
-def _identify(
-    desk: Desk,
-    rules: EntityRules,
-    system: str,
-    key: str,
-    decoded: Decoded,
-    change: Change,
-    seq: int | None,
-) -> str | None:
-    """The entity that a record is: by its key, by the canonical id it carries, or newly born here.
-
-    None for a record that may not be born at this system: it stays in the inbox until something binds it.
-    """
-    found = bindings.entity_of(desk.tx, rules.type, system, key)
-    if found is not None:
-        return found
+def _sighting(
+    desk: Desk, rules: EntityRules, system: str, key: str, decoded: Decoded, change: Change
+) -> Sighting:
+    """What the store knows about a record that was seen."""
     carried = decoded.fields.get(IDENTITY)
-    if isinstance(carried, str) and entities.exists(desk.tx, carried):
-        if system not in bindings.keys(desk.tx, carried):
-            desk.bind(carried, rules.type, system, key)
-            return carried
+    known = carried if isinstance(carried, str) and entities.exists(desk.tx, carried) else None
+    return Sighting(
+        system=system,
+        key=key,
+        bound=bindings.entity_of(desk.tx, rules.type, system, key),
+        carried=known,
+        taken=known is not None and system in bindings.keys(desk.tx, known),
+        deleted=change.operation is Operation.DELETE,
+        generation=bindings.generations(desk.tx, rules.type, system, key),
+    )
+
+
+def _enrol(desk: Desk, rules: EntityRules, seen: Sighting, seq: int | None) -> str | None:
+    """The entity of a record, bound or born in this transaction where it has to be."""
+    found = identify(rules, replace(seen, repeated=seq is None))
+    if found is None:
         return None
-    if system not in rules.births or change.operation is Operation.DELETE or seq is None:
-        return None
-    generation = bindings.generations(desk.tx, rules.type, system, key)
-    born = entity_id(rules.type, system, key, generation)
-    entities.add(desk.tx, entities.Born(born, rules.type, system, seq))
-    desk.bind(born, rules.type, system, key)
-    return born
+    if found.by is By.BIRTH:
+        entities.add(desk.tx, entities.Born(found.entity, rules.type, seen.system, seq or 0))
+    if found.by is not By.KEY:
+        desk.bind(found.entity, rules.type, seen.system, seen.key)
+    return found.entity
 
 
 def observe(

@@ -1,0 +1,61 @@
+"""Which entity a record is: by its key, by the canonical id that it carries, or newly born."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from agent.core.contract import EntityRules
+from agent.core.message_id import entity_id
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A record that was seen at a system.
+
+    bound        the entity that has its key there, if any
+    carried      the canonical id that the record carries, if such an entity exists
+    taken        that entity has another key there already
+    deleted      what was seen is its deletion
+    repeated     the observation was in the inbox before
+    generation   how many earlier records had this key there
+    """
+
+    system: str
+    key: str
+    bound: str | None = None
+    carried: str | None = None
+    taken: bool = False
+    deleted: bool = False
+    repeated: bool = False
+    generation: int = 0
+
+
+class By(StrEnum):
+    """How a record was identified."""
+
+    KEY = "key"
+    CARRIED = "carried"  # it is to be bound to the entity whose id it carries
+    BIRTH = "birth"  # it is to become a new entity
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """The entity of a record, and how that is known."""
+
+    entity: str
+    by: By
+
+
+def identify(rules: EntityRules, seen: Sighting) -> Identified | None:
+    """The entity of a record, or None for one that may not be born at this system.
+
+    Such a record stays in the inbox until something binds its key; it is never guessed.
+    """
+    if seen.bound is not None:
+        return Identified(seen.bound, By.KEY)
+    if seen.carried is not None:
+        return None if seen.taken else Identified(seen.carried, By.CARRIED)
+    if seen.system not in rules.births or seen.deleted or seen.repeated:
+        return None
+    return Identified(entity_id(rules.type, seen.system, seen.key, seen.generation), By.BIRTH)
