@@ -1,0 +1,62 @@
+"""The README and the design page say what is true."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.core.transitions import TRANSITIONS
+
+ROOT = Path(__file__).parents[2]
+
+
+def verbs() -> list[str]:
+    """The verbs in the README's list of commands."""
+    text = (ROOT / "README.md").read_text()
+    return sorted({m[1] for m in re.finditer(r"^isthmus ([a-z]+)", text, re.MULTILINE)})
+
+
+def test_the_design_page_has_the_graph_of_the_code() -> None:
+    text = (ROOT / "agent" / "DESIGN.md").read_text()
+    listed = re.findall(r"^\| (\w+) \| (\w+) \| (.+?) \|$", text, re.MULTILINE)
+    rows = {(a, b, why) for a, b, why in listed if a in {str(s) for pair in TRANSITIONS for s in pair}}
+    assert rows == {(str(a), str(b), why) for (a, b), why in TRANSITIONS.items()}
+
+
+@pytest.mark.parametrize("verb", verbs())
+def test_every_verb_of_the_readme_exists(verb: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "agent.cli", verb, "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_both_commands_of_the_readme_are_targets_of_the_makefile() -> None:
+    listing = (ROOT / "Makefile").read_text()
+    for target in ("demo", "test"):
+        assert f"make {target}" in (ROOT / "README.md").read_text()
+        assert re.search(rf"^{target}:", listing, re.MULTILINE)
+
+
+def test_the_readme_shows_a_screenshot_that_is_there() -> None:
+    shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert shown
+    assert all((ROOT / place).is_file() for place in shown)
+
+
+def test_files_that_the_readme_names_are_there() -> None:
+    text = (ROOT / "README.md").read_text()
+    named = re.findall(r"`((?:agent|adapters|tui|tests)/[\w./]*|[\w.]+\.toml)`", text)
+    assert named
+    for name in named:
+        assert (ROOT / name).exists() or name == "isthmus.toml", name
+
+
+def test_ci_calls_the_test_command_of_the_readme() -> None:
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+    assert shutil.which("make")
