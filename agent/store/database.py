@@ -186,10 +186,12 @@ def _lock(directory: Path) -> int:
 
 def _upgrade(file: Path) -> None:
     """Refuse what is not ours or newer than this program; bring an older schema up to date."""
-    connection = connect(file)
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    connection.close()
+    application = version = 0
+    if file.exists():
+        connection = connect(file, read_only=True)
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        connection.close()
     if application not in (0, APPLICATION_ID):
         raise StoreError(
             "this is another program's database", where=str(file), remedy="choose another state_dir"
