@@ -1,1 +1,5 @@
-"""The dashboard: reads through the service, decides nothing."""
+"""The dashboard: a reader of the service, never a part of the engine."""
+
+from tui.app import IsthmusApp, picture, render_svg
+
+__all__ = ["IsthmusApp", "picture", "render_svg"]

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import httpx2
 import orjson
+from pydantic import BaseModel, ValidationError
 
 from agent.errors import Denied, InputError, IsthmusError
 from agent.operations.wire import (
@@ -25,6 +26,7 @@ from agent.operations.wire import (
 )
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 #: Seconds to wait for an answer; the account of a large store takes its time.
 TIMEOUT_S = 30.0
@@ -54,24 +56,24 @@ class ServiceClient:
 
     async def status(self) -> Status:
         """How the agent does."""
-        return Status.model_validate_json(await self._ask("GET", "/status"))
+        return _read(Status, await self._ask("GET", "/status"))
 
     async def overview(self) -> Overview:
         """The first screen."""
-        return Overview.model_validate_json(await self._ask("GET", "/overview"))
+        return _read(Overview, await self._ask("GET", "/overview"))
 
     async def exceptions(self, state: str = "open", limit: int = PAGE) -> ExceptionPage:
         """Exceptions in one state, oldest due first."""
         address = f"/exceptions?state={quote(state, safe='')}&limit={limit}"
-        return ExceptionPage.model_validate_json(await self._ask("GET", address))
+        return _read(ExceptionPage, await self._ask("GET", address))
 
     async def exception(self, number: int) -> ExceptionItem:
         """One exception."""
-        return ExceptionItem.model_validate_json(await self._ask("GET", f"/exceptions/{number}"))
+        return _read(ExceptionItem, await self._ask("GET", f"/exceptions/{number}"))
 
     async def trace(self, key: str) -> Trace:
         """A record by any of its names."""
-        return Trace.model_validate_json(await self._ask("GET", f"/trace/{quote(key, safe='')}"))
+        return _read(Trace, await self._ask("GET", f"/trace/{quote(key, safe='')}"))
 
     async def retry(self, number: int, reason: str) -> VerbResult:
         """Try again what an exception stands for."""
@@ -83,7 +85,7 @@ class ServiceClient:
 
     async def _act(self, address: str, reason: str) -> VerbResult:
         body = orjson.dumps({"reason": reason})
-        return VerbResult.model_validate_json(await self._ask("POST", address, body))
+        return _read(VerbResult, await self._ask("POST", address, body))
 
     async def _ask(self, method: str, address: str, body: bytes | None = None) -> bytes:
         headers = {"content-type": "application/json"} if body is not None else None
@@ -104,6 +106,15 @@ def ask(path: Path, question: Callable[[ServiceClient], Awaitable[T]]) -> T:
             return await question(client)
 
     return asyncio.run(run())
+
+
+def _read(model: type[M], content: bytes) -> M:
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        raise ServiceDown(
+            "the service speaks another version of this program", remedy="restart it with the installed one"
+        ) from error
 
 
 def _down(path: Path, error: httpx2.TransportError) -> ServiceDown:

@@ -1,5 +1,6 @@
 """What crosses the border to screens, to ``--json`` and over the socket. Imports nothing of the engine."""
 
+from agent.errors import IsthmusError
 from agent.operations.wire.cells import MASKED, clean, mask, scrub
 from agent.operations.wire.client import PAGE, Client, Reads, ServiceDown, VerbResult
 from agent.operations.wire.status import (
@@ -43,6 +44,7 @@ __all__ = [
     "ExceptionPage",
     "FieldState",
     "ImageState",
+    "IsthmusError",
     "Key",
     "Line",
     "Match",

@@ -1,0 +1,123 @@
+"""Now: is anything wrong, and what is at stake? Answered without pressing a key."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import BindingType
+
+from agent.operations.wire import Event, Overview, Status, SystemStatus
+from tui.look import Look, age, clock, money, seconds
+from tui.screens.listed import line
+from tui.screens.watched import WIDE, Watched, bound
+from tui.widgets.page import Row
+
+#: Columns of the left half of a wide screen.
+LEFT = 84
+BAD = ("down", "degraded", "unknown")
+
+
+class NowScreen(Watched):
+    """The first screen."""
+
+    PLACE: ClassVar[str] = "now"
+    BINDINGS: ClassVar[list[BindingType]] = bound("now")
+
+    def content(self, width: int, height: int) -> list[Row]:
+        """Money, systems, the account; what happened last below, or beside it."""
+        overview = self.overview
+        if overview is None:
+            return []
+        if width < WIDE:
+            left = [*_stakes(overview, width, self.look), *_figures(overview.status, width, self.look)]
+            return [*left, *_events(overview.recent, width, max(height - len(left), 0), self.look)]
+        left = [*_stakes(overview, LEFT, self.look), *_figures(overview.status, LEFT, self.look)]
+        left += _account(overview.status, LEFT, self.look)
+        right = _events(overview.recent, width - LEFT - 1, height, self.look)
+        return beside(left, right, LEFT, self.look)
+
+
+def _stakes(overview: Overview, width: int, look: Look) -> list[Row]:
+    counts, at = overview.status.exceptions, overview.status.at
+    sums = "   ".join(f"{currency} {money(amount)}" for currency, amount in counts.money.items())
+    text = f" AT RISK   {sums or 'no money'}   in {counts.open} exceptions"
+    if counts.open:
+        text += f"   oldest {age(counts.oldest, at)}   {counts.late} LATE"
+    rows = [Row.of(look.fit(text, width), "head")]
+    rows += [Row(((look.fit(f"  {reason}", width), "warn"),)) for reason in overview.reasons[:3]]
+    if len(overview.reasons) > 3:
+        rows.append(Row.of(look.fit(f"  and {len(overview.reasons) - 3} reasons more", width), "warn"))
+    rows += [Row.of(look.fit(f" {line(item, at)}", width)) for item in overview.worst[:3]]
+    return rows
+
+
+def _figures(status: Status, width: int, look: Look) -> list[Row]:
+    head = f"    {'SYSTEM':<14} {'state':<9} {'for':>6} {'lag':>6} {'queue':>6} {'heard':>6}  note"
+    rows = [Row.of(look.fit(head, width), "dim")]
+    rows += [_system(system, status, width, look) for system in status.systems]
+    account = status.conservation
+    word = "BALANCED" if account.balanced else "NOT BALANCED"
+    states = ", ".join(f"{count} {state}" for state, count in account.states.items() if count)
+    text = f" ACCOUNT   {word}  {account.recorded} obligations: {states or 'none yet'}"
+    rows.append(Row.of(look.fit(text, width), "" if account.balanced else "bad"))
+    if not account.balanced:
+        parts = (f"{n} {getattr(account, n)}" for n in ("mismatched", "orphans", "unexplained", "unproven"))
+        text = f"  announced {account.observed}, recorded {account.recorded}, {', '.join(parts)}"
+        rows.append(Row.of(look.fit(text, width), "bad"))
+    text = f" IN FLIGHT {account.open_commands} commands, {status.uncertain} UNCERTAIN"
+    text += f"   CONFLICTS {status.conflicts.open} open, {status.conflicts.decided} decided"
+    rows.append(Row.of(look.fit(text, width)))
+    if status.replay_headroom_s is not None:
+        rows.append(Row.of(look.fit(f" REPLAY    {seconds(status.replay_headroom_s)} of 72h left", width)))
+    return rows
+
+
+def _system(system: SystemStatus, status: Status, width: int, look: Look) -> Row:
+    bad = system.state in BAD
+    state = system.state.upper() if bad else system.state
+    heard = max((at for at in (system.contact, system.event) if at is not None), default=None)
+    text = (
+        f" {'!!' if bad else '  '} {look.fit(system.name, 14)} {state:<9} {age(system.since, status.at):>6}"
+    )
+    text += f" {seconds(system.lag_s):>6} {system.queue.total:>6} {_coarse(age(heard, status.at)):>6}"
+    uncertain = f"{system.queue.uncertain} UNCERTAIN " if system.queue.uncertain else ""
+    return Row.of(look.fit(f"{text}  {uncertain}{system.reason}", width), "bad" if bad else "")
+
+
+def _coarse(text: str) -> str:
+    """A sign of life changes every second; what is painted changes every minute."""
+    return "<1m" if text.endswith("s") else text
+
+
+def _account(status: Status, width: int, look: Look) -> list[Row]:
+    rows = [Row.of(""), Row.of(look.fit(" OBLIGATIONS  entity > target", width), "dim")]
+    for entry in status.conservation.rows:
+        states = ", ".join(f"{count} {state}" for state, count in entry.states.items())
+        name = look.fit(f"{entry.type or 'no entity'} > {entry.target}", 30)
+        rows.append(Row.of(look.fit(f"  {name} {states}", width)))
+    return rows
+
+
+def _events(events: tuple[Event, ...], width: int, height: int, look: Look) -> list[Row]:
+    if height < 2:
+        return []
+    rows = [Row.of(look.fit(" LAST EVENTS", width), "dim")]
+    for event in events[: height - 1]:
+        change = f"{event.before} {look.arrow} {event.after}" if event.before else event.after
+        who = f" by {event.actor}" if event.actor != "agent" else ""
+        rows.append(Row.of(look.fit(f" {clock(event.at)} {event.subject}: {change} {event.why}{who}", width)))
+    return rows
+
+
+def beside(left: list[Row], right: list[Row], width: int, look: Look) -> list[Row]:
+    """Two columns of rows as one."""
+    blank = Row.of(" " * width)
+    bar = "|" if look.ascii else "│"
+    rows = []
+    for number in range(max(len(left), len(right))):
+        one = left[number] if number < len(left) else blank
+        other = right[number].pieces if number < len(right) else ()
+        text = "".join(piece for piece, _ in one.pieces)
+        pieces = ((look.fit(text, width), one.pieces[0][1]), (bar, "dim"), *other)
+        rows.append(Row(pieces, one.id))
+    return rows
