@@ -1,0 +1,1 @@
+"""The agent is killed where it hurts, and everything is judged by somebody else."""
