@@ -1,0 +1,137 @@
+"""What a source may say that is not simply a new value: undecodable, unmapped, deleted, unknown, cleared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from agent.core.change import ChangeKind, Operation
+from tests.flow.judge import judge
+from tests.flow.world import World
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """A world in which one customer has arrived everywhere."""
+    built = World()
+    built.create()
+    built.settle()
+    yield built
+    built.close()
+
+
+def exceptions(world: World) -> list[tuple[object, ...]]:
+    """(kind, system, subject, state) of every exception."""
+    return world.rows("SELECT kind, system, subject, state FROM exception ORDER BY id")
+
+
+def emit(world: World, **parts: object) -> None:
+    """The cloud emits one more event."""
+    template = world.cloud.events[-1]
+    number = len(world.cloud.events) + 1
+    event = replace(template, source_id=f"t{number}", order=number, origin=None)
+    world.cloud.events.append(replace(event, **parts))  # type: ignore[arg-type] # parts of a change
+
+
+@pytest.mark.invariant("I3")
+def test_an_undecodable_event_is_kept_reported_and_the_record_is_read_again(world: World) -> None:
+    world.cloud.records["A001"].fields["Name"] = "changed unseen"
+    world.cloud.writes.user("A001", "Name", "changed unseen", None)
+    emit(world, kind=ChangeKind.UNDECODABLE, fields={}, raw=b"\x00\xff", reason="bad Avro at replay 17")
+    judge(world)
+    assert ("undecodable", "sf", world.cloud.events[-1].source_id, "open") in exceptions(world)
+    assert world.rows("SELECT raw FROM inbox WHERE kind = 'undecodable'") == [(b"\x00\xff",)]
+    assert world.erp.rows["customer", "e1"]["name"] == "changed unseen"
+
+
+@pytest.mark.invariant("I3")
+def test_an_overflow_makes_the_whole_scope_stale_and_has_it_read(world: World) -> None:
+    world.cloud.records["A001"].fields["Name"] = "changed in bulk"
+    world.cloud.writes.user("A001", "Name", "changed in bulk", None)
+    emit(world, kind=ChangeKind.OVERFLOW, keys=(), fields={})
+    world.intake("sf")
+    assert world.rows("SELECT stale FROM image WHERE system = 'sf'") == [("gap",)]
+    judge(world)
+    assert world.sap.records["0000000001"]["NAME1"] == "changed in bulk"
+
+
+def test_a_deleted_record_is_an_exception_and_nothing_is_written_for_it(world: World) -> None:
+    emit(world, operation=Operation.DELETE, fields={})
+    del world.cloud.records["A001"]
+    world.settle()
+    writes = world.total_writes
+    world.edit_erp(0, "terms")
+    world.settle()
+    assert ("deleted", "sf", "", "open") in exceptions(world)
+    assert world.total_writes == writes
+
+
+def test_a_record_that_is_not_born_here_waits_and_is_reported(world: World) -> None:
+    world.erp.user_create("customer", "stranger", {"name": "Not from the cloud", "external_ref": None})
+    world.settle()
+    assert ("unbound", "erp", "customer/stranger", "open") in exceptions(world)
+    assert world.rows("SELECT count(*) FROM entity WHERE type = 'customer'") == [(1,)]
+
+
+def test_a_cleared_stamp_is_written_again(world: World) -> None:
+    stamp = world.cloud.records["A001"].fields["Isthmus_Id__c"]
+    world.cloud._write("A001", {"Isthmus_Id__c": None}, None)
+    world.settle()
+    assert world.cloud.records["A001"].fields["Isthmus_Id__c"] == stamp
+
+
+@pytest.mark.invariant("I14")
+def test_our_own_create_that_comes_back_before_its_outcome_is_recognised(world: World) -> None:
+    world.create()
+    world.intake("sf")
+    world.fault("erp", "answer-lost")
+    world.deliver("erp")
+    world.intake("erp")
+    assert len(world.rows("SELECT entity FROM binding WHERE system = 'erp'")) == 2
+    judge(world)
+
+
+@pytest.mark.invariant("I9")
+def test_a_change_that_is_no_difference_causes_no_write(world: World) -> None:
+    writes = world.total_writes
+    emit(world, fields={"Name": world.cloud.records["A001"].fields["Name"]})
+    world.settle()
+    assert world.total_writes == writes
+
+
+@pytest.mark.invariant("I1")
+def test_the_position_moves_only_with_the_events_behind_it(world: World) -> None:
+    world.edit_cloud(0, "Name")
+    world.crash_at("intake.before_commit", 1)
+    before = world.rows("SELECT value FROM position")
+    world.intake("sf")
+    assert world.crashes == 1
+    assert world.rows("SELECT value FROM position") == before
+    judge(world)
+
+
+def test_a_document_changed_after_delivery_is_an_exception_and_not_rewritten(world: World) -> None:
+    world.book_document(0)
+    world.settle()
+    sent = world.rows("SELECT count(*) FROM outbox WHERE type = 'document'")
+    world.erp.rows["invoice", "i1"]["amount"] = "tampered"
+    world.erp._trigger("invoice", "i1")
+    world.settle()
+    assert [row[0] for row in exceptions(world)] == ["immutable"]
+    assert world.rows("SELECT count(*) FROM outbox WHERE type = 'document'") == sent
+
+
+def test_a_document_that_overtakes_its_customer_waits_for_it() -> None:
+    world = World()
+    try:
+        world.create()
+        world.intake("sf")
+        world.deliver("erp")
+        world.book_document(0)
+        world.cloud.events.clear()
+        world.settle()
+        judge(world)
+    finally:
+        world.close()
