@@ -12,14 +12,14 @@ from textual.binding import Binding
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One key. ``places`` are the screens on which it works; ``hint`` puts it at their foot."""
+    """One key. ``places`` are the screens on which it works; ``hint`` is its word at their foot."""
 
     key: str
     label: str
     action: str
     text: str
     places: tuple[str, ...]
-    hint: bool = False
+    hint: str = ""
 
 
 ANYWHERE = ("now", "exceptions", "record")
@@ -28,9 +28,11 @@ LISTS = ("exceptions", "record")
 ACTIONS: tuple[Action, ...] = (
     Action("1", "1", "app.now", "how everything does", ANYWHERE),
     Action("2", "2", "app.exceptions", "exceptions: what a person must look at", ANYWHERE),
-    Action("enter", "enter", "app.exceptions", "open the exceptions", ("now",), hint=True),
-    Action("enter", "enter", "open", "open the record under the cursor", LISTS, hint=True),
-    Action("t,slash", "t", "app.trace", "trace a record by any of its names", ANYWHERE, hint=True),
+    Action("enter", "enter", "app.exceptions", "open the exceptions", ("now",), hint="exceptions"),
+    Action("enter", "enter", "open", "open the record under the cursor", LISTS, hint="open"),
+    Action(
+        "t,slash", "t", "app.trace", "trace a record by any of its names", ANYWHERE, hint="trace a record"
+    ),
     Action("j,down", "j", "down", "one line down", ANYWHERE),
     Action("k,up", "k", "up", "one line up", ANYWHERE),
     Action("pagedown,space", "PgDn", "page_down", "a page down", ANYWHERE),
@@ -39,8 +41,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("G,end", "G", "last", "the last line", ANYWHERE),
     Action("p", "p", "app.freeze", "freeze what is shown, or let it go on", ANYWHERE),
     Action("R,ctrl+r", "R", "app.reload", "ask again now", ANYWHERE),
-    Action("question_mark", "?", "app.help", "this help", ANYWHERE, hint=True),
-    Action("escape,q", "q", "app.back", "one screen back; quit on the first", ANYWHERE, hint=True),
+    Action("question_mark", "?", "app.help", "this help", ANYWHERE, hint="help"),
+    Action("escape,q", "q", "app.back", "one screen back; quit on the first", ANYWHERE, hint="back"),
 )
 
 
@@ -51,8 +53,7 @@ def bindings(place: str) -> list[Binding]:
 
 def hints(place: str) -> str:
     """The foot of a screen."""
-    shown = [f"{a.label} {a.text.partition(':')[0]}" for a in ACTIONS if place in a.places and a.hint]
-    return " | ".join(shown)
+    return "  ".join(f"{a.label} {a.hint}" for a in ACTIONS if place in a.places and a.hint)
 
 
 def help_lines(place: str) -> list[tuple[str, str]]:

@@ -86,11 +86,11 @@ def _degraded(status: Status, limits: Limits) -> tuple[str, ...]:
     if headroom is not None and limits.headroom_critical <= headroom < limits.headroom_warning:
         found.append(f"{headroom / 3600:.1f} h of the replay window left")
     if status.uncertain:
-        found.append(f"{status.uncertain} uncertain")
+        found.append(f"uncertain commands: {status.uncertain}")
     if status.exceptions.open:
-        found.append(f"{status.exceptions.open} open exceptions, {status.exceptions.late} of them late")
+        found.append(f"exceptions: {status.exceptions.open} open, {status.exceptions.late} late")
     if status.conflicts.open:
-        found.append(f"{status.conflicts.open} conflicts wait for a ruling")
+        found.append(f"conflicts: {status.conflicts.open} wait for a ruling")
     return tuple(found)
 
 

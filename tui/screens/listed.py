@@ -8,9 +8,9 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from agent.operations.wire import Client, ExceptionItem, ExceptionPage
-from tui.look import Look, age, clock, money
-from tui.screens.watched import Detail, Watched, bound
-from tui.widgets.page import Row
+from tui.look import Look, age, money
+from tui.screens.watched import LEFT, WIDE, Detail, Watched, bound
+from tui.widgets.page import Row, beside
 
 
 class ExceptionsScreen(Watched):
@@ -24,17 +24,23 @@ class ExceptionsScreen(Watched):
         return await client.exceptions()
 
     def content(self, width: int, height: int) -> list[Row]:
-        """A line each, and below them all of the chosen one."""
+        """A line each, and all of the chosen one below them or beside them."""
         if self.overview is None or not isinstance(self.detail, ExceptionPage):
             return []
         at, items = self.overview.status.at, self.detail.items
         shown = f"{len(items)} of {self.detail.total}" if len(items) < self.detail.total else str(len(items))
-        rows = [Row.of(self.look.fit(f" EXCEPTIONS   {shown} open, oldest due first", width), "head")]
+        title = Row.of(self.look.fit(f" EXCEPTIONS   {shown} open, oldest due first", width), "head")
         if not items:
-            return [*rows, Row.of(" nothing is open")]
-        rows += [Row.of(self.look.fit(line(item, at), width - 1), "", str(item.id)) for item in items]
+            return [title, Row.of(" nothing is open")]
+        half = LEFT if width >= WIDE else width
+        rows = [Row.of(self.look.fit(line(item, at), half - 1), "", str(item.id)) for item in items]
         chosen = next((item for item in items if str(item.id) == self.page.chosen), items[0])
-        return [*rows, Row.of(""), *_whole(chosen, at, width, self.look)]
+        if width >= WIDE:
+            return [
+                title,
+                *beside(rows, _whole(chosen, at, width - LEFT - 1, self.look), LEFT - 1, self.look),
+            ]
+        return [title, *rows, Row.of(""), *_whole(chosen, at, width, self.look)]
 
     def action_down(self) -> None:
         """One line down."""
@@ -56,11 +62,11 @@ class ExceptionsScreen(Watched):
 
 def line(item: ExceptionItem, at: datetime) -> str:
     """An exception in one line; late is a word."""
-    due = f"LATE {age(item.due, at)}" if item.late else f"due {clock(item.due)[:5]}"
-    sum_ = f"{item.currency or ''} {money(item.amount)}" if item.amount is not None else ""
+    due = f"LATE {age(item.due, at)}" if item.late else f"due in {age(at, item.due)}"
+    sum_ = f"{item.currency or ''} {money(item.amount)} " if item.amount is not None else ""
     name = item.business_key or item.type
     place = f"{item.kind:<11} {item.system:<11} {name:<12}"
-    return f"{item.id:>4} {due:<11} {place} {sum_:>15} {item.code} {item.cause}"
+    return f"{item.id:>4} {due:<12} {place} {sum_}{item.code} {item.cause}"
 
 
 def _whole(item: ExceptionItem, at: datetime, width: int, look: Look) -> list[Row]:
@@ -70,7 +76,7 @@ def _whole(item: ExceptionItem, at: datetime, width: int, look: Look) -> list[Ro
         "Cause": f"{item.code} {item.cause}".strip(),
         "Do": item.remedy,
         "Field": item.field,
-        "Owner": f"{item.owner}, open {age(item.opened, at)}, due {clock(item.due)}",
+        "Owner": f"{item.owner}, open {age(item.opened, at)}, due {item.due.astimezone():%Y-%m-%d %H:%M}",
         "Command": f"{item.command} {item.command_state} {item.message_id}" if item.command else "",
     }
     for name, text in facts.items():

@@ -9,11 +9,9 @@ from textual.binding import BindingType
 from agent.operations.wire import Event, Overview, Status, SystemStatus
 from tui.look import Look, age, clock, money, seconds
 from tui.screens.listed import line
-from tui.screens.watched import WIDE, Watched, bound
-from tui.widgets.page import Row
+from tui.screens.watched import LEFT, WIDE, Watched, bound
+from tui.widgets.page import Row, beside
 
-#: Columns of the left half of a wide screen.
-LEFT = 84
 BAD = ("down", "degraded", "unknown")
 
 
@@ -106,18 +104,4 @@ def _events(events: tuple[Event, ...], width: int, height: int, look: Look) -> l
         change = f"{event.before} {look.arrow} {event.after}" if event.before else event.after
         who = f" by {event.actor}" if event.actor != "agent" else ""
         rows.append(Row.of(look.fit(f" {clock(event.at)} {event.subject}: {change} {event.why}{who}", width)))
-    return rows
-
-
-def beside(left: list[Row], right: list[Row], width: int, look: Look) -> list[Row]:
-    """Two columns of rows as one."""
-    blank = Row.of(" " * width)
-    bar = "|" if look.ascii else "│"
-    rows = []
-    for number in range(max(len(left), len(right))):
-        one = left[number] if number < len(left) else blank
-        other = right[number].pieces if number < len(right) else ()
-        text = "".join(piece for piece, _ in one.pieces)
-        pieces = ((look.fit(text, width), one.pieces[0][1]), (bar, "dim"), *other)
-        rows.append(Row(pieces, one.id))
     return rows

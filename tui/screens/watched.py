@@ -20,6 +20,8 @@ Detail = ExceptionPage | Trace | None
 SMALLEST = (60, 15)
 #: From this many columns on, a screen has two halves.
 WIDE = 120
+#: Columns of its left half.
+LEFT = 84
 
 
 class Watched(Screen[None]):

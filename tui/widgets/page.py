@@ -135,3 +135,17 @@ class Page(ScrollView, can_focus=True):
                 if id_ in ids:
                     return id_
         return ids[0] if ids else ""
+
+
+def beside(left: list[Row], right: list[Row], width: int, look: Look) -> list[Row]:
+    """Two columns of rows as one; the left one is ``width`` cells wide."""
+    blank = Row.of(" " * width)
+    bar = "|" if look.ascii else "│"
+    rows = []
+    for number in range(max(len(left), len(right))):
+        one = left[number] if number < len(left) else blank
+        other = right[number].pieces if number < len(right) else ()
+        text = "".join(piece for piece, _ in one.pieces)
+        pieces = ((look.fit(text, width), one.pieces[0][1]), (bar, "dim"), *other)
+        rows.append(Row(pieces, one.id))
+    return rows
