@@ -1,6 +1,6 @@
-"""Hunts: run the state machine for long, and print the shrunk script of what it finds.
+"""Hunts: random stories for long, and the short script of what was found.
 
-``python -m tests.flow.hunt --examples 2000 --steps 50 --seed 7 [--mutant NAME]``
+``python -m tests.flow.hunt --seconds 60 --steps 40 --seed 7 [--mutant NAME]``
 """
 
 from __future__ import annotations
@@ -8,60 +8,98 @@ from __future__ import annotations
 import argparse
 import contextlib
 import pprint
+import random
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import seed as seeded
-from hypothesis.stateful import run_state_machine_as_test
+from tests.flow.machine import play
+from tests.flow.mutants import MUTANTS
+from tests.flow.stories import Operation, shrink, story
+from tests.flow.world import World
 
-from tests.flow.machine import Machine, Operation
+
+@dataclass(frozen=True)
+class Found:
+    """A script that breaks a promise, and what the judge said."""
+
+    script: list[Operation]
+    said: str
+
+    @property
+    def promise(self) -> str:
+        """The number of the promise (``I10``), or the kind of the error."""
+        return self.said.partition(":")[0]
 
 
-def hunt(examples: int, steps: int, seed: int, *, shrink: bool = True) -> tuple[list[Operation], str] | None:
-    """Run the machine; the shrunk script and the message of the first promise that broke, or None."""
-    phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
-    chosen = settings(
-        max_examples=examples,
-        stateful_step_count=steps,
-        deadline=None,
-        database=None,
-        print_blob=False,
-        report_multiple_bugs=False,
-        phases=phases,
-        suppress_health_check=list(HealthCheck),
-    )
-    seeded(seed)(Machine)
+@dataclass(frozen=True)
+class Hunt:
+    """What came of a hunt: how many stories and operations were played in how many seconds."""
+
+    found: Found | None
+    stories: int
+    steps: int
+    seconds: float
+
+
+def verdict(script: list[Operation]) -> str | None:
+    """Play a script in a world of its own; what the judge said of it, None when every promise held."""
+    world = World()
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            run_state_machine_as_test(Machine, settings=chosen)
-    except Exception as error:
-        return list(Machine.last), f"{type(error).__name__}: {error}".splitlines()[0]
+        play(world, script)
+    except AssertionError as failed:
+        return str(failed)
+    except Exception as error:  # an error that nobody foresaw breaks every promise
+        return f"{type(error).__name__}: {error}"
+    finally:
+        world.close()
     return None
+
+
+def hunt(
+    seed: int,
+    seconds: float,
+    *,
+    steps: int = 40,
+    stories: int = 1_000_000,
+    tell: Callable[[int, int], None] = lambda stories, steps: None,
+) -> Hunt:
+    """Play stories until one breaks a promise, the time is over or all were played; shrink what was found."""
+    chance, started, played, done = random.Random(seed), time.monotonic(), 0, 0
+    while played < stories and time.monotonic() - started < seconds:
+        script = story(chance, steps)
+        said = verdict(script)
+        played, done = played + 1, done + len(script)
+        tell(played, done)
+        if said is not None:
+            return Hunt(_short(script, said), played, done, time.monotonic() - started)
+    return Hunt(None, played, done, time.monotonic() - started)
+
+
+def _short(script: list[Operation], said: str) -> Found:
+    promise = said.partition(":")[0]
+    short = shrink(script, lambda s: (verdict(s) or "").partition(":")[0] == promise)
+    return Found(short, verdict(short) or said)
 
 
 def main() -> int:
     """Hunt once; exit 1 when something was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--examples", type=int, default=500)
+    parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--mutant", default="")
+    parser.add_argument("--mutant", default="", choices=["", *MUTANTS])
     chosen = parser.parse_args()
-    started = time.monotonic()
-    if chosen.mutant:
-        from tests.flow.mutants import MUTANTS
-
-        with MUTANTS[chosen.mutant]():
-            found = hunt(chosen.examples, chosen.steps, chosen.seed)
-    else:
-        found = hunt(chosen.examples, chosen.steps, chosen.seed)
-    print(f"seed {chosen.seed}, {time.monotonic() - started:.1f} s", file=sys.stderr)
-    if found is None:
+    with MUTANTS[chosen.mutant]() if chosen.mutant else contextlib.nullcontext():
+        came = hunt(chosen.seed, chosen.seconds, steps=chosen.steps)
+    rate = f"{came.stories} stories, {came.steps} steps, {came.seconds:.1f} s"
+    print(f"{chosen.mutant or 'the product'}, seed {chosen.seed}: {rate}", file=sys.stderr)
+    if came.found is None:
         print("nothing found")
         return 0
-    pprint.pprint(found[0])
-    print(found[1])
+    pprint.pprint(came.found.script)
+    print(came.found.said)
     return 1
 
 

@@ -20,6 +20,7 @@ def judge(world: World) -> None:
     _converged(world)
     _nothing_lost_without_a_record(world)
     _no_false_alarm(world)
+    _owners_are_not_written_to(world)
     _nothing_old_after_new(world)
     _documents_arrived_in_order(world)
     _conserved(world)
@@ -48,7 +49,7 @@ def _keys(world: World, customer: str) -> dict[str, str]:
 
 def _held(world: World, customer: str) -> dict[str, dict[str, object]]:
     keys = _keys(world, customer)
-    assert set(keys) == {"sf", "erp", "sap"}, f"LIVE: {customer} has not reached every system: {sorted(keys)}"
+    assert set(keys) == {"sf", "erp", "sap"}, f"I8: {customer} has not reached every system: {sorted(keys)}"
     rows = {
         "sf": world.cloud.records[keys["sf"]].fields,
         "erp": world.erp.rows["customer", keys["erp"]],
@@ -108,16 +109,26 @@ def _nothing_lost_without_a_record(world: World) -> None:
 
 
 def _no_false_alarm(world: World) -> None:
-    users = {
-        value
-        for writes in (world.cloud.writes, world.erp.writes, world.sap.writes)
-        for values in writes.history.values()
-        for value in values
+    """The value that a decision set aside was written by users of that very system, into that very field."""
+    writes = _writes(world)
+    bound = {
+        (entity, system): key for entity, system, key in world.rows("SELECT entity, system, key FROM binding")
     }
-    for loser_system, loser, rule in world.rows("SELECT loser_system, loser, rule FROM conflict"):
-        assert loser.strip('"') in users | {"null"}, (
-            f"I11: {rule} names {loser} at {loser_system}, which no user wrote"
+    for entity, name, system, loser, rule in world.rows(
+        "SELECT entity, field, loser_system, loser, rule FROM conflict"
+    ):
+        said = writes[system].history.get((bound[entity, system], NAMES[system].get(name, name)), [])
+        assert loser.strip('"') in said, (
+            f"I11: {rule} names {loser} of {name} at {system}, which no user wrote there"
         )
+
+
+def _owners_are_not_written_to(world: World) -> None:
+    for field, owner in OWNED.items():
+        for (key, name), values in _writes(world)[owner].agent.items():
+            assert name != NAMES[owner][field], (
+                f"I6: the agent wrote {values} to {owner}, which owns {field} of {key}"
+            )
 
 
 def _nothing_old_after_new(world: World) -> None:

@@ -5,36 +5,25 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.flow.judge import always, judge
+from tests.flow.stories import BEGINNINGS, DEATHS, Operation
+from tests.flow.systems.meanwhile import PLACES
 from tests.flow.world import SYSTEMS, World
 
-Operation = tuple[str, tuple[Any, ...]]
 
 CUSTOMER = st.integers(0, 1)
 SYSTEM = st.sampled_from(SYSTEMS)
-POINTS = [
-    f"{label}.{side}"
-    for label in (
-        "intake",
-        "delivery.take",
-        "delivery.sent",
-        "delivery.outcome",
-        "delivery.resolve",
-        "confirm",
-        "ruling",
-        "recovery",
-    )
-    for side in ("before_commit", "after_commit")
-] + [
-    "intake.before_ack",
-    "intake.after_ack",
-    "delivery.after_prepare",
-    "delivery.before_apply",
-    "delivery.after_apply",
-    "blind.before_rename",
-    "blind.after_rename",
+#: What may happen while the agent waits for a system: users and the other loops do not stand still.
+MEANWHILE: list[Operation] = [
+    *(("edit_cloud", (0, name)) for name in ("Name", "Phone", "Note", "Terms")),
+    *(("edit_erp", (0, name)) for name in ("terms", "phone", "note", "name")),
+    ("edit_sap", (0, "AUFSD")),
+    ("edit_sap", (0, "NAME1")),
+    ("post", (True,)),
+    ("post", (False,)),
+    *(("intake", (system,)) for system in SYSTEMS),
 ]
 
 
@@ -62,6 +51,11 @@ class Machine(RuleBasedStateMachine):
         self.script.append((name, arguments))
         Machine.last = self.script
         getattr(self.world, name)(*arguments)
+
+    @initialize(beginning=st.sampled_from(BEGINNINGS))
+    def begin(self, beginning: list[Operation]) -> None:
+        for name, arguments in beginning:
+            self.do(name, *arguments)
 
     @rule()
     def create(self) -> None:
@@ -96,6 +90,14 @@ class Machine(RuleBasedStateMachine):
     def gap(self, index: int) -> None:
         self.do("gap", index)
 
+    @rule(index=st.integers(0, 5))
+    def overflow(self, index: int) -> None:
+        self.do("overflow", index)
+
+    @rule(index=st.integers(0, 5))
+    def undecodable(self, index: int) -> None:
+        self.do("undecodable", index)
+
     @rule(on=st.booleans())
     def flow(self, on: bool) -> None:
         self.do("flow", on)
@@ -111,9 +113,22 @@ class Machine(RuleBasedStateMachine):
     def refuse(self) -> None:
         self.do("refuse")
 
-    @rule(point=st.sampled_from(POINTS), hit=st.integers(1, 2))
-    def crash_at(self, point: str, hit: int) -> None:
-        self.do("crash_at", point, hit)
+    @rule(kind=st.sampled_from(sorted(DEATHS)), place=st.integers(0, 20), hit=st.sampled_from([1, 1, 2]))
+    def die(self, kind: str, place: int, hit: int) -> None:
+        arguments = {"rule": (True,), "restart": ()}.get(
+            kind, (SYSTEMS[place % 3 % (2 + (kind != "confirm"))],)
+        )
+        self.do("crash_at", DEATHS[kind][place % len(DEATHS[kind])], hit)
+        self.do(kind, *arguments)
+
+    @rule(place=st.sampled_from(PLACES), happens=st.sampled_from(MEANWHILE))
+    def meanwhile(self, place: str, happens: Operation) -> None:
+        system, _, call = place.partition(".")
+        name, arguments = happens
+        if (name, arguments, call) == ("intake", (system,), "read"):
+            return  # one loop reads a source
+        self.do("happens_at", place, name, *arguments)
+        self.do({"read": "intake", "confirm": "confirm"}.get(call, "deliver"), system)
 
     @rule(system=SYSTEM)
     def intake(self, system: str) -> None:

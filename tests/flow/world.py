@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent import failpoints
-from agent.core.change import RawValue
+from agent.core.change import ChangeKind, RawValue
 from agent.core.entity import Entity
 from agent.flow import ruling
 from agent.flow.confirm import Confirm
@@ -32,6 +32,7 @@ from tests.flow.rules import rulebook
 from tests.flow.systems.blind import Blind
 from tests.flow.systems.cloud import Cloud
 from tests.flow.systems.ledger import Ledger
+from tests.flow.systems.meanwhile import Meanwhile
 from tests.flow.systems.time import TestClock
 
 T = TypeVar("T")
@@ -63,7 +64,9 @@ class World:
 
     def __init__(self) -> None:
         self.clock = TestClock()
-        self.cloud, self.erp, self.sap = Cloud(self.clock), Ledger(), Blind()
+        self.meanwhile = Meanwhile()
+        self.cloud = Cloud(self.clock, meanwhile=self.meanwhile)
+        self.erp, self.sap = Ledger(meanwhile=self.meanwhile), Blind(meanwhile=self.meanwhile)
         self.directory = Path(tempfile.mkdtemp(prefix="isthmus-world-", dir=_fast()))
         shutil.copy(template() / FILE, self.directory / FILE)
         shutil.copy(template() / "epoch", self.directory / "epoch")
@@ -71,6 +74,8 @@ class World:
         self.customers: list[str] = []
         self.documents = 0
         self.crashes = 0
+        self.nested = 0
+        self.seconds_per_edit = 0.0
         self.engine: Engine
         self._start()
 
@@ -106,6 +111,8 @@ class World:
 
     def _run(self, step: Callable[[], Coroutine[Any, Any, int]]) -> int:
         """One step of the agent. A crash, or an error that its supervisor would see, ends and restarts it."""
+        if self.nested:
+            return now(step())  # the crash of a step takes the whole agent, with the step that waits
         try:
             return now(step())
         except failpoints.Crash:
@@ -172,7 +179,15 @@ class World:
 
     def gap(self, index: int) -> None:
         """An event becomes a gap event."""
-        self.cloud.gap(index)
+        self.cloud.spoil(index, ChangeKind.GAP)
+
+    def overflow(self, index: int) -> None:
+        """An event is lost in an overflow: anything of its object may have changed."""
+        self.cloud.spoil(index, ChangeKind.OVERFLOW)
+
+    def undecodable(self, index: int) -> None:
+        """An event cannot be understood."""
+        self.cloud.spoil(index, ChangeKind.UNDECODABLE)
 
     def flow(self, on: bool) -> None:
         """A Flow in the cloud changes another field in the transaction of our write."""
@@ -195,7 +210,23 @@ class World:
         failpoints.disarm()
         failpoints.arm(point, failpoints.Action.CRASH, hit)
 
+    def happens_at(self, place: str, name: str, *arguments: Any) -> None:
+        """While the agent waits at this place for the next time, this operation happens."""
+
+        def happen() -> None:
+            self.nested += 1
+            try:
+                getattr(self, name)(*arguments)
+            finally:
+                self.nested -= 1
+
+        self.meanwhile.armed[place] = happen
+
     # --- operations: the agent and the course of time
+
+    def pace(self, seconds: float) -> None:
+        """From now on this much time passes before a user writes anything."""
+        self.seconds_per_edit = seconds
 
     def intake(self, system: str) -> int:
         """The agent takes what a source has."""
@@ -241,6 +272,7 @@ class World:
     def settle(self) -> None:
         """Everything runs until nothing moves any more."""
         failpoints.disarm()
+        self.meanwhile.armed.clear()
         quiet = 0
         for _ in range(600):
             moved = sum(self.intake(name) for name in SYSTEMS)
@@ -260,6 +292,8 @@ class World:
     # --- what a check may look at
 
     def _value(self) -> str:
+        if self.seconds_per_edit:
+            self.wait(self.seconds_per_edit)
         self.values += 1
         return f"v{self.values}"
 
@@ -275,7 +309,7 @@ class World:
         """The entity of a customer in the cloud."""
         with self.engine.store.transaction("look") as tx:
             row = tx.one("SELECT entity FROM binding WHERE system = 'sf' AND key = ?", key)
-            assert row is not None, f"customer {key} never became an entity"
+            assert row is not None, f"I1: customer {key} never became an entity"
             return entities.get(tx, str(row[0]))
 
     @property

@@ -13,6 +13,7 @@ from agent import failpoints
 from agent.core.change import Answer, Batch, Change, ChangeKind, RawValue, Row
 from agent.core.delivery import Delivery, DeliveryKind, Guarantees, Outcome, OutcomeKind, Resolution
 from agent.ports import Check, System
+from tests.flow.systems.meanwhile import Meanwhile
 from tests.flow.systems.record_of_writes import Writes
 
 
@@ -27,6 +28,7 @@ class Blind:
     hand_overs: Counter[str] = field(default_factory=Counter)
     files: list[Change] = field(default_factory=list)
     writes: Writes = field(default_factory=Writes)
+    meanwhile: Meanwhile = field(default_factory=Meanwhile)
     refuse: int = 0
     _order: int = 0
 
@@ -101,6 +103,7 @@ class Blind:
     async def read(self) -> Batch:
         """The oldest file."""
         found = tuple(self.files[:1])
+        self.meanwhile.at("sap.read")
         return Batch("files", found, None, found)
 
     async def ack(self, batch: Batch) -> None:
@@ -130,6 +133,7 @@ class Blind:
         """Write the temporary files."""
         for delivery in deliveries:
             self.temporary[delivery.number] = delivery
+        self.meanwhile.at("sap.prepare")
 
     async def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         """Rename what lies ready; what does not lie there any more was handed over."""
@@ -142,6 +146,7 @@ class Blind:
                 self.hand_overs[waiting.message_id] += 1
             failpoints.hit("blind.after_rename")
             outcomes.append(Outcome(OutcomeKind.STORED, handle=f"d{delivery.number}"))
+        self.meanwhile.at("sap.apply")
         return outcomes
 
     async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from agent.core.change import Batch, Change, ChangeKind, Operation, RawValue, ReadResult, Row
 from agent.core.delivery import Delivery, DeliveryKind, Guarantees, Outcome, OutcomeKind, Reason, Resolution
 from agent.ports import Check, System
+from tests.flow.systems.meanwhile import Meanwhile
 from tests.flow.systems.record_of_writes import Writes
 from tests.flow.systems.time import TestClock
 
@@ -48,6 +49,7 @@ class Cloud:
     writes: Writes = field(default_factory=Writes)
     faults: list[str] = field(default_factory=list)
     late: list[Late] = field(default_factory=list)
+    meanwhile: Meanwhile = field(default_factory=Meanwhile)
     flow: bool = False
     repeat: int | None = None
     _position: int = 0
@@ -72,20 +74,30 @@ class Cloud:
         self.writes.user(key, name, value, record.fields.get(name))
         self._write(key, {name: value}, None)
 
-    def gap(self, index: int) -> None:
-        """An event that is still to be delivered loses what it said."""
-        waiting = self.events[self._position :]
+    def spoil(self, index: int, kind: ChangeKind) -> None:
+        """An event that is still to be delivered loses what it said; in an overflow, whom it was about too.
+
+        A creation is never lost in an overflow: only a snapshot could find the record again.
+        """
+        waiting = [
+            at
+            for at in range(self._position, len(self.events))
+            if self.events[at].kind is ChangeKind.EVENT
+            and (kind is ChangeKind.GAP or self.events[at].operation is Operation.UPDATE)
+        ]
         if waiting:
-            at = self._position + index % len(waiting)
+            at = waiting[index % len(waiting)]
             event = self.events[at]
             self.events[at] = Change(
                 source_id=event.source_id,
                 stream=event.stream,
-                kind=ChangeKind.GAP,
+                kind=kind,
+                operation=event.operation,
                 object=event.object,
-                keys=event.keys,
+                keys=() if kind is ChangeKind.OVERFLOW else event.keys,
                 order=event.order,
                 at=event.at,
+                reason="lost" if kind is ChangeKind.UNDECODABLE else "",
             )
 
     def finish_late(self) -> None:
@@ -107,7 +119,9 @@ class Cloud:
             return Batch("events", (old,))
         found = tuple(self.events[self._position : self._position + 2])
         self._position += len(found)
-        return Batch("events", found, str(self._position).encode() if found else None)
+        position = str(self._position).encode() if found else None
+        self.meanwhile.at("sf.read")
+        return Batch("events", found, position)
 
     async def ack(self, batch: Batch) -> None:
         """Events stay; the position is the agent's."""
@@ -132,10 +146,13 @@ class Cloud:
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> None:
         """Nothing to prepare."""
+        self.meanwhile.at("sf.prepare")
 
     async def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         """Apply, with the faults that are armed."""
-        return [self._answer(delivery) for delivery in deliveries]
+        outcomes = [self._answer(delivery) for delivery in deliveries]
+        self.meanwhile.at("sf.apply")
+        return outcomes
 
     def _answer(self, delivery: Delivery) -> Outcome:
         fault = self.faults.pop(0) if self.faults else ""
@@ -212,7 +229,9 @@ class Cloud:
 
     def result(self, keys: Sequence[str]) -> ReadResult:
         """What a read by key finds."""
-        return self._result(keys)
+        found = self._result(keys)
+        self.meanwhile.at("sf.confirm")
+        return found
 
     def _result(self, keys: Sequence[str]) -> ReadResult:
         now = self.clock.now().replace(microsecond=0)

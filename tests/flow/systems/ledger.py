@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from agent.core.change import Batch, Change, ChangeKind, RawValue, ReadResult, Row
 from agent.core.delivery import Delivery, DeliveryKind, Guarantees, Outcome, OutcomeKind, Reason, Resolution
 from agent.ports import Check, System
+from tests.flow.systems.meanwhile import Meanwhile
 from tests.flow.systems.record_of_writes import Writes
 
 
@@ -21,6 +22,7 @@ class Ledger:
     ledger: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     writes: Writes = field(default_factory=Writes)
     faults: list[str] = field(default_factory=list)
+    meanwhile: Meanwhile = field(default_factory=Meanwhile)
     _seq: int = 0
     _keys: int = 0
 
@@ -68,6 +70,7 @@ class Ledger:
             )
             for seq, (object_, key) in found
         )
+        self.meanwhile.at("erp.read")
         return Batch("journal", changes, None, [seq for seq, _ in found])
 
     async def ack(self, batch: Batch) -> None:
@@ -94,6 +97,7 @@ class Ledger:
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> None:
         """Nothing to prepare."""
+        self.meanwhile.at("erp.prepare")
 
     async def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         """Apply, with the faults that are armed."""
@@ -108,6 +112,7 @@ class Ledger:
                 outcome = self._apply(delivery)
                 lost = fault == "answer-lost"
                 outcomes.append(Outcome(OutcomeKind.UNCERTAIN, code="08S01") if lost else outcome)
+        self.meanwhile.at("erp.apply")
         return outcomes
 
     def _apply(self, delivery: Delivery) -> Outcome:
@@ -162,6 +167,7 @@ class LedgerReader:
         for key in keys:
             row = self._ledger.rows.get((object, key))
             rows.append(Row(key, dict(row) if row is not None else None))
+        self._ledger.meanwhile.at("erp.confirm")
         return ReadResult(tuple(rows))
 
     async def page(self, object: str) -> AsyncIterator[ReadResult]:

@@ -1,0 +1,174 @@
+"""Stories: random scripts with the weight where faults live, and how a failing one is made short."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tests.flow.systems.meanwhile import PLACES
+
+Operation = tuple[str, tuple[Any, ...]]
+SYSTEMS = ("sf", "erp", "sap")
+CLOUD_FIELDS = ("Name", "Phone", "Phone", "Note", "Terms")
+ERP_FIELDS = ("terms", "phone", "phone", "note", "name")
+SAP_FIELDS = ("AUFSD", "AUFSD", "NAME1")
+FAULTS = ("busy", "never-arrived", "late", "answer-lost")
+PAUSES = (0.01, 0.4, 1.2, 5.0, 130.0)
+
+BORN: list[Operation] = [("create", ()), ("settle", ())]
+#: How a story may begin: nothing there, or customers that everybody holds, written to slowly or at once.
+BEGINNINGS: list[list[Operation]] = [
+    [],
+    [("pace", (3.5,))],
+    BORN,
+    [("pace", (3.5,)), *BORN],
+    [("pace", (1.1,)), *BORN, *BORN, ("book_document", (0,))],
+    [*BORN, ("flow", (True,))],
+]
+
+COMMIT = ("before_commit", "after_commit")
+SENDING = ("take", "sent", "outcome", "resolve")
+#: The failpoints that an operation of the agent passes.
+DEATHS: dict[str, list[str]] = {
+    "intake": [f"intake.{side}" for side in (*COMMIT, "before_ack", "after_ack")],
+    "deliver": [
+        *(f"delivery.{label}.{side}" for label in SENDING for side in COMMIT),
+        *(f"delivery.{place}" for place in ("after_prepare", "before_apply", "after_apply")),
+        "blind.before_rename",
+        "blind.after_rename",
+    ],
+    "confirm": [f"confirm.{side}" for side in COMMIT],
+    "rule": [f"ruling.{side}" for side in COMMIT],
+    "restart": [f"recovery.{side}" for side in COMMIT],
+}
+
+Draw = Callable[[random.Random], list[Operation]]
+
+
+def _agent(chance: random.Random) -> Operation:
+    kind = chance.choice(("intake", "intake", "deliver", "deliver", "confirm"))
+    return kind, (chance.choice(("sf", "erp") if kind == "confirm" else SYSTEMS),)
+
+
+def _user(chance: random.Random) -> Operation:
+    customer = int(chance.random() < 0.25)
+    match chance.randrange(5):
+        case 0 | 1:
+            return "edit_cloud", (customer, chance.choice(CLOUD_FIELDS))
+        case 2 | 3:
+            return "edit_erp", (customer, chance.choice(ERP_FIELDS))
+        case _:
+            return "edit_sap", (customer, chance.choice(SAP_FIELDS))
+
+
+def _death(chance: random.Random) -> list[Operation]:
+    kind = chance.choice(tuple(DEATHS))
+    operation: Operation
+    match kind:
+        case "rule":
+            operation = kind, (chance.random() < 0.5,)
+        case "restart":
+            operation = kind, ()
+        case "confirm":
+            operation = kind, (chance.choice(("sf", "erp")),)
+        case _:
+            operation = kind, (chance.choice(SYSTEMS),)
+    return [("crash_at", (chance.choice(DEATHS[kind]), chance.choice((1, 1, 1, 2)))), operation]
+
+
+def _meanwhile(chance: random.Random) -> list[Operation]:
+    place = chance.choice(PLACES)
+    system, _, call = place.partition(".")
+    happens = _user(chance)
+    if chance.random() < 0.5:
+        others = SYSTEMS if call != "read" else tuple(s for s in SYSTEMS if s != system)
+        happens = chance.choice(
+            [("intake", (chance.choice(others),)), ("post", (True,)), ("finish_late", ())]
+        )
+    waiting = {"read": "intake", "confirm": "confirm"}.get(call, "deliver")
+    return [("happens_at", (place, happens[0], *happens[1])), (waiting, (system,))]
+
+
+def _spoil(chance: random.Random) -> list[Operation]:
+    return [(chance.choice(("gap", "gap", "overflow", "undecodable")), (chance.randrange(4),))]
+
+
+def _fault(chance: random.Random) -> list[Operation]:
+    if chance.random() < 0.2:
+        return [("refuse", ())]
+    return [("fault", (chance.choice(("sf", "erp")), chance.choice(FAULTS)))]
+
+
+def _document(chance: random.Random) -> list[Operation]:
+    if chance.random() < 0.7:
+        return [("book_document", (chance.randrange(2),))]
+    return [("pay_document", (chance.randrange(3),))]
+
+
+def _time(chance: random.Random) -> list[Operation]:
+    return [("wait", (chance.choice(PAUSES),))]
+
+
+def _rest(chance: random.Random) -> list[Operation]:
+    number = chance.randrange(7)
+    return [
+        [("settle", ()), ("sweep", ()), ("restart", ()), ("finish_late", ())][number]
+        if number < 4
+        else ("redeliver", (chance.randrange(30),))
+        if number == 4
+        else ("flow", (chance.random() < 0.7,))
+        if number == 5
+        else ("rule", (chance.random() < 0.5,))
+    ]
+
+
+#: What may happen next, and how often.
+KINDS: list[tuple[Draw, int]] = [
+    (lambda chance: [_user(chance)], 30),
+    (lambda chance: [_agent(chance)], 40),
+    (lambda chance: [("post", (chance.random() < 0.6,))], 6),
+    (_death, 8),
+    (_meanwhile, 8),
+    (_fault, 8),
+    (_spoil, 4),
+    (_document, 4),
+    (_time, 8),
+    (_rest, 8),
+]
+
+
+def story(chance: random.Random, steps: int) -> list[Operation]:
+    """A script of about this many operations; each story leaves some kinds out and does others often."""
+    script = list(chance.choice(BEGINNINGS))
+    weights = [weight * chance.choice((0, 1, 1, 3)) for _, weight in KINDS[2:]]
+    weights = [KINDS[0][1], KINDS[1][1], *weights]
+    customers = sum(name == "create" for name, _ in script)
+    while len(script) < steps:
+        if customers < 2 and chance.random() < 0.08:
+            customers += 1
+            script.append(("create", ()))
+        [(draw, _)] = chance.choices(KINDS, weights)
+        script.extend(draw(chance))
+    return script
+
+
+def shrink(
+    script: Sequence[Operation], fails: Callable[[list[Operation]], bool], tries: int = 600
+) -> list[Operation]:
+    """A shorter script that still fails: parts are left out, then arguments are made simple."""
+    short = list(script)
+    size = max(len(short) // 2, 1)
+    while tries > 0:
+        found = False
+        for at in range(len(short) - size, -1, -1):
+            candidate = short[:at] + short[at + size :]
+            tries -= 1
+            if fails(candidate):
+                short, found = candidate, True
+            if tries <= 0:
+                break
+        if size == 1 and not found:
+            break
+        size = max(size // 2, 1) if not found or size > 1 else 1
+    return short
