@@ -128,11 +128,13 @@ def _sighting(
 ) -> Sighting:
     """What the store knows about a record that was seen."""
     carried = decoded.fields.get(IDENTITY)
+    bound = bindings.entity_of(desk.tx, rules.type, system, key)
+    if bound is not None:
+        return Sighting(system, key, bound)
     known = carried if isinstance(carried, str) and entities.exists(desk.tx, carried) else None
     return Sighting(
         system=system,
         key=key,
-        bound=bindings.entity_of(desk.tx, rules.type, system, key),
         carried=known,
         taken=known is not None and system in bindings.keys(desk.tx, known),
         deleted=change.operation is Operation.DELETE,

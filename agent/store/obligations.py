@@ -54,7 +54,7 @@ def confirm(tx: Transaction, entity: str, target: str) -> None:
     """What an accepted command carried has arrived."""
     tx.run(
         "UPDATE obligation SET state = 'confirmed' WHERE entity = ? AND target = ? AND state = 'open'"
-        " AND command IN (SELECT number FROM outbox WHERE state = 'accepted')",
+        " AND EXISTS (SELECT 1 FROM outbox WHERE number = obligation.command AND outbox.state = 'accepted')",
         entity,
         target,
     )

@@ -17,6 +17,8 @@ from agent.core.entity import OPEN, CommandState, Grade, Stale
 from agent.core.obligation import ObligationState
 from agent.store.types import binary, serial, text, whole
 
+#: Commands that a delivery may take up at their time.
+WAITING = "state IN ('ready', 'uncertain')"
 STRICT = {"sqlite_strict": True}
 COUNTED = {"sqlite_strict": True, "sqlite_autoincrement": True}
 
@@ -103,6 +105,7 @@ class Binding(SQLModel, table=True):
             sqlite_where=sql("role = 'live' AND valid_to IS NULL"),
         ),
         Index("ux_binding_key", "system", "type", "key", unique=True, sqlite_where=sql("valid_to IS NULL")),
+        Index("ix_binding_key", "system", "type", "key"),
         COUNTED,
     )
     id: int | None = serial()
@@ -158,6 +161,7 @@ class Obligation(SQLModel, table=True):
     __tablename__ = "obligation"
     __table_args__ = (
         one_of("state", ObligationState),
+        Index("ix_obligation_entity", "entity", "target", "state"),
         Index("ix_obligation_open", "entity", "target", sqlite_where=sql("state = 'open'")),
         Index("ix_obligation_command", "command"),
         STRICT,
@@ -189,15 +193,10 @@ class Command(SQLModel, table=True):
             unique=True,
             sqlite_where=sql("state NOT IN ('rejected', 'superseded')"),
         ),
-        Index("ix_outbox_ready", "target", "not_before", sqlite_where=sql("state = 'ready'")),
-        Index(
-            "ix_outbox_flight",
-            "target",
-            "state",
-            sqlite_where=sql("state IN ('sent', 'stored', 'uncertain')"),
-        ),
+        Index("ix_outbox_state", "state", "target", "number"),
+        Index("ix_outbox_due", "target", "not_before", sqlite_where=sql(WAITING)),
         Index("ix_outbox_handle", "target", "handle", sqlite_where=sql("handle IS NOT NULL")),
-        Index("ix_outbox_entity", "entity", "number"),
+        Index("ix_outbox_entity", "entity", "target", "number"),
         COUNTED,
     )
     number: int | None = serial()

@@ -31,6 +31,7 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     with op.batch_alter_table("binding", schema=None) as batch_op:
+        batch_op.create_index("ix_binding_key", ["system", "type", "key"], unique=False)
         batch_op.create_index(
             "ux_binding_key", ["system", "type", "key"], unique=True, sqlite_where=sa.text("valid_to IS NULL")
         )
@@ -252,6 +253,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("obligation", schema=None) as batch_op:
         batch_op.create_index("ix_obligation_command", ["command"], unique=False)
+        batch_op.create_index("ix_obligation_entity", ["entity", "target", "state"], unique=False)
         batch_op.create_index(
             "ix_obligation_open", ["entity", "target"], unique=False, sqlite_where=sa.text("state = 'open'")
         )
@@ -296,19 +298,17 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
-        batch_op.create_index("ix_outbox_entity", ["entity", "number"], unique=False)
         batch_op.create_index(
-            "ix_outbox_flight",
-            ["target", "state"],
+            "ix_outbox_due",
+            ["target", "not_before"],
             unique=False,
-            sqlite_where=sa.text("state IN ('sent', 'stored', 'uncertain')"),
+            sqlite_where=sa.text("state IN ('ready', 'uncertain')"),
         )
+        batch_op.create_index("ix_outbox_entity", ["entity", "target", "number"], unique=False)
         batch_op.create_index(
             "ix_outbox_handle", ["target", "handle"], unique=False, sqlite_where=sa.text("handle IS NOT NULL")
         )
-        batch_op.create_index(
-            "ix_outbox_ready", ["target", "not_before"], unique=False, sqlite_where=sa.text("state = 'ready'")
-        )
+        batch_op.create_index("ix_outbox_state", ["state", "target", "number"], unique=False)
         batch_op.create_index(
             "ux_outbox_message",
             ["message_id"],
