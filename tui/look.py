@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
+
+from agent.operations import wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +58,7 @@ class Look:
 
 def age(then: datetime | None, now: datetime) -> str:
     """How long ago, in at most six letters."""
-    return "-" if then is None else seconds((now - then).total_seconds())
-
-
-def seconds(count: float) -> str:
-    """A duration: 3s, 4m, 9h12, 3d04."""
-    whole = timedelta(seconds=max(int(count), 0))
-    minutes = whole.seconds // 60
-    if whole.days:
-        return f"{whole.days}d{minutes // 60:02d}"
-    if minutes >= 60:
-        return f"{minutes // 60}h{minutes % 60:02d}"
-    return f"{minutes}m" if minutes else f"{whole.seconds}s"
+    return "-" if then is None else wire.age((now - then).total_seconds())
 
 
 def money(amount: str) -> str:

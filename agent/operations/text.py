@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from agent.operations.verdict import Verdict
-from agent.operations.wire import Status, SystemStatus
+from agent.operations.wire import Status, SystemStatus, age
 
 
 def status_text(status: Status, judged: Verdict) -> str:
@@ -25,17 +25,6 @@ def status_text(status: Status, judged: Verdict) -> str:
         lines.append(f"Replay        {age(status.replay_headroom_s)} of 72h left")
     lines.append(f"Service       {status.service}, version {status.version}, epoch {status.epoch}")
     return "\n".join(lines)
-
-
-def age(seconds: float) -> str:
-    """A duration in at most six letters: 3s, 4m, 9h12, 3d04."""
-    whole = timedelta(seconds=max(int(seconds), 0))
-    minutes = whole.seconds // 60
-    if whole.days:
-        return f"{whole.days}d{minutes // 60:02d}"
-    if minutes >= 60:
-        return f"{minutes // 60}h{minutes % 60:02d}"
-    return f"{minutes}m" if minutes else f"{whole.seconds}s"
 
 
 def _summary(status: Status, judged: Verdict) -> str:

@@ -11,10 +11,11 @@ from agent.core.change import Change, ChangeKind, Operation
 from agent.core.delivery import Outcome, OutcomeKind, Reason
 from agent.errors import Fenced, InputError, StoreError
 from agent.operations.offline import offline
+from agent.operations.reads import StoreReads
 from agent.operations.verdict import Code, verdict
 from agent.store.database import Store
 from agent.store.reads import StoreReader
-from tests.operations.site import KINDS, Site, rulebook
+from tests.operations.site import KINDS, Site, SteppedClock, rulebook
 from tests.operations.site import site as open_site
 
 ACCEPTED = Outcome(OutcomeKind.ACCEPTED, key="4711", code="201")
@@ -354,3 +355,25 @@ async def test_a_precondition_that_fails_opens_nothing(site: Site) -> None:
     status = await site.reads.status()
     assert status.exceptions.open == 0
     assert status.conservation.balanced
+
+
+async def test_on_a_large_store_the_first_screen_does_not_count_all_the_time(tmp_path: Path) -> None:
+    """The account may take a tenth of the time at most while somebody watches; `status` always counts."""
+
+    class Slow(SteppedClock):
+        def monotonic(self) -> float:
+            self.ticks += 1.0
+            return self.ticks
+
+    async with open_site(tmp_path) as busy:
+        clock = Slow()
+        reader = await StoreReader.open(busy.store.file)
+        reads = StoreReads(reader, rulebook(), clock)
+        first = (await reads.overview()).status.conservation
+        await busy.born()
+        assert (await reads.overview()).status.conservation == first
+        assert (await reads.status()).conservation.recorded == 2
+        clock.ticks += 100
+        await busy.born("C-2", "002")
+        assert (await reads.overview()).status.conservation.recorded == 4
+        await reads.close()

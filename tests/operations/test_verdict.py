@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.operations.text import age, status_text
+from agent.operations.text import status_text
 from agent.operations.verdict import Code, verdict
 from agent.operations.wire import (
     ConflictCounts,
@@ -16,6 +16,7 @@ from agent.operations.wire import (
     Queue,
     Status,
     SystemStatus,
+    age,
 )
 from tests.operations.site import BEGIN
 

@@ -7,11 +7,12 @@ from textual.app import App
 
 from agent.api.client import ServiceClient
 from agent.core.delivery import Outcome, OutcomeKind, Reason
+from agent.operations.wire import age
 from tests.operations.site import Site
 from tests.tui.conftest import shown, until
 from tui import actions
-from tui.app import IsthmusApp
-from tui.look import Look, money, seconds
+from tui.app import IsthmusApp, picture
+from tui.look import Look, money
 from tui.screens.asked import HelpScreen
 from tui.screens.watched import Watched
 from tui.widgets.cells import segment
@@ -281,4 +282,14 @@ class TestCells:
 
     def test_money_and_durations_are_written_for_people(self) -> None:
         assert [money(m) for m in ("391300.00", "-1.5", "x")] == ["391,300.00", "-1.5", "x"]
-        assert [seconds(s) for s in (3, 250, 33120, 273600)] == ["3s", "4m", "9h12", "3d04"]
+        assert [age(s) for s in (3, 250, 33120, 273600)] == ["3s", "4m", "9h12", "3d04"]
+
+
+async def test_the_picture_for_the_documentation_is_the_real_screen(
+    site: Site, client: ServiceClient
+) -> None:
+    await troubled(site)
+    svg = await picture(client, (100, 30))
+    assert svg.startswith("<svg")
+    for words in ("AT&#160;RISK", "BALANCED", "DOWN"):
+        assert words in svg

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
+from agent.operations import wire
 from agent.operations.wire import Event, Overview, Status, SystemStatus
-from tui.look import Look, age, clock, money, seconds
+from tui.look import Look, age, clock, money
 from tui.screens.listed import line
 from tui.screens.watched import LEFT, WIDE, Watched, bound
 from tui.widgets.page import Row, beside
@@ -66,7 +67,7 @@ def _figures(status: Status, width: int, look: Look) -> list[Row]:
     text += f"   CONFLICTS {status.conflicts.open} open, {status.conflicts.decided} decided"
     rows.append(Row.of(look.fit(text, width)))
     if status.replay_headroom_s is not None:
-        rows.append(Row.of(look.fit(f" REPLAY    {seconds(status.replay_headroom_s)} of 72h left", width)))
+        rows.append(Row.of(look.fit(f" REPLAY    {wire.age(status.replay_headroom_s)} of 72h left", width)))
     return rows
 
 
@@ -77,7 +78,7 @@ def _system(system: SystemStatus, status: Status, width: int, look: Look) -> Row
     text = (
         f" {'!!' if bad else '  '} {look.fit(system.name, 14)} {state:<9} {age(system.since, status.at):>6}"
     )
-    text += f" {seconds(system.lag_s):>6} {system.queue.total:>6} {_coarse(age(heard, status.at)):>6}"
+    text += f" {wire.age(system.lag_s):>6} {system.queue.total:>6} {_coarse(age(heard, status.at)):>6}"
     uncertain = f"{system.queue.uncertain} UNCERTAIN " if system.queue.uncertain else ""
     return Row.of(look.fit(f"{text}  {uncertain}{system.reason}", width), "bad" if bad else "")
 

@@ -1,7 +1,7 @@
 """What crosses the border to screens, to ``--json`` and over the socket. Imports nothing of the engine."""
 
 from agent.errors import IsthmusError
-from agent.operations.wire.cells import MASKED, clean, mask, scrub
+from agent.operations.wire.cells import MASKED, age, clean, mask, scrub
 from agent.operations.wire.client import PAGE, Client, Reads, ServiceDown, VerbResult
 from agent.operations.wire.status import (
     ConflictCounts,
@@ -58,6 +58,7 @@ __all__ = [
     "SystemStatus",
     "Trace",
     "VerbResult",
+    "age",
     "clean",
     "mask",
     "scrub",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 #: Stands for a value that is there and is not shown.
 MASKED = "***"
@@ -30,6 +31,17 @@ def scrub(text: str, secrets: frozenset[str]) -> str:
         if len(secret) >= _SHORTEST_SECRET:
             text = re.sub(re.escape(secret), MASKED, text, flags=re.IGNORECASE)
     return text
+
+
+def age(seconds: float) -> str:
+    """A duration in at most six letters: 3s, 4m, 9h12, 3d04."""
+    whole = timedelta(seconds=max(int(seconds), 0))
+    minutes = whole.seconds // 60
+    if whole.days:
+        return f"{whole.days}d{minutes // 60:02d}"
+    if minutes >= 60:
+        return f"{minutes // 60}h{minutes % 60:02d}"
+    return f"{minutes}m" if minutes else f"{whole.seconds}s"
 
 
 def _visible(match: re.Match[str]) -> str:

@@ -1,0 +1,82 @@
+"""Exceptions and stories as plain text, for terminals without a screen and for pipes."""
+
+from __future__ import annotations
+
+from agent.operations.wire import ExceptionItem, ExceptionPage, Record, Trace, age
+
+
+def exceptions_text(page: ExceptionPage) -> str:
+    """A line per exception, oldest due first, under a head that says how many there are."""
+    lines = [
+        f"{page.total} exceptions"
+        + (f", the first {len(page.items)}" if page.total > len(page.items) else "")
+    ]
+    lines += [
+        f"{item.id}  {_due(item)}  {item.kind}  {item.system}  {item.business_key or item.type or '-'}"
+        f"  {_money(item)}{item.code} {item.cause}".rstrip()
+        for item in page.items
+    ]
+    return "\n".join(lines)
+
+
+def exception_text(item: ExceptionItem) -> str:
+    """Everything about one exception."""
+    facts = {
+        "Exception": f"{item.id} {item.kind} at {item.system}, {_due(item)}",
+        "Record": f"{item.type} {item.business_key} {item.entity}".strip(),
+        "Field": item.field,
+        "Cause": f"{item.code} {item.cause}".strip(),
+        "Do": item.remedy,
+        "At risk": _money(item).strip(),
+        "Owner": item.owner,
+        "Opened": f"{item.opened:%Y-%m-%d %H:%M:%S} UTC",
+        "Due": f"{item.due:%Y-%m-%d %H:%M:%S} UTC",
+        "Command": f"{item.command} {item.command_state} {item.message_id}" if item.command else "",
+        "Closed": f"{item.closed:%Y-%m-%d %H:%M:%S} UTC: {item.resolution}" if item.closed else "",
+    }
+    return "\n".join(f"{name:<10} {text}" for name, text in facts.items() if text)
+
+
+def trace_text(trace: Trace) -> str:
+    """The story of the record, or what the key may mean."""
+    if trace.record is not None:
+        return _record(trace.record)
+    if not trace.matches:
+        return f"nothing is known by the name '{trace.key}': no record, command or observation"
+    lines = [f"{len(trace.matches)} matches for '{trace.key}'; trace one of them by its canonical id"]
+    lines += [f"{m.entity or '-'}  {m.type} {m.business_key}  by {m.found_by}" for m in trace.matches]
+    return "\n".join(lines)
+
+
+def _record(record: Record) -> str:
+    lines = [f"{record.type} {record.business_key}  {record.entity}"]
+    lines += [f"PARKED {mark}: a person must look" for mark in record.parked]
+    lines += [f"WAITS {target}: {why}" for target, why in record.waiting.items()]
+    for key in record.keys:
+        until = f" until {key.until:%Y-%m-%d %H:%M:%S}" if key.until else ""
+        lines.append(f"key   {key.system}: {key.key} ({key.role}){until}")
+    for image in record.images:
+        state = "fresh" if image.fresh else f"STALE {image.stale}"
+        there = "" if image.present else "DELETED "
+        lines.append(
+            f"image {image.system}: {there}{state}, {image.grade}, seen {image.seen:%Y-%m-%d %H:%M:%S}"
+        )
+    for field in record.fields:
+        differs = f", DIFFERS at {', '.join(field.differs)}" if field.differs else ""
+        lines.append(f"field {field.name} = {field.agreed or '(none)'} ({field.rule}){differs}")
+    lines += [f"{count} older {name} are not shown" for name, count in record.omitted.items()]
+    lines.append("story, times UTC by the agent's clock")
+    for line in record.lines:
+        at = f"{line.at:%Y-%m-%d %H:%M:%S}.{line.at.microsecond // 1000:03d}"
+        lines.append(f"{at}  {line.place}  {line.what}  {line.text}  {line.ref}".rstrip())
+    return "\n".join(lines)
+
+
+def _due(item: ExceptionItem) -> str:
+    if item.state == "closed":
+        return "closed"
+    return "LATE" if item.late else f"due within {age((item.due - item.opened).total_seconds())} of opening"
+
+
+def _money(item: ExceptionItem) -> str:
+    return f"{item.currency or '?'} {item.amount}  " if item.amount is not None else ""
