@@ -1,0 +1,118 @@
+"""People who work in Salesforce and in SAP, one call at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+_DATA = "/services/data/v62.0"
+Row = dict[str, Any]
+
+
+class SalesforcePeople:
+    """A user of the org over REST, and the org's own log of writes."""
+
+    def __init__(self, org: Mapping[str, Any]) -> None:
+        self._http = httpx2.Client(base_url=str(org["http"]), timeout=30.0)
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": str(org["client_id"]),
+            "client_secret": str(org["client_secret"]),
+        }
+        token = self._sent("POST", "/services/oauth2/token", data=form).json()["access_token"]
+        self._http.headers["Authorization"] = f"Bearer {token}"
+
+    def close(self) -> None:
+        """Hang up."""
+        self._http.close()
+
+    def create(self, sobject: str, **fields: str) -> str:
+        """The new record's id."""
+        return str(self._sent("POST", f"{_DATA}/sobjects/{sobject}", json=fields).json()["id"])
+
+    def edit(self, sobject: str, identifier: str, **fields: object) -> None:
+        """Save fields of a record."""
+        self._sent("PATCH", f"{_DATA}/sobjects/{sobject}/{identifier}", json=fields)
+
+    def account(self, identifier: str) -> Row:
+        """An account as it is now."""
+        found: Row = self._sent("GET", f"{_DATA}/sobjects/Account/{identifier}").json()
+        return found
+
+    def query(self, soql: str) -> list[Row]:
+        """The records of a query (a page of them is enough here)."""
+        found: list[Row] = self._sent("GET", f"{_DATA}/query", params={"q": soql}).json()["records"]
+        return found
+
+    def arm(self, kind: str, sobject: str, **more: object) -> None:
+        """Have something go wrong once, soon."""
+        self._sent("POST", "/_sandbox/faults", json={"kind": kind, "scope": sobject, **more})
+
+    def armed(self) -> list[Row]:
+        """What has not gone wrong yet."""
+        found: list[Row] = self._sent("GET", "/_sandbox/faults").json()["armed"]
+        return found
+
+    def writes(self, identifier: str) -> list[Row]:
+        """Everything that was written to a record, by whomever."""
+        log: list[Row] = self._sent("GET", "/_sandbox/log").json()["writes"]
+        return [entry for entry in log if entry["id"] == identifier]
+
+    def _sent(self, method: str, path: str, **more: Any) -> httpx2.Response:
+        return self._http.request(method, path, **more).raise_for_status()
+
+
+class SapPeople:
+    """Users and staff of the sample SAP."""
+
+    def __init__(self, sap: Mapping[str, Any]) -> None:
+        self._http = httpx2.Client(base_url=str(sap["http"]), timeout=30.0)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._http.close()
+
+    def customers(self, number: str) -> list[Row]:
+        """Customers with this number (SORTL)."""
+        return [row for row in self._rows("/customers") if row["sortl"] == number]
+
+    def received(self, docnum: str = "") -> list[Row]:
+        """IDocs that came in, with a partner's number where one is given."""
+        found = [row for row in self._rows("/idocs") if row["direction"] == 2]
+        return [row for row in found if docnum in ("", row["partner_docnum"])]
+
+    def edit(self, kunnr: str, **fields: str) -> None:
+        """A user edits a customer."""
+        self._post(f"/customers/{kunnr}", fields)
+
+    def switch(self, **switches: bool) -> None:
+        """Staff change how the system behaves."""
+        self._post("/switches", switches)
+
+    def reprocess(self, docnum: str) -> None:
+        """Staff post a refused IDoc once more."""
+        self._post(f"/reprocess?docnum={docnum}", None)
+
+    def send_broken_file(self) -> str:
+        """The name of a file whose second IDoc is cut in the middle."""
+        return str(self._post("/broken", None).json()["file"])
+
+    def _rows(self, path: str) -> list[Row]:
+        found: list[Row] = self._http.get(path).raise_for_status().json()
+        return found
+
+    def _post(self, path: str, body: object) -> httpx2.Response:
+        return self._http.post(path, json=body).raise_for_status()
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer that has arrived everywhere, by all its keys."""
+
+    number: str
+    account: str
+    customer_id: int
+    kunnr: str
