@@ -17,14 +17,14 @@ from tests.core.samples import EVERY_TIME_THE_SAME
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 DECIMALS = st.decimals(min_value=-(10**12), max_value=10**12, places=2, allow_nan=False, allow_infinity=False)
-TIMES = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)).map(lambda t: t.replace(tzinfo=UTC))
+TIMES = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)).map(lambda t: t.replace(tzinfo=UTC))
 RAW: dict[FieldType, st.SearchStrategy[RawValue]] = {
     FieldType.TEXT: TEXT,
     FieldType.REFERENCE: TEXT,
-    FieldType.INTEGER: st.integers(),
+    FieldType.INTEGER: st.integers(-(2**63), 2**63 - 1),
     FieldType.DECIMAL: DECIMALS,
     FieldType.BOOLEAN: st.booleans(),
-    FieldType.DATE: st.dates(date(1900, 1, 1), date(2200, 1, 1)),
+    FieldType.DATE: st.dates(),
     FieldType.DATETIME: TIMES,
 }
 TYPED = st.sampled_from(sorted(RAW)).flatmap(lambda t: st.tuples(st.just(t), st.none() | RAW[t]))
@@ -80,6 +80,7 @@ def test_decomposed_letters_and_trailing_blanks_make_no_difference(text: str) ->
         (datetime(2026, 3, 1, 23, 59, tzinfo=UTC), FieldType.DATE, "2026-03-01"),
         ("2026-03-01T09:00:00.123+01:00", FieldType.DATETIME, "2026-03-01T08:00:00.123Z"),
         ("", FieldType.DATETIME, None),
+        ("0001-01-01T00:00:00Z", FieldType.DATETIME, "0001-01-01T00:00:00.000Z"),
     ],
 )
 def test_values_as_systems_write_them(raw: RawValue, type_: FieldType, expected: Canonical) -> None:
@@ -102,6 +103,14 @@ def test_values_as_systems_write_them(raw: RawValue, type_: FieldType, expected:
         ("seven", FieldType.INTEGER),
         (Decimal("Infinity"), FieldType.INTEGER),
         (Decimal("NaN"), FieldType.INTEGER),
+        ("sNaN", FieldType.INTEGER),
+        ("inf", FieldType.INTEGER),
+        ("1e99999", FieldType.INTEGER),
+        ("1e99999", FieldType.DECIMAL),
+        ("0001-01-01T00:00:00+01:00", FieldType.DATETIME),
+        ("9999-12-31T23:59:59-01:00", FieldType.DATETIME),
+        (2**63, FieldType.INTEGER),
+        ("half \ud83d", FieldType.TEXT),
         ("yes", FieldType.BOOLEAN),
         (2, FieldType.BOOLEAN),
         ("2026-02-30", FieldType.DATE),
