@@ -21,6 +21,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -112,6 +113,7 @@ class Runtime:
         self._engine = engine
         self._health = Health(engine)
         self._chance = random.Random()
+        self._progress: dict[str, datetime] = {}
 
     async def run(self) -> None:
         """Recover, then run every loop until the first unexpected error or a signal to stop."""
@@ -163,6 +165,7 @@ class Runtime:
             life = Life(
                 kinds={name: system.kind for name, system in self._engine.systems.items()},
                 started=self._engine.clock.now(),
+                progress=lambda: dict(self._progress),
             )
             reads = StoreReads(reader, self._engine.book, self._engine.clock, life)
             app = build(reads, ExceptionActs(self._engine))
@@ -211,6 +214,7 @@ class Runtime:
         """Repeat a step while it has work; wait for a signal or the next due time; back off from failures."""
         failures = 0
         while True:
+            self._mark(f"{loop} {system}")
             try:
                 moved = await step()
                 fault = delivery.refused_all if delivery is not None else None
@@ -232,6 +236,7 @@ class Runtime:
 
     async def _sweep(self) -> None:
         while True:
+            self._mark("sweep")
             await asyncio.sleep(self._assembly.config.agent.sweep_s)
             swept = await sweep(self._engine)
             if swept.overdue or swept.unbound:
@@ -241,6 +246,10 @@ class Runtime:
                     overdue=swept.overdue,
                     unbound=swept.unbound,
                 )
+
+    def _mark(self, loop: str) -> None:
+        """A loop got somewhere. One that waits for its source to speak has the source's own watchdog."""
+        self._progress[loop] = self._engine.clock.now()
 
     def _wait(self, error: RemoteError, failures: int) -> float:
         """Seconds until a failed system is tried again: doubling with jitter; a refusal is asked rarely."""

@@ -99,13 +99,16 @@ def close(
     _act(read_config(config), lambda client: client.close_exception(number, reason), as_json)
 
 
-def tui(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """The dashboard."""
-    from tui.app import run  # a terminal program is loaded only where one is shown
+def tui(
+    config: ConfigOption = DEFAULT_CONFIG,
+    ascii_only: Annotated[bool, typer.Option("--ascii", help="No characters beyond ASCII.")] = False,
+) -> None:
+    """The dashboard: the overview, what waits for a person, and any record's story."""
+    from tui import IsthmusApp  # a terminal program is loaded only where one is shown
 
-    loaded = read_config(config)
-    code = run(lambda: ServiceClient(loaded.agent.socket), loaded.agent.name)
-    raise typer.Exit(code)
+    app = IsthmusApp(ServiceClient(read_config(config).agent.socket), ascii=ascii_only)
+    app.run()
+    raise typer.Exit(app.return_code or 0)
 
 
 def _act(config: Config, act: Callable[[ServiceClient], Awaitable[object]], as_json: bool) -> None:

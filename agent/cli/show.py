@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from agent.operations.text import age, status_text
+from agent.operations.text import status_text
 from agent.operations.verdict import Verdict
 from agent.operations.wire import ExceptionPage, Record, Status, Trace, clean
 
@@ -74,4 +74,4 @@ def result(done: object) -> None:
     _console().print(clean(str(getattr(done, "text", done))))
 
 
-__all__ = ["age", "exceptions", "result", "status", "trace"]
+__all__ = ["exceptions", "result", "status", "trace"]

@@ -57,7 +57,8 @@ class Agree:
 class Send:
     """One command. ``guard`` holds the shared fields as last seen at the target, for compare-and-set.
 
-    rules  field → the rule that chose its value, with the rules' version
+    rules    field → the rule that chose its value, with the rules' version
+    partial  something else differs that cannot be sent now: this command does not settle everything
     """
 
     create: bool
@@ -66,6 +67,7 @@ class Send:
     rules: Mapping[str, str]
     guard: Mapping[str, Canonical] | None = None
     version: str | None = None
+    partial: bool = False
 
 
 Decision = Wait | Agree | Send
@@ -91,6 +93,12 @@ class _Draft:
     shared: set[str] = field(default_factory=set)
     stale: str | None = None
     parent: str | None = None
+    parked: bool = False
+
+    @property
+    def partial(self) -> bool:
+        """Whether something that may differ is not in it."""
+        return self.parked or self.stale is not None or self.parent is not None
 
 
 def plan(entity: Entity, target: str, rules: EntityRules, context: Context, around: Surroundings) -> Decision:
@@ -145,7 +153,7 @@ def _create(
     if around.lane_ahead is not None:
         return Wait(Hold.LANE, around.lane_ahead)
     filled = {n: value for n, value in draft.fields.items() if value is not None and n != IDENTITY}
-    return Send(True, filled, draft.numbers, draft.rules)
+    return Send(True, filled, draft.numbers, draft.rules, partial=draft.partial)
 
 
 def _update(
@@ -161,7 +169,8 @@ def _update(
     if draft.fields:
         guarded = {name: image.fields.get(name) for name in draft.fields if name in draft.shared}
         guard = guarded or None
-        return Send(False, draft.fields, draft.numbers, draft.rules, guard, image.version if guard else None)
+        version = image.version if guard else None
+        return Send(False, draft.fields, draft.numbers, draft.rules, guard, version, draft.partial)
     if draft.parent is not None:
         return Wait(Hold.PARENT, draft.parent)
     if draft.stale is not None:
@@ -185,7 +194,10 @@ def _draft(
     for name in place.fields:
         rule = rules.fields[name]
         source = _source(entity, rules, rule, context)
-        if source == place.system or f"{place.system}.{name}" in entity.parked:
+        if source == place.system:
+            continue
+        if f"{place.system}.{name}" in entity.parked:
+            draft.parked = True
             continue
         if not creating and rules.transfer is Transfer.EVENT and rule.part is Part.BODY:
             continue
@@ -236,7 +248,7 @@ def _rule_name(rule: ContractField, source: str | None) -> str:
     return f"{survivorship.kind}:{survivorship.prefer}" if survivorship.prefer else str(survivorship.kind)
 
 
-def references(entity: Entity, rules: EntityRules) -> frozenset[str]:
+def referred(entity: Entity, rules: EntityRules) -> frozenset[str]:
     """Canonical ids that the entity's agreed values refer to."""
     return frozenset(
         str(agreed.value)

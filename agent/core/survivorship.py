@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from agent.core.contract import AGENT, Context, ContractField, EntityRules, Part, SurvivorshipKind, Transfer
 from agent.core.entity import IN_FLIGHT, Agreed, Base, Entity, Image
+from agent.core.mapping import is_unresolved
 from agent.core.ownership import owner
 from agent.core.value import Canonical
 
@@ -125,26 +126,32 @@ def _merge_owned(
     if owning not in systems:
         return
     value = _image(work, owning).fields[name]
-    if name not in work.agreed:
+    body = rules.transfer is Transfer.EVENT and rule.part is Part.BODY
+    if name not in work.agreed or is_unresolved(work.agreed[name].value):
         work.agree(name, value, owning)
     elif value != work.agreed[name].value:
-        if rules.transfer is Transfer.EVENT and rule.part is Part.BODY:
-            _immutable(work, name, owning, value)
+        if body:
+            _immutable(work, name, owning, owning)
             return
         work.agree(name, value, owning)
     work.confirm(owning, name)
     for system in systems:
-        if system != owning:
+        if system == owning:
+            continue
+        if body:
+            _immutable(work, name, system, owning)
+        else:
             _follow(work, name, system, owning)
 
 
-def _immutable(work: _Work, name: str, owning: str, value: Canonical) -> None:
-    held = work.held(owning, name)
-    if held is not None and value in held.ruled:
-        return
-    kept = work.agreed[name].value
-    work.conflicts.append(Conflict(name, "immutable", owning, kept, owning, value, kept, decided=False))
-    work.rule_out(owning, name, value)
+def _immutable(work: _Work, name: str, system: str, owning: str) -> None:
+    """The body of a document is never rewritten, at no system: a person must look at another value."""
+    value, held, kept = _image(work, system).fields[name], work.held(system, name), work.agreed[name].value
+    if value == kept:
+        work.confirm(system, name)
+    elif (held is None or value not in held.ruled) and _quiet(work, system):
+        work.conflicts.append(Conflict(name, "immutable", owning, kept, system, value, kept, decided=False))
+        work.rule_out(system, name, value)
 
 
 def _follow(work: _Work, name: str, system: str, owning: str) -> None:

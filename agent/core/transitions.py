@@ -79,16 +79,13 @@ class Way(StrEnum):
 def resolve_uncertain(resolution: Resolution, sent_ms: int, now_ms: int, max_request_s: float) -> Way:
     """The way out of uncertain by what the target can do (I16). Never a plain resend.
 
-    A target that is read again may still be working on the lost request: it is waited out first.
+    A target may still be working on the lost request: it is waited out before anything else is done there.
     """
-    match resolution:
-        case Resolution.RESEND:
-            return Way.RESEND
-        case Resolution.REREAD:
-            waited = now_ms - sent_ms >= max_request_s * 1000
-            return Way.READ if waited else Way.WAIT
-        case Resolution.PERSON:
-            return Way.PERSON
+    if resolution is Resolution.PERSON:
+        return Way.PERSON
+    if now_ms - sent_ms < max_request_s * 1000:
+        return Way.WAIT
+    return Way.RESEND if resolution is Resolution.RESEND else Way.READ
 
 
 def back_off_ms(attempts: int, base_s: float, cap_s: float, spread: float) -> int:

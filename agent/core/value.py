@@ -57,6 +57,8 @@ def _text(raw: RawValue) -> str | None:
     text = unicodedata.normalize("NFC", str(raw)).rstrip()
     if "\0" in text:
         raise ValueFault("text holds a NUL character, which ERP drivers cut at")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueFault("text holds half a character (a lone surrogate), which no system can store")
     return text or None
 
 
@@ -82,16 +84,16 @@ def _integer(raw: RawValue) -> int:
         number = Decimal(str(raw).strip())
     except InvalidOperation:
         raise ValueFault("not an integer") from None
-    if number != number.to_integral_value():
-        raise ValueFault("not a whole number")
+    if not number.is_finite() or number.adjusted() > 18 or number != number.to_integral_value():
+        raise ValueFault("not a whole number of 64 bits")
+    if not -(2**63) <= int(number) < 2**63:
+        raise ValueFault("not a whole number of 64 bits")
     return int(number)
 
 
 def _boolean(raw: RawValue) -> bool:
     if isinstance(raw, bool):
         return raw
-    if raw in (0, 1):
-        return bool(raw)
     text = str(raw).strip().lower()
     if text in ("true", "1"):
         return True
@@ -126,5 +128,8 @@ def _datetime(raw: RawValue) -> str | None:
             raise ValueFault("not a point in time") from None
     if moment.tzinfo is None:
         raise ValueFault("a point in time without a zone")
-    utc = moment.astimezone(UTC)
-    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueFault("a point in time outside the years 1 to 9999") from None
+    return utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

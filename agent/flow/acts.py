@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.core.entity import OPEN, Stale
 from agent.errors import InputError
@@ -110,11 +110,22 @@ def _close(desk: Desk, number: int, reason: str) -> Acted:
         acted = Acted(False, INSTEAD[Kind.UNCERTAIN], command.number)
     else:
         exceptions.close(desk.tx, number, reason)
+        _give_up(desk, found)
         acted = Acted(True, "closed without sending; it counts as not delivered")
         if command is not None and command.state in OPEN:
             acted = Acted(True, f"closed; command {command.number} stays {command.state}", command.number)
     _note(desk, number, "close", acted, reason)
     return acted
+
+
+def _give_up(desk: Desk, found: Standing) -> None:
+    """A refused document that a person closed will not be sent: its lane goes on without it."""
+    if found.kind is not Kind.REJECTED:
+        return
+    before = entities.get(desk.tx, found.entity)
+    after = replace(before, parked=before.parked | {f"{entities.PASSED}{found.system}"})
+    entities.save(desk.tx, before, after)
+    planning.let_pass(desk, found.entity, found.system)
 
 
 def _standing(desk: Desk, number: int) -> Standing:

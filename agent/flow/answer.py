@@ -79,11 +79,6 @@ def arrived(desk: Desk, entity: Entity, command: Command, key: str | None, order
     """
     target = command.target
     place = desk.book.of(entity.type).at(target)
-    if command.create and key is not None and target not in entity.keys:
-        desk.bind(entity.id, entity.type, target, key)
-        entity = replace(entity, keys={**entity.keys, target: key})
-    entity = accepted(entity, target, command.fields, command.numbers)
-    entity = entity.with_image(target, _image_after(desk, entity.images[target], place, command, order))
     exceptions.close_all(
         desk.tx,
         entity.id,
@@ -91,8 +86,36 @@ def arrived(desk: Desk, entity: Entity, command: Command, key: str | None, order
         (Kind.PENDING, Kind.UNCERTAIN, Kind.OVERDUE, Kind.REJECTED),
         "the target holds it now",
     )
+    entity = _keyed(desk, entity, command, key)
+    entity = accepted(entity, target, command.fields, command.numbers)
+    entity = entity.with_image(target, _image_after(desk, entity.images[target], place, command, order))
     commands = {name: c for name, c in entity.commands.items() if name != target}
     return replace(entity, commands=commands)
+
+
+def _keyed(desk: Desk, entity: Entity, command: Command, key: str | None) -> Entity:
+    """After a create: the entity with its key. Without one nothing is created again: a person must look."""
+    target = command.target
+    if not command.create or target in entity.keys:
+        return entity
+    if key is not None and desk.bind(entity.id, entity.type, target, key):
+        return replace(entity, keys={**entity.keys, target: key})
+    taken = key is not None
+    desk.raise_(
+        Raised(
+            kind=Kind.DUPLICATE if taken else Kind.UNKEYED,
+            system=target,
+            cause=f"{target} gave it the key of another record"
+            if taken
+            else f"{target} created the record and did not say under which key",
+            entity=entity.id,
+            mark=target,
+            command=command.number,
+            remedy="decide which of the two it is, and merge them" if taken else "look up its key there",
+        ),
+        entity,
+    )
+    return replace(entity, parked=entity.parked | {target})
 
 
 def _image_after(
@@ -131,9 +154,8 @@ def refuse(desk: Desk, entity: Entity, command: Command, code: str, text: str) -
 def _distrusted(desk: Desk, entity: Entity, command: Command, key: str | None) -> Entity:
     """What the target holds is not known. A create that met its own record there is bound to it."""
     system = command.target
-    if command.create and key is not None and system not in entity.keys:
-        desk.bind(entity.id, entity.type, system, key)
-        entity = replace(entity, keys={**entity.keys, system: key})
+    if key is not None:
+        entity = _keyed(desk, entity, command, key)
     image = entity.images.get(system) or Image(fields={}, fresh=False)
     marked = image.marked(Stale.CHANGED, desk.tx.token)
     commands = {name: c for name, c in entity.commands.items() if name != system}
@@ -149,9 +171,12 @@ def _go_on(desk: Desk, before: Entity, after: Entity, command: Command) -> None:
 def take(desk: Desk, system: str, answer: Answer, order: int, seq: int) -> None:
     """A late answer. One whose command is not known yet stays in the inbox until the handle is."""
     command = outbox.by_handle(desk.tx, system, answer.handle)
-    if command is None:
-        return
+    if command is None or command.state in (CommandState.SENT, CommandState.UNCERTAIN):
+        return  # it is found again as soon as the command is known to be stored
     inbox.attach(desk.tx, seq, command.entity, 0)
+    desk.because = seq
+    if command.state is CommandState.ACCEPTED and answer.key is not None:
+        _late_key(desk, command, answer.key)
     if command.state is not CommandState.STORED:
         desk.tx.journal(
             "command",
@@ -163,6 +188,13 @@ def take(desk: Desk, system: str, answer: Answer, order: int, seq: int) -> None:
         )
         return
     _settle_stored(desk, command, answer, order)
+
+
+def _late_key(desk: Desk, command: Command, key: str) -> None:
+    """An answer that tells the key which an earlier one did not."""
+    entity = entities.get(desk.tx, command.entity)
+    if command.create and command.target not in entity.keys:
+        desk.bind(entity.id, entity.type, command.target, key)
 
 
 def _settle_stored(desk: Desk, command: Command, answer: Answer, order: int) -> None:

@@ -9,7 +9,7 @@ from agent.core.entity import Entity, Image, Stale
 from agent.core.mapping import unresolved
 from agent.flow import observation, planning
 from agent.flow.desk import Bound, Desk
-from agent.store import entities, inbox, obligations, waiting
+from agent.store import entities, inbox, obligations, references, waiting
 from agent.store.transaction import load
 
 
@@ -18,6 +18,7 @@ def follow_up(desk: Desk) -> None:
     while desk.bound:
         bound = desk.bound.pop(0)
         _resolve_references(desk, bound)
+        _release(desk, bound)
         _take_up(desk, bound)
         for waiting_id, _ in waiting.on(desk.tx, bound.entity):
             planning.reconsider(desk, waiting_id)
@@ -26,10 +27,17 @@ def follow_up(desk: Desk) -> None:
 def _resolve_references(desk: Desk, bound: Bound) -> None:
     """Records that referred to this key before anyone knew it now refer to the entity."""
     placeholder = unresolved(bound.system, bound.key)
-    for waiting_id in sorted({waiting_id for waiting_id, _ in waiting.on(desk.tx, placeholder)}):
+    for waiting_id in references.take(desk.tx, placeholder):
         before = entities.get(desk.tx, waiting_id)
         names = {n for n, f in desk.book.of(before.type).fields.items() if f.reference == bound.type}
         planning.settle(desk, before, _resolved(before, names, placeholder, bound.entity))
+
+
+def _release(desk: Desk, bound: Bound) -> None:
+    """A target that waited only for the key of its record goes on."""
+    entity = entities.get(desk.tx, bound.entity)
+    if bound.system in entity.parked and bound.system not in entity.refused:
+        planning.settle(desk, entity, planning.unpark(desk, entity, bound.system, "its key is known now"))
 
 
 def _resolved(entity: Entity, names: set[str], placeholder: str, id_: str) -> Entity:

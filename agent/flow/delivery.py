@@ -12,6 +12,7 @@ from agent.core.delivery import DeliveryKind, Guard, Outcome, OutcomeKind
 from agent.core.entity import CommandState, Stale
 from agent.core.mapping import MappingFault, encode
 from agent.core.transitions import Way, resolve_uncertain
+from agent.errors import RemoteError
 from agent.flow import answer, planning
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
@@ -52,7 +53,9 @@ class Delivery:
         name = self._system.name
         return await self._engine.work(
             "delivery.recover",
-            lambda desk: outbox.sent_is_uncertain(desk.tx, "the agent stopped behind the send", name),
+            lambda desk: outbox.sent_is_uncertain(
+                desk.tx, "the agent stopped behind the send", name, int(desk.terms.uncertain_due_s * 1000)
+            ),
         )
 
     async def step(self) -> int:
@@ -89,7 +92,14 @@ class Delivery:
         if not sending:
             return
         failpoints.hit("delivery.before_apply")
-        outcomes = await self._system.target.apply(sending)
+        try:
+            outcomes = await self._system.target.apply(sending)
+        except RemoteError as error:
+            lost = Outcome(OutcomeKind.UNCERTAIN, code=type(error).__name__, text=str(error))
+            await self._engine.work(
+                "delivery.outcome", lambda desk: _record(desk, sending, [lost] * len(sending))
+            )
+            raise
         failpoints.hit("delivery.after_apply")
         if len(outcomes) != len(sending):
             raise RuntimeError(
@@ -126,7 +136,7 @@ class Delivery:
                     due = (command.sent or 0) + int(limits.max_request_s * 1000)
                     outbox.reschedule(desk.tx, command.number, command.attempts, due)
                 case Way.PERSON:
-                    _ask_a_person(desk, command)
+                    _ask_a_person(desk, command, "this target cannot be asked what it did")
         return again
 
 
@@ -140,6 +150,9 @@ def _outgoing(desk: Desk, command: Command) -> Outgoing | None:
         )
         guard = _guard(desk, rules, command)
     except MappingFault as fault:
+        if command.state is CommandState.UNCERTAIN:
+            _ask_a_person(desk, command, f"it may have been applied, and cannot be sent again now: {fault}")
+            return None
         before = entities.get(desk.tx, command.entity)
         outbox.move(desk.tx, command, CommandState.REJECTED, str(fault), finished=desk.tx.now)
         planning.settle(desk, before, answer.refuse(desk, before, command, "unmapped", str(fault)))
@@ -208,13 +221,13 @@ def _ask_for_read(desk: Desk, command: Command) -> None:
         planning.settle(desk, before, after)
 
 
-def _ask_a_person(desk: Desk, command: Command) -> None:
+def _ask_a_person(desk: Desk, command: Command, why: str) -> None:
     outbox.reschedule(desk.tx, command.number, command.attempts, desk.tx.now + 86_400_000)
     desk.raise_(
         Raised(
             kind=Kind.UNCERTAIN,
             system=command.target,
-            cause="the answer was lost, and this target cannot be asked what it did",
+            cause=f"the answer was lost; {why}",
             entity=command.entity,
             mark=command.target,
             command=command.number,

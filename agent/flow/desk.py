@@ -40,7 +40,10 @@ class Bound:
 
 @dataclass
 class Desk:
-    """Everything a unit of work needs. ``spread`` in [0, 1) jitters retries; it is drawn outside the core."""
+    """Everything a unit of work needs. ``spread`` in [0, 1) jitters retries; it is drawn outside the core.
+
+    because  the inbox row of the observation that is being taken: the cause of what is planned now
+    """
 
     tx: Transaction
     book: Rulebook
@@ -48,11 +51,19 @@ class Desk:
     spread: float = 0.5
     effects: Effects = field(default_factory=Effects)
     bound: list[Bound] = field(default_factory=list)
+    because: int | None = None
 
-    def bind(self, entity: str, type_: str, system: str, key: str) -> None:
-        """Give an entity its key at a system; what waited for it is taken up at the end of the work."""
+    def bind(self, entity: str, type_: str, system: str, key: str) -> bool:
+        """Give an entity its key at a system; what waited for it is taken up at the end of the work.
+
+        False when another entity has that key: two entities would share one record.
+        """
+        holder = bindings.entity_of(self.tx, type_, system, key)
+        if holder is not None:
+            return holder == entity
         bindings.bind(self.tx, entity, type_, system, key)
         self.bound.append(Bound(entity, type_, system, key))
+        return True
 
     def context(self, entity: Entity, rules: EntityRules) -> Context:
         """The context of a decision about an entity, today."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import structlog
+
 from agent import failpoints
-from agent.core.change import Batch
-from agent.core.entity import Stale
+from agent.core.change import Batch, Change, ChangeKind
 from agent.errors import PositionLost
 from agent.flow import observation
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
 from agent.ports import System
-from agent.store import entities, positions
+from agent.store import positions
+
+log = structlog.get_logger()
 
 
 class Intake:
@@ -62,7 +67,7 @@ class Intake:
 
     def _take(self, desk: Desk, batch: Batch, issued: int) -> None:
         for change in batch.changes:
-            observation.take(desk, self._system.name, change, issued)
+            _one(desk, self._system.name, change, issued)
         if batch.position is not None:
             positions.move(desk.tx, self._system.name, batch.stream, batch.position)
 
@@ -70,10 +75,33 @@ class Intake:
         def forget(desk: Desk) -> None:
             for rules in desk.book.entities.values():
                 if self._system.name in rules.systems:
-                    entities.stale_scope(
-                        desk.tx, self._system.name, rules.type, Stale.GAP, f"position lost: {lost.message}"
-                    )
+                    why = f"the position in {lost.stream} was lost: {lost.message}"
+                    observation.lose_track(desk, rules, self._system.name, why)
             positions.forget(desk.tx, self._system.name, lost.stream, lost.message)
-            desk.effects.confirm.add(self._system.name)
 
         await self._engine.work("intake.lost", forget)
+
+
+def _one(desk: Desk, system: str, change: Change, issued: int) -> None:
+    """Take one change. What nobody foresaw about it stops neither the others nor the position (I12).
+
+    It is kept as undecodable, with an exception; what it was about is not trusted any more.
+    """
+    desk.tx.savepoint("change")
+    bound = len(desk.bound)
+    try:
+        observation.take(desk, system, change, issued)
+    except Exception as error:
+        desk.tx.rollback_savepoint("change")
+        del desk.bound[bound:]
+        log.exception("a change could not be taken", action="intake.undecodable", system=system)
+        kept = replace(
+            change,
+            kind=ChangeKind.UNDECODABLE,
+            fields={},
+            raw=change.raw or repr(dict(change.fields)).encode(errors="backslashreplace"),
+            reason=f"it could not be taken: {type(error).__name__}",
+        )
+        observation.take(desk, system, kept, issued)
+    else:
+        desk.tx.release_savepoint("change")

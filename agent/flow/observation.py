@@ -9,7 +9,7 @@ from agent.core.change import Change, ChangeKind, Operation, Row
 from agent.core.contract import IDENTITY, EntityAtSystem, EntityRules
 from agent.core.entity import CommandState, Entity, Image, Stale
 from agent.core.identity import By, Sighting, identify
-from agent.core.mapping import Decoded
+from agent.core.mapping import Decoded, is_unresolved
 from agent.core.observe import (
     Effect,
     Found,
@@ -24,7 +24,7 @@ from agent.core.survivorship import accepted, answered_by_read
 from agent.core.transitions import Way, resolve_uncertain
 from agent.flow import answer, planning
 from agent.flow.desk import Desk
-from agent.store import bindings, entities, exceptions, inbox, obligations, outbox
+from agent.store import bindings, entities, exceptions, inbox, obligations, outbox, references
 from agent.store.exceptions import Kind, Raised
 
 
@@ -56,9 +56,7 @@ def _overflow(desk: Desk, system: str, change: Change) -> None:
         return
     rules = desk.book.for_object(system, change.object)
     if rules is not None:
-        why = change.reason or "the source lost track of its changes"
-        entities.stale_scope(desk.tx, system, rules.type, Stale.GAP, why)
-        desk.effects.confirm.add(system)
+        lose_track(desk, rules, system, change.reason or "the source lost track of its changes")
 
 
 def _undecodable(desk: Desk, system: str, change: Change) -> None:
@@ -82,17 +80,29 @@ def _undecodable(desk: Desk, system: str, change: Change) -> None:
     if not change.keys:
         entities.stale_scope(desk.tx, system, rules.type, Stale.UNDECODABLE, change.reason)
         desk.effects.confirm.add(system)
+    desk.because = seq
     for key in change.keys:
-        found = bindings.entity_of(desk.tx, rules.type, system, key)
+        found = _enrol(desk, rules, _sighting(desk, rules, system, key, Decoded({}), change), seq)
         if found is not None:
-            _distrust(desk, entities.get(desk.tx, found), system)
+            before = entities.get(desk.tx, found)
+            image = before.images.get(system) or Image(fields={}, fresh=False)
+            after = before.with_image(system, image.marked(Stale.GAP, desk.tx.token))
+            planning.settle(desk, before, after)
 
 
-def _distrust(desk: Desk, entity: Entity, system: str) -> None:
-    image = entity.images.get(system)
-    if image is not None:
-        after = entity.with_image(system, image.marked(Stale.GAP, desk.tx.token))
-        planning.settle(desk, entity, after)
+def lose_track(desk: Desk, rules: EntityRules, system: str, why: str) -> None:
+    """A stretch of a stream is missing (I3): known records are read again, of others a person is told."""
+    entities.stale_scope(desk.tx, system, rules.type, Stale.GAP, why)
+    desk.effects.confirm.add(system)
+    desk.raise_(
+        Raised(
+            kind=Kind.GAP,
+            system=system,
+            cause=f"changes of {rules.type} are missing: {why}",
+            subject=rules.type,
+            remedy="known records are read again; those born in the gap must be looked for at the system",
+        )
+    )
 
 
 def _record(desk: Desk, system: str, change: Change, key: str, issued: int) -> None:
@@ -107,14 +117,26 @@ def _record(desk: Desk, system: str, change: Change, key: str, issued: int) -> N
     found = _enrol(desk, rules, _sighting(desk, rules, system, key, decoded, change), seq)
     if found is None:
         return
-    if seq is not None:
-        targets = rules.targets(system)
-        inbox.attach(desk.tx, seq, found, len(targets))
-        obligations.add(desk.tx, seq, found, targets)
+    _oblige(desk, rules, system, found, seq)
     before = entities.get(desk.tx, found)
     after = observe(desk, before, place, change, decoded, issued)
     note_faults(desk, before, system, decoded, seq)
+    note_references(desk, found, decoded)
     planning.settle(desk, before, after)
+
+
+def _oblige(desk: Desk, rules: EntityRules, system: str, entity: str, seq: int | None) -> None:
+    """Every other system is to be told of an observation."""
+    desk.because = seq
+    if seq is not None:
+        targets = rules.targets(system)
+        inbox.attach(desk.tx, seq, entity, len(targets))
+        obligations.add(desk.tx, seq, entity, targets)
+
+
+def note_references(desk: Desk, entity: str, decoded: Decoded) -> None:
+    """Remember references by keys that nobody is bound to yet."""
+    references.note(desk.tx, entity, [str(v) for v in decoded.fields.values() if is_unresolved(v)])
 
 
 def _is_whole(change: Change) -> bool:
@@ -221,12 +243,31 @@ def read(desk: Desk, rules: EntityRules, system: str, row: Row, found: Found, is
     if row.fields is not None:
         decoded = desk.decoder(rules, place).decode(row.fields, whole=True)
         found = replace(found, fields=decoded.fields)
-    image, effect = apply_read(before.images.get(system), found, issue[0], desk.tx.token)
+    earlier = before.images.get(system)
+    image, effect = apply_read(earlier, found, issue[0], desk.tx.token)
     after = before.with_image(system, image)
     if effect is Effect.MERGED:
+        if earlier is None or dict(earlier.fields) != dict(image.fields) or earlier.exists != image.exists:
+            _oblige(desk, rules, system, entity, _keep_read(desk, place, row))
         after = _answered(desk, after, place, issue[1])
         note_faults(desk, before, system, decoded, None)
+        note_references(desk, entity, decoded)
     planning.settle(desk, before, after)
+
+
+def _keep_read(desk: Desk, place: EntityAtSystem, row: Row) -> int | None:
+    """A read that brings something new is an observation like any other."""
+    change = Change(
+        source_id=f"read:{desk.tx.epoch}.{desk.tx.token}:{row.key}",
+        stream="read",
+        kind=ChangeKind.READ,
+        object=place.object.name,
+        keys=(row.key,),
+        operation=Operation.DELETE if row.fields is None else Operation.UPDATE,
+        fields=row.fields or {},
+        version=row.version,
+    )
+    return inbox.add(desk.tx, inbox.Received(place.system, change, row.key))
 
 
 def _answered(desk: Desk, entity: Entity, place: EntityAtSystem, issued_ms: int) -> Entity:

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from agent.core.contract import EntityRules, LanePolicy, Transfer
 from agent.core.entity import CommandState, Entity
+from agent.core.mapping import is_unresolved
 from agent.core.message_id import event_message_id, payload_hash
-from agent.core.plan import Agree, Decision, Hold, Send, Surroundings, Wait, plan, references
+from agent.core.plan import Agree, Decision, Hold, Send, Surroundings, Wait, plan, referred
 from agent.core.rulebook import agreed_value
 from agent.core.survivorship import merge
 from agent.flow.desk import Desk
-from agent.store import bindings, conflicts, entities, exceptions, obligations, outbox, waiting
+from agent.store import bindings, conflicts, entities, exceptions, obligations, outbox, references, waiting
 from agent.store.exceptions import Kind, Raised
 
 
@@ -96,15 +97,14 @@ def unpark(desk: Desk, entity: Entity, mark: str, why: str) -> Entity:
         refused={t: fields for t, fields in entity.refused.items() if t != mark},
     )
     entities.save(desk.tx, entity, after)
-    kinds = (Kind.REJECTED, Kind.PENDING, Kind.CONFLICT, Kind.UNCERTAIN)
-    exceptions.close_all(desk.tx, entity.id, target, kinds, why)
+    exceptions.close_marked(desk.tx, entity.id, mark, why)
     obligations.reopen(desk.tx, entity.id, target)
     return after
 
 
 def _surroundings(desk: Desk, entity: Entity, target: str, rules: EntityRules) -> Surroundings:
     bound = frozenset(
-        id_ for id_ in references(entity, rules) if bindings.key_of(desk.tx, id_, target) is not None
+        id_ for id_ in referred(entity, rules) if bindings.key_of(desk.tx, id_, target) is not None
     )
     ahead = None
     if rules.transfer is Transfer.EVENT and target not in entity.keys:
@@ -118,6 +118,7 @@ def _wait(desk: Desk, entity: Entity, target: str, reason: Hold, on: str) -> Non
         waiting.clear(desk.tx, entity.id, target)
         return
     waiting.note(desk.tx, entity.id, target, reason, on)
+    references.note(desk.tx, entity.id, [on] if is_unresolved(on) else [])
     if reason is Hold.PARKED:
         settle_as = obligations.except_ if target in entity.parked else obligations.park
         settle_as(desk.tx, entity.id, target)
@@ -126,13 +127,22 @@ def _wait(desk: Desk, entity: Entity, target: str, reason: Hold, on: str) -> Non
             Raised(
                 kind=Kind.DELETED,
                 system=on,
-                cause=f"the record was deleted at {on}; nothing is sent to {target} any more",
+                cause=f"the record was deleted at {on}; nothing is sent for it any more",
                 entity=entity.id,
                 remedy="decide whether it is deleted elsewhere too, or restore it",
             ),
             entity,
         )
         obligations.except_(desk.tx, entity.id, target)
+        if target not in entity.keys:
+            let_pass(desk, entity.id, target)
+
+
+def let_pass(desk: Desk, entity_id: str, target: str) -> None:
+    """A document that will not come any more does not hold back those behind it in its lane."""
+    for waiting_id, waiting_target in waiting.on(desk.tx, entity_id):
+        if waiting_target == target:
+            reconsider(desk, waiting_id)
 
 
 def _withdraw(desk: Desk, number: int, why: str) -> None:
@@ -173,8 +183,10 @@ def _send(desk: Desk, entity: Entity, target: str, rules: EntityRules, send: Sen
             message_id=_message_id(entity, target, rules, send),
             payload_hash=hash_,
             correlation=obligations.correlation(desk.tx, entity.id, target) or entity.id,
+            partial=send.partial,
         ),
     )
+    obligations.because(desk.tx, number, desk.because)
     if tries:
         outbox.reschedule(desk.tx, number, tries, not_before)
     obligations.carry(desk.tx, entity.id, target, number, coalesce=coalesce)

@@ -24,7 +24,10 @@ class Recovered:
 async def recover(engine: Engine) -> Recovered:
     """Make what was sent uncertain, and plan whatever has something open and no command for it."""
     uncertain = await engine.work(
-        "recovery", lambda desk: outbox.sent_is_uncertain(desk.tx, "the agent stopped behind the send")
+        "recovery",
+        lambda desk: outbox.sent_is_uncertain(
+            desk.tx, "the agent stopped behind the send", None, int(desk.terms.uncertain_due_s * 1000)
+        ),
     )
     planned = await plan_unsettled(engine)
     return Recovered(uncertain, planned)

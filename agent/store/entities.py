@@ -11,6 +11,9 @@ from agent.core.value import Canonical
 from agent.store import bindings, outbox
 from agent.store.transaction import Transaction, dump, load
 
+#: Begins the mark of a target to which a person decided that a document will not be sent.
+PASSED = "passed:"
+
 
 @dataclass(frozen=True, slots=True)
 class Born:
@@ -208,11 +211,15 @@ def lane_ahead(tx: Transaction, entity: str, target: str, skip_parked: bool) -> 
         " AND earlier.lane = mine.lane AND earlier.born < mine.born"
         " WHERE mine.id = ? AND mine.lane IS NOT NULL AND NOT EXISTS (SELECT 1 FROM binding"
         " WHERE binding.entity = earlier.id AND binding.system = ? AND binding.valid_to IS NULL)"
-        " AND NOT (? AND earlier.parked LIKE ?) ORDER BY earlier.born LIMIT 1",
+        " AND NOT (? AND earlier.parked LIKE ?) AND earlier.parked NOT LIKE ?"
+        " AND NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.entity = earlier.id AND waiting.target = ?"
+        " AND waiting.reason = 'deleted') ORDER BY earlier.born LIMIT 1",
         entity,
         target,
         int(skip_parked),
         f'%"{target}"%',
+        f'%"{PASSED}{target}"%',
+        target,
     )
     return str(row[0]) if row else None
 

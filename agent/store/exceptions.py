@@ -22,6 +22,9 @@ class Kind(StrEnum):
     DELETED = "deleted"
     OVERDUE = "overdue"
     UNBOUND = "unbound"  # a record that no entity is bound to, at a system where none is born
+    UNKEYED = "unkeyed"  # the target created the record and did not say under which key
+    DUPLICATE = "duplicate"  # two entities, one record at a target
+    GAP = "gap"  # a stretch of a stream is missing: records that were born in it are not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,13 @@ def close_all(tx: Transaction, entity: str, system: str, kinds: tuple[Kind, ...]
         system,
         *kinds,
     )
+    for row in found:
+        close(tx, int(row[0]), resolution)
+
+
+def close_marked(tx: Transaction, entity: str, mark: str, resolution: str) -> None:
+    """Close what stands for one mark of an entity; what stands for another mark stays open."""
+    found = tx.rows("SELECT id FROM exception WHERE entity = ? AND mark = ? AND state = 'open'", entity, mark)
     for row in found:
         close(tx, int(row[0]), resolution)
 

@@ -44,7 +44,7 @@ def add(tx: Transaction, received: Received) -> int | None:
         tx.now,
         change.origin,
         change.transaction,
-        orjson.dumps(dict(change.fields), default=_text).decode(),
+        _fields(change),
         change.raw or None,
         change.reason,
         f"{received.system}:{source_id}",
@@ -98,6 +98,15 @@ class Kept:
     order: int
     fields: str
     raw: bytes
+
+
+def _fields(change: Change) -> str:
+    """The fields as JSON. Whatever a driver gave is kept: what JSON cannot hold, as its Python text."""
+    try:
+        return orjson.dumps(dict(change.fields), default=_text).decode()
+    except TypeError:
+        kept = {name: repr(value) for name, value in change.fields.items()}
+        return orjson.dumps(kept).decode()
 
 
 def _text(value: Any) -> str:

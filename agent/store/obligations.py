@@ -21,7 +21,7 @@ def add(tx: Transaction, seq: int, entity: str, targets: Iterable[str]) -> None:
 def carry(tx: Transaction, entity: str, target: str, command: int, *, coalesce: bool) -> None:
     """A command carries every open obligation; of those that it coalesces only the newest stays open.
 
-    What an earlier, accepted command carried was delivered by that one.
+    What an earlier, accepted command carried whole was delivered by that one.
     """
     confirm(tx, entity, target)
     open_ = tx.rows(
@@ -51,18 +51,31 @@ def carry(tx: Transaction, entity: str, target: str, command: int, *, coalesce: 
 
 
 def confirm(tx: Transaction, entity: str, target: str) -> None:
-    """What an accepted command carried has arrived."""
+    """What accepted commands carried has arrived; a partial one proves nothing for what it left out."""
     tx.run(
         "UPDATE obligation SET state = 'confirmed' WHERE entity = ? AND target = ? AND state = 'open'"
-        " AND EXISTS (SELECT 1 FROM outbox WHERE number = obligation.command AND outbox.state = 'accepted')",
+        " AND EXISTS (SELECT 1 FROM outbox WHERE number = obligation.command AND outbox.state = 'accepted'"
+        " AND outbox.partial = 0)",
         entity,
         target,
     )
 
 
+def because(tx: Transaction, command: int, seq: int | None) -> None:
+    """Join a command to the observation that led to its plan (I28)."""
+    if seq is not None:
+        tx.run("INSERT INTO cause (command, inbox) VALUES (?, ?) ON CONFLICT DO NOTHING", command, seq)
+
+
 def agree(tx: Transaction, entity: str, target: str) -> None:
-    """The target holds what it should: nothing is left open for it."""
-    confirm(tx, entity, target)
+    """The target holds what it should: nothing is left open for it, and what was sent has arrived."""
+    tx.run(
+        "UPDATE obligation SET state = 'confirmed' WHERE entity = ? AND target = ?"
+        " AND state IN ('open', 'parked') AND EXISTS (SELECT 1 FROM outbox"
+        " WHERE number = obligation.command AND outbox.state = 'accepted')",
+        entity,
+        target,
+    )
     _settle(tx, entity, target, S.NO_DIFFERENCE, ("open", "parked"))
 
 

@@ -64,14 +64,16 @@ class New:
     message_id: str | None
     payload_hash: str
     correlation: str
+    partial: bool = False
 
 
 def add(tx: Transaction, new: New) -> int:
     """Write a ready command; its message id is fixed here, with it. Returns its number."""
     number = tx.insert(
         "INSERT INTO outbox (epoch, message_id, entity, type, target, kind, key, fields, numbers, rules,"
-        " guard, version, payload_hash, state, attempts, not_before, planned, code, answer, evidence,"
-        " correlation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready', 0, 0, ?, '', '', '', ?)",
+        " guard, version, payload_hash, partial, state, attempts, not_before, planned, code, answer,"
+        " evidence, correlation)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready', 0, 0, ?, '', '', '', ?)",
         tx.epoch,
         new.message_id or f"planned:{tx.token}:{new.entity}:{new.target}",
         new.entity,
@@ -85,6 +87,7 @@ def add(tx: Transaction, new: New) -> int:
         dump(new.guard) if new.guard is not None else None,
         new.version,
         new.payload_hash,
+        int(new.partial),
         tx.now,
         new.correlation,
     )
@@ -175,11 +178,11 @@ def due_again(tx: Transaction, number: int, after_ms: int) -> None:
     tx.run("UPDATE outbox SET due = ? WHERE number = ?", tx.now + after_ms, number)
 
 
-def sent_is_uncertain(tx: Transaction, why: str, target: str | None = None) -> int:
+def sent_is_uncertain(tx: Transaction, why: str, target: str | None = None, due_ms: int = 3_600_000) -> int:
     """Whatever was sent and has no outcome may or may not have arrived. Returns how many."""
     found = _commands(tx, "state = 'sent' AND (? IS NULL OR target = ?) ORDER BY number", target, target)
     for command in found:
-        move(tx, command, CommandState.UNCERTAIN, why, not_before=0)
+        move(tx, command, CommandState.UNCERTAIN, why, not_before=0, due=tx.now + due_ms)
     return len(found)
 
 

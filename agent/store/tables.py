@@ -213,6 +213,7 @@ class Command(SQLModel, table=True):
     guard: str | None = text(null=True)
     version: str | None = text(null=True)
     payload_hash: str = text()
+    partial: int = whole(default=0)
     state: str = text()
     attempts: int = whole(default=0)
     not_before: int = whole(default=0)
@@ -325,6 +326,15 @@ class Conflict(SQLModel, table=True):
     base: str = text()
     at: int = whole()
     state: str = text()
+
+
+class Reference(SQLModel, table=True):
+    """A reference by a key that no entity is bound to yet, as ``@system:key``."""
+
+    __tablename__ = "reference"
+    __table_args__ = (STRICT,)
+    placeholder: str = text(primary=True)
+    entity: str = text(primary=True)
 
 
 class Waiting(SQLModel, table=True):

@@ -45,18 +45,18 @@ class Transaction:
         self.written = True
         self._connection.executemany(statement, rows)
 
-    def savepoint(self) -> None:
+    def savepoint(self, name: str = "unit") -> None:
         """Begin a unit of work that can be taken back alone."""
-        self._connection.execute("SAVEPOINT unit")
+        self._connection.execute(f"SAVEPOINT {name}")
 
-    def release_savepoint(self) -> None:
+    def release_savepoint(self, name: str = "unit") -> None:
         """Keep what was done since the savepoint."""
-        self._connection.execute("RELEASE unit")
+        self._connection.execute(f"RELEASE {name}")
 
-    def rollback_savepoint(self) -> None:
+    def rollback_savepoint(self, name: str = "unit") -> None:
         """Take back what was done since the savepoint."""
-        self._connection.execute("ROLLBACK TO unit")
-        self._connection.execute("RELEASE unit")
+        self._connection.execute(f"ROLLBACK TO {name}")
+        self._connection.execute(f"RELEASE {name}")
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows of a query."""
