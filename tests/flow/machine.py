@@ -12,7 +12,6 @@ from tests.flow.stories import BEGINNINGS, DEATHS, Operation
 from tests.flow.systems.meanwhile import PLACES
 from tests.flow.world import SYSTEMS, World
 
-
 CUSTOMER = st.integers(0, 1)
 SYSTEM = st.sampled_from(SYSTEMS)
 #: What may happen while the agent waits for a system: users and the other loops do not stand still.

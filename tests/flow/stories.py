@@ -23,6 +23,7 @@ BEGINNINGS: list[list[Operation]] = [
     [("pace", (3.5,))],
     BORN,
     [("pace", (3.5,)), *BORN],
+    [("pace", (3.5,)), ("events_at_once", (1,)), *BORN],
     [("pace", (1.1,)), *BORN, *BORN, ("book_document", (0,))],
     [*BORN, ("flow", (True,))],
 ]
@@ -90,6 +91,20 @@ def _meanwhile(chance: random.Random) -> list[Operation]:
     return [("happens_at", (place, happens[0], *happens[1])), (waiting, (system,))]
 
 
+def _burst(chance: random.Random) -> list[Operation]:
+    """Someone corrects what was just written, before anybody saw it."""
+    return [_user(chance)] * 2
+
+
+def _written_and_read(chance: random.Random) -> list[Operation]:
+    """Something is sent to a system and read back there, while its own news still wait in the stream."""
+    if chance.random() < 0.5:
+        first = [_user(chance), ("intake", ("erp",)), ("deliver", ("sf",))]
+        return [*first, ("wait", (chance.choice((1.2, 5.0)),)), ("confirm", ("sf",)), ("deliver", ("erp",))]
+    first = [_user(chance), ("intake", ("sf",)), ("deliver", ("erp",))]
+    return [*first, ("wait", (chance.choice((1.2, 5.0)),)), ("confirm", ("erp",)), ("deliver", ("sf",))]
+
+
 def _spoil(chance: random.Random) -> list[Operation]:
     return [(chance.choice(("gap", "gap", "overflow", "undecodable")), (chance.randrange(4),))]
 
@@ -129,6 +144,8 @@ KINDS: list[tuple[Draw, int]] = [
     (lambda chance: [_agent(chance)], 40),
     (lambda chance: [("post", (chance.random() < 0.6,))], 6),
     (_death, 8),
+    (_burst, 6),
+    (_written_and_read, 6),
     (_meanwhile, 8),
     (_fault, 8),
     (_spoil, 4),
@@ -154,7 +171,7 @@ def story(chance: random.Random, steps: int) -> list[Operation]:
 
 
 def shrink(
-    script: Sequence[Operation], fails: Callable[[list[Operation]], bool], tries: int = 600
+    script: Sequence[Operation], fails: Callable[[list[Operation]], bool], tries: int = 300
 ) -> list[Operation]:
     """A shorter script that still fails: parts are left out, then arguments are made simple."""
     short = list(script)

@@ -232,6 +232,10 @@ class World:
         """The agent takes what a source has."""
         return self._run(self.intakes[system].step)
 
+    def events_at_once(self, count: int) -> None:
+        """From now on the cloud's stream gives this many events at a time."""
+        self.cloud.at_once = count
+
     def redeliver(self, index: int) -> int:
         """An event comes again."""
         if not self.cloud.events:
@@ -287,7 +291,7 @@ class World:
                 return
             self.wait(130.0)
             self.sweep()
-        raise AssertionError("no quiescence: the systems keep writing to each other")
+        raise AssertionError("I9: no quiescence, the systems keep writing to each other")
 
     # --- what a check may look at
 

@@ -52,6 +52,7 @@ class Cloud:
     meanwhile: Meanwhile = field(default_factory=Meanwhile)
     flow: bool = False
     repeat: int | None = None
+    at_once: int = 2
     _position: int = 0
     _flows: int = 0
 
@@ -117,7 +118,7 @@ class Cloud:
         if self.repeat is not None:
             old, self.repeat = self.events[self.repeat], None
             return Batch("events", (old,))
-        found = tuple(self.events[self._position : self._position + 2])
+        found = tuple(self.events[self._position : self._position + self.at_once])
         self._position += len(found)
         position = str(self._position).encode() if found else None
         self.meanwhile.at("sf.read")

@@ -1,0 +1,109 @@
+"""Scripts worth keeping: the shortest that tells each mutant from the product, and what hunts once found.
+
+Each is data: operations of the world in their order, and the promise that the judge names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tests.flow.stories import BORN, Operation
+
+SLOWLY: list[Operation] = [("pace", (3.5,)), ("events_at_once", (1,))]
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A script and the promise that it breaks where the fault is."""
+
+    promise: str
+    script: list[Operation]
+
+
+#: Mutant → the script that catches it.
+CATCHES: Mapping[str, Pinned] = {
+    "pos_first": Pinned(
+        "I1", [("create", ()), ("crash_at", ("intake.after_commit", 1)), ("intake", ("sf",))]
+    ),
+    "ack_first": Pinned("I10", [*BORN, ("edit_erp", (0, "note")), ("fault", ("sf", "never-arrived"))]),
+    "random_key": Pinned("I14", [("create", ()), ("fault", ("erp", "answer-lost"))]),
+    "ignore_gap": Pinned("I8", [("create", ()), ("gap", (0,))]),
+    "no_base": Pinned("I10", [*BORN, ("edit_erp", (0, "phone"))]),
+    "no_cas": Pinned(
+        "I10",
+        [
+            *BORN,
+            ("edit_cloud", (0, "Phone")),
+            ("intake", ("sf",)),
+            ("edit_erp", (0, "phone")),
+            ("deliver", ("erp",)),
+        ],
+    ),
+    "base_at_send": Pinned(
+        "I10",
+        [
+            ("create", ()),
+            ("intake", ("sf",)),
+            ("edit_cloud", (0, "Phone")),
+            ("deliver", ("erp",)),
+            ("gap", (0,)),
+        ],
+    ),
+    "no_version": Pinned(
+        "I8",
+        [
+            *SLOWLY,
+            *BORN,
+            ("edit_cloud", (0, "Name")),
+            ("edit_cloud", (0, "Name")),
+            ("edit_erp", (0, "terms")),
+            ("intake", ("erp",)),
+            ("deliver", ("sf",)),
+            ("wait", (5.0,)),
+            ("confirm", ("sf",)),
+            ("deliver", ("erp",)),
+            ("wait", (5.0,)),
+            ("confirm", ("erp",)),
+            ("intake", ("sf",)),
+            ("deliver", ("erp",)),
+        ],
+    ),
+    "plan_dirty": Pinned("I9", [*BORN, ("edit_erp", (0, "phone"))]),
+    "no_readback": Pinned("I8", [("create", ()), ("edit_cloud", (0, "Phone")), ("overflow", (0,))]),
+    "echo_by_user": Pinned("I8", [("flow", (True,)), ("create", ())]),
+    "no_lane": Pinned(
+        "I17",
+        [*BORN, ("fault", ("sf", "never-arrived")), ("book_document", (0,)), ("book_document", (0,))],
+    ),
+    "resend_lost": Pinned(
+        "I11",
+        [
+            ("pace", (1.1,)),
+            *BORN,
+            ("book_document", (0,)),
+            ("fault", ("sf", "late")),
+            ("intake", ("erp",)),
+            ("deliver", ("sf",)),
+            ("pay_document", (0,)),
+        ],
+    ),
+    "no_wait_for_late": Pinned(
+        "I8",
+        [
+            *BORN,
+            ("edit_cloud", (0, "Phone")),
+            ("gap", (1,)),
+            ("fault", ("sf", "late")),
+            ("edit_sap", (1, "AUFSD")),
+            ("intake", ("sap",)),
+            ("deliver", ("sf",)),
+            ("intake", ("sf",)),
+            ("happens_at", ("sf.confirm", "edit_sap", 0, "AUFSD")),
+            ("confirm", ("sf",)),
+        ],
+    ),
+}
+
+#: What it was → a script that once broke a promise in the product itself.
+REGRESSIONS: Mapping[str, Pinned] = {}

@@ -1,0 +1,88 @@
+"""A reference scenario: all three systems, conflicts on shared fields, documents in a lane, answers, faults.
+
+Crash tests play it once per place where the agent can die.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from agent import failpoints
+from tests.flow.judge import judge
+from tests.flow.stories import Operation
+from tests.flow.world import World
+
+#: One round of every loop, in an order in which news meet commands that are on their way.
+ROUND: list[Operation] = [
+    ("intake", ("sf",)),
+    ("deliver", ("erp",)),
+    ("deliver", ("sap",)),
+    ("intake", ("erp",)),
+    ("post", (True,)),
+    ("intake", ("sap",)),
+    ("deliver", ("sf",)),
+    ("wait", (1.2,)),
+    ("confirm", ("sf",)),
+    ("confirm", ("erp",)),
+]
+
+SCENARIO: list[Operation] = [
+    ("pace", (1.1,)),
+    ("create", ()),
+    *ROUND,
+    ("create", ()),
+    ("edit_cloud", (0, "Name")),
+    *ROUND,
+    ("edit_cloud", (0, "Phone")),
+    ("edit_erp", (0, "phone")),
+    ("edit_cloud", (1, "Note")),
+    ("edit_erp", (1, "note")),
+    ("edit_erp", (0, "terms")),
+    ("edit_sap", (0, "AUFSD")),
+    *ROUND,
+    ("book_document", (0,)),
+    ("fault", ("sf", "answer-lost")),
+    ("book_document", (0,)),
+    ("fault", ("erp", "answer-lost")),
+    ("edit_cloud", (0, "Name")),
+    *ROUND,
+    ("rule", (True,)),
+    ("refuse", ()),
+    ("edit_cloud", (1, "Name")),
+    *ROUND,
+    ("post", (False,)),
+    ("pay_document", (1,)),
+    ("gap", (0,)),
+    ("fault", ("sf", "late")),
+    *ROUND,
+    ("wait", (130.0,)),
+    *ROUND,
+    ("sweep", ()),
+    ("restart", ()),
+    *ROUND,
+]
+
+
+def places() -> Counter[str]:
+    """Every failpoint that the scenario passes, and how often."""
+    world = World()
+    failpoints.watch()
+    try:
+        for name, arguments in SCENARIO:
+            getattr(world, name)(*arguments)
+        return Counter(failpoints.hits)
+    finally:
+        world.close()
+
+
+def crashed(place: str, hit: int) -> None:
+    """Play the scenario with the agent dying at a failpoint's n-th hit, then judge."""
+    world = World()
+    try:
+        world.crash_at(place, hit)
+        for name, arguments in SCENARIO:
+            getattr(world, name)(*arguments)
+        assert world.crashes == 1, f"nothing died at {place}"
+        judge(world)
+    finally:
+        world.close()
