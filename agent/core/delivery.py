@@ -89,7 +89,8 @@ class Delivery:
     key          the target's key; None for a create
     payload_hash SHA-256 of kind, key and fields in canonical form; a ledger keeps it beside the message id
     number       the command's number, unique within its epoch (an IDoc's DOCNUM is made of both)
-    epoch        the life of the store that sends; a ledger refuses an older one
+    epoch        the life of the store in which the command was planned
+    fence        the life of the store that sends now; a ledger refuses an older one
     uncertain    an earlier try was sent and its answer lost: apply at most once, or find out
     """
 
@@ -104,6 +105,7 @@ class Delivery:
     payload_hash: str = ""
     number: int = 0
     epoch: int = 1
+    fence: int = 1
     uncertain: bool = False
     correlation_id: str = ""
 

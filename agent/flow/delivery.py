@@ -168,7 +168,8 @@ def _outgoing(desk: Desk, command: Command) -> Outgoing | None:
         guard=guard,
         payload_hash=command.payload_hash,
         number=command.number,
-        epoch=desk.tx.epoch,
+        epoch=command.epoch,
+        fence=desk.tx.epoch,
         uncertain=command.state is CommandState.UNCERTAIN,
         correlation_id=command.correlation,
     )
