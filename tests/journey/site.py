@@ -99,6 +99,12 @@ class Site:
         self.stage.start_agent(failpoints)
         self.stage.wait_for_agent()
 
+    def again_in_salesforce(self) -> SalesforcePeople:
+        """People in Salesforce sign in anew, after all their sessions ended."""
+        self.crm = SalesforcePeople(self.stage.org)
+        self._closing.append(self.crm.close)
+        return self.crm
+
     def cli(self, *arguments: str) -> Done:
         """A verb with the site's configuration."""
         return isthmus(*arguments, "--config", str(self.stage.config), environment=self.stage.environment)
