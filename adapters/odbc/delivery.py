@@ -156,21 +156,24 @@ def _already_there(session: Session, delivery: Delivery) -> Outcome:
 
 
 def _fence(session: Session, delivery: Delivery) -> None:
-    """Stop an agent whose store belongs to an earlier life; a later life takes over."""
+    """Stop an agent whose store lives an earlier life than the last one seen; a later life takes over.
+
+    What counts is the life that sends: a restored store also sends commands that an earlier life planned.
+    """
     marker = (delivery.message_id,) if session.dialect.marks_writes else ()
     try:
         rows = session.rows(sql.epoch_read(session.dialect, session.erp.epoch_table), marker)
         current = int(rows[0][0]) if rows else None
-        if current is not None and current < delivery.epoch:
-            newer = (str(delivery.epoch), str(delivery.epoch))
+        if current is not None and current < delivery.fence:
+            newer = (str(delivery.fence), str(delivery.fence))
             session.run(sql.epoch_write(session.dialect, session.erp.epoch_table), newer)
     except SqlFault as fault:
         raise _Stop(_unprepared(session, fault)) from None
     if current is None:
         text = f"the epoch row is missing (isthmus journal install {session.erp.name})"
         raise _Stop(Outcome(OutcomeKind.RETRY, code="no-epoch", text=text))
-    if current > delivery.epoch:
-        text = f"epoch {current} has begun at the ERP; this store lives in epoch {delivery.epoch}"
+    if current > delivery.fence:
+        text = f"epoch {current} has begun at the ERP; this store lives in epoch {delivery.fence}"
         raise _Stop(Outcome(OutcomeKind.RETRY, code="fenced", text=text))
 
 

@@ -149,6 +149,14 @@ async def test_preparing_an_uncertain_command_writes_no_second_file(tmp_path: Pa
     assert names(tmp_path) == []
 
 
+async def test_a_restored_store_knows_the_files_of_an_earlier_life_by_their_old_names(tmp_path: Path) -> None:
+    """Under the number of the later life the file would be "taken by SAP" that was never handed over."""
+    await target(tmp_path).prepare([delivery()])
+    outcome = await one(target(tmp_path), uncertain=True, fence=8)
+    assert (outcome.kind, outcome.handle) == (OutcomeKind.STORED, HANDLE)
+    assert names(tmp_path) == [NAME]
+
+
 async def test_a_command_that_was_not_prepared_is_certainly_not_sent(tmp_path: Path) -> None:
     outcome = await one(target(tmp_path))
     assert (outcome.kind, outcome.code) == (OutcomeKind.RETRY, "not-prepared")
