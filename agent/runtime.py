@@ -56,6 +56,8 @@ log = structlog.get_logger()
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 #: A loop without work looks at the clock at least this often, in seconds.
 IDLE_S = 30.0
+#: However much comes in, a system that failed is not asked more often than this, in seconds.
+AT_LEAST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,9 @@ class Runtime:
             except RemoteError as error:
                 failures += 1
                 await self._health.ill(system, loop, str(error))
-                await asyncio.sleep(self._wait(error, failures))
+                pause = self._wait(error, failures)
+                await asyncio.sleep(min(pause, AT_LEAST_S))
+                await wake.wait(max(pause - AT_LEAST_S, 0.0))
                 continue
             if moved or failures:
                 await self._health.well(system, loop)

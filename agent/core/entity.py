@@ -81,6 +81,7 @@ class Image:
     version      the system's own version of the record
     not_before   of the last read: every commit up to then is in it (the system's clock)
     not_after    of the last read: no later commit is in it
+    faulty       fields whose value there cannot be held by the contract: not known until it is corrected
     """
 
     fields: Mapping[str, Canonical]
@@ -94,6 +95,7 @@ class Image:
     version: str | None = None
     not_before: datetime | None = None
     not_after: datetime | None = None
+    faulty: frozenset[str] = frozenset()
     base: Mapping[str, Base] = field(default_factory=dict)
 
     def marked(self, reason: Stale, token: int) -> Image:

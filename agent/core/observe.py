@@ -93,6 +93,7 @@ def _merged(image: Image, seen: Seen, token: int) -> Image:
         fields={n: v for n, v in {**image.fields, **seen.fields}.items() if n not in seen.unknown},
         exists=True,
         token=token,
+        faulty=(image.faulty - seen.fields.keys()) | seen.unknown,
         order=max(image.order, seen.order),
         version=seen.version or _from_commit(seen) or image.version,
     )
@@ -116,9 +117,13 @@ def confirm_by_echo(image: Image, command: Mapping[str, Canonical], token: int) 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a read by key found; ``fields`` is None when there is no such record."""
+    """What a read by key found; ``fields`` is None when there is no such record.
+
+    unknown  fields whose value the contract cannot hold
+    """
 
     fields: Mapping[str, Canonical] | None
+    unknown: frozenset[str] = frozenset()
     version: str | None = None
     not_before: datetime | None = None
     not_after: datetime | None = None
@@ -142,6 +147,7 @@ def apply_read(image: Image | None, found: Found, issued: int, token: int) -> tu
         stale=None,
         grade=Grade.READ,
         token=token,
+        faulty=found.unknown,
         version=found.version,
         not_before=found.not_before,
         not_after=found.not_after,

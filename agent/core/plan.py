@@ -35,6 +35,7 @@ class Hold(StrEnum):
     PARENT = "parent"  # a record it refers to has no key at the target yet
     LANE = "lane"  # an earlier one of its lane has not arrived
     PARKED = "parked"  # waits for a person
+    UNMAPPED = "unmapped"  # its owner holds a value that the contract cannot hold
     DELETED = "deleted"  # the record is gone at a system that matters
 
 
@@ -94,11 +95,13 @@ class _Draft:
     stale: str | None = None
     parent: str | None = None
     parked: bool = False
+    unmapped: str | None = None
 
     @property
     def partial(self) -> bool:
         """Whether something that may differ is not in it."""
-        return self.parked or self.stale is not None or self.parent is not None
+        held_back = (self.stale, self.parent, self.unmapped)
+        return self.parked or any(one is not None for one in held_back)
 
 
 def plan(entity: Entity, target: str, rules: EntityRules, context: Context, around: Surroundings) -> Decision:
@@ -148,6 +151,8 @@ def _create(
     if born is None or not born.fresh:
         return Wait(Hold.SOURCE_STALE, entity.birth)
     draft = _draft(entity, place, rules, context, Image(fields={}, fresh=True), around)
+    if draft.unmapped is not None and rules.transfer is Transfer.EVENT:
+        return Wait(Hold.UNMAPPED, draft.unmapped)
     if draft.parent is not None:
         return Wait(Hold.PARENT, draft.parent)
     if around.lane_ahead is not None:
@@ -175,8 +180,10 @@ def _update(
         return Wait(Hold.PARENT, draft.parent)
     if draft.stale is not None:
         return Wait(Hold.SOURCE_STALE, draft.stale)
-    if any(mark.startswith(f"{target}.") for mark in entity.parked):
+    if draft.parked:
         return Wait(Hold.PARKED, target)
+    if draft.unmapped is not None:
+        return Wait(Hold.UNMAPPED, draft.unmapped)
     return Agree()
 
 
@@ -217,6 +224,9 @@ def _field(
             return
         if not owning.fresh:
             draft.stale = source
+            return
+        if name in owning.faulty:
+            draft.unmapped = name
             return
     agreed = entity.agreed.get(name)
     if agreed is None or (name in image.fields and image.fields[name] == agreed.value):

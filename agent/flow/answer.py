@@ -130,6 +130,8 @@ def _image_after(
 
 def refuse(desk: Desk, entity: Entity, command: Command, code: str, text: str) -> Entity:
     """The target said no: a person must look, and the same fields are not sent again by themselves."""
+    settled = (Kind.PENDING, Kind.OVERDUE, Kind.UNCERTAIN)
+    exceptions.close_all(desk.tx, entity.id, command.target, settled, "the target said no for good")
     desk.raise_(
         Raised(
             kind=Kind.REJECTED,

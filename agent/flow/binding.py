@@ -9,7 +9,8 @@ from agent.core.entity import Entity, Image, Stale
 from agent.core.mapping import unresolved
 from agent.flow import observation, planning
 from agent.flow.desk import Bound, Desk
-from agent.store import entities, inbox, obligations, references, waiting
+from agent.store import entities, exceptions, inbox, obligations, references, waiting
+from agent.store.exceptions import Kind
 from agent.store.transaction import load
 
 
@@ -59,8 +60,10 @@ def _take_up(desk: Desk, bound: Bound) -> None:
     """
     rules = desk.book.of(bound.type)
     place = rules.at(bound.system)
+    subject = f"{place.object.name}/{bound.key}"
+    exceptions.close_subject(desk.tx, Kind.UNBOUND, bound.system, subject, "it is bound now")
     for kind in (ChangeKind.TOLD, ChangeKind.READ, ChangeKind.EVENT, ChangeKind.GAP):
-        for seq, kept in inbox.unattached(desk.tx, bound.system, bound.key, kind):
+        for seq, kept in inbox.unattached(desk.tx, bound.system, bound.key, kind, place.object.name):
             targets = rules.targets(bound.system)
             inbox.attach(desk.tx, seq, bound.entity, len(targets))
             obligations.add(desk.tx, seq, bound.entity, targets)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from functools import partial
 
 from agent.core.change import ReadResult
 from agent.core.observe import Found
+from agent.errors import RemoteError
 from agent.flow import observation
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
@@ -31,12 +31,19 @@ class Confirm:
         engine = self._engine
         wanted = await engine.work("confirm.due", self._due)
         taken = 0
+        failed: RemoteError | None = None
         for type_, keys in wanted.items():
             place = engine.book.of(type_).at(self._system.name)
             issue = (engine.store.token, engine.now_ms())
-            result = await self._system.reader.read(place.object.name, keys)
+            try:
+                result = await self._system.reader.read(place.object.name, keys)
+            except RemoteError as error:
+                failed = error  # one object that cannot be read must not starve the others
+                continue
             await engine.work("confirm", partial(self._take, type_=type_, result=result, issue=issue))
             taken += len(result.rows)
+        if failed is not None:
+            raise failed
         return taken
 
     async def next_due_ms(self) -> int | None:
@@ -49,14 +56,13 @@ class Confirm:
 
     def _due(self, desk: Desk) -> dict[str, list[str]]:
         before = desk.tx.now - int(desk.terms.confirm_after_s * 1000)
-        by_type: dict[str, list[str]] = defaultdict(list)
-        for _, type_, key in entities.stale(desk.tx, self._system.name, before, AT_ONCE):
-            if self._system.name in desk.book.of(type_).systems:
-                by_type[type_].append(key)
-        return dict(by_type)
+        name = self._system.name
+        types = [rules.type for rules in desk.book.entities.values() if name in rules.systems]
+        found = {type_: entities.stale(desk.tx, name, type_, before, AT_ONCE) for type_ in types}
+        return {type_: keys for type_, keys in found.items() if keys}
 
     def _take(self, desk: Desk, type_: str, result: ReadResult, issue: tuple[int, int]) -> None:
         rules = desk.book.of(type_)
         for row in result.rows:
-            found = Found(None, row.version, result.not_before, result.not_after)
+            found = Found(None, frozenset(), row.version, result.not_before, result.not_after)
             observation.read(desk, rules, self._system.name, row, found, issue)

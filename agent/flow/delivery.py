@@ -217,7 +217,8 @@ def _ask_for_read(desk: Desk, command: Command) -> None:
     image = before.images.get(command.target)
     rest = desk.tx.now + int(LOOK_AGAIN_S * 1000)
     outbox.reschedule(desk.tx, command.number, command.attempts, rest)
-    if image is not None:
+    if image is not None and (image.fresh or image.stale is Stale.CONFIRM):
+        # A mark that stands already keeps its token: a newer one would make every running read worthless.
         after = before.with_image(command.target, image.marked(Stale.CHANGED, desk.tx.token))
         planning.settle(desk, before, after)
 

@@ -153,7 +153,7 @@ def _sighting(
     bound = bindings.entity_of(desk.tx, rules.type, system, key)
     if bound is not None:
         return Sighting(system, key, bound)
-    known = carried if isinstance(carried, str) and entities.exists(desk.tx, carried) else None
+    known = carried if isinstance(carried, str) and entities.exists(desk.tx, carried, rules.type) else None
     return Sighting(
         system=system,
         key=key,
@@ -200,7 +200,7 @@ def observe(
         return entity.with_image(system, apply_told(image, seen, written, token)[0])
     if change.kind is ChangeKind.READ:
         gone = change.operation is Operation.DELETE
-        found = Found(None if gone else decoded.fields, change.version)
+        found = Found(None if gone else decoded.fields, decoded.unknown, change.version)
         return entity.with_image(system, apply_read(image, found, issued, token)[0])
     merged, effect = merge_event(image, seen, timedelta(seconds=place.slack_s), token)
     if effect is Effect.MERGED and change.origin is not None and change.origin == place.client:
@@ -229,7 +229,10 @@ def note_faults(desk: Desk, entity: Entity, system: str, decoded: Decoded, seq: 
             ),
             entity,
         )
-    exceptions.close_mapped(desk.tx, entity.id, system, decoded.fields.keys())
+    if exceptions.close_mapped(desk.tx, entity.id, system, decoded.fields.keys()):
+        for target in desk.book.deliverable(desk.book.of(entity.type)):
+            if target not in entity.parked:
+                obligations.reopen(desk.tx, entity.id, target)
 
 
 def read(desk: Desk, rules: EntityRules, system: str, row: Row, found: Found, issue: tuple[int, int]) -> None:
@@ -242,7 +245,7 @@ def read(desk: Desk, rules: EntityRules, system: str, row: Row, found: Found, is
     decoded = Decoded({})
     if row.fields is not None:
         decoded = desk.decoder(rules, place).decode(row.fields, whole=True)
-        found = replace(found, fields=decoded.fields)
+        found = replace(found, fields=decoded.fields, unknown=decoded.unknown)
     earlier = before.images.get(system)
     image, effect = apply_read(earlier, found, issue[0], desk.tx.token)
     after = before.with_image(system, image)

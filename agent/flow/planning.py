@@ -46,6 +46,11 @@ def settle(desk: Desk, before: Entity, after: Entity) -> None:
                 entity,
             )
     entities.save(desk.tx, before, entity)
+    for system, image in entity.images.items():
+        if image.fresh and image.exists and system in before.images and not before.images[system].exists:
+            exceptions.close_all(desk.tx, entity.id, system, (Kind.DELETED,), "the record is there again")
+            for target in desk.book.deliverable(rules):
+                obligations.reopen(desk.tx, entity.id, target)
     lane = agreed_value(entity, rules.lane)
     key = agreed_value(entity, rules.key)
     entities.label(desk.tx, entity.id, None if key is None else str(key), None if lane is None else str(lane))
@@ -119,7 +124,9 @@ def _wait(desk: Desk, entity: Entity, target: str, reason: Hold, on: str) -> Non
         return
     waiting.note(desk.tx, entity.id, target, reason, on)
     references.note(desk.tx, entity.id, [on] if is_unresolved(on) else [])
-    if reason is Hold.PARKED:
+    if reason is Hold.UNMAPPED:
+        obligations.except_(desk.tx, entity.id, target)
+    elif reason is Hold.PARKED:
         settle_as = obligations.except_ if target in entity.parked else obligations.park
         settle_as(desk.tx, entity.id, target)
     elif reason is Hold.DELETED:
@@ -161,7 +168,7 @@ def _send(desk: Desk, entity: Entity, target: str, rules: EntityRules, send: Sen
     coalesce = rules.transfer is Transfer.STATE
     if standing is not None:
         command = outbox.get(desk.tx, standing.number)
-        if command is not None and command.payload_hash == hash_ and command.version == send.version:
+        if command is not None and _says(command, hash_, send):
             obligations.carry(desk.tx, entity.id, target, command.number, coalesce=coalesce)
             return
         if command is not None:
@@ -190,6 +197,17 @@ def _send(desk: Desk, entity: Entity, target: str, rules: EntityRules, send: Sen
     if tries:
         outbox.reschedule(desk.tx, number, tries, not_before)
     obligations.carry(desk.tx, entity.id, target, number, coalesce=coalesce)
+
+
+def _says(command: outbox.Command, hash_: str, send: Send) -> bool:
+    """Whether a ready command is the decision of now, down to what it proves when it is accepted."""
+    return (
+        command.payload_hash == hash_
+        and command.version == send.version
+        and dict(command.numbers) == dict(send.numbers)
+        and command.guard == (dict(send.guard) if send.guard is not None else None)
+        and command.partial == send.partial
+    )
 
 
 def _message_id(entity: Entity, target: str, rules: EntityRules, send: Send) -> str | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from agent import failpoints
 from agent.clock import Clock, milliseconds
 from agent.errors import Fenced, StoreError
-from agent.store import outbox
+from agent.store import entities, outbox
 from agent.store.transaction import Transaction
 
 #: "Isth" as a big-endian number: `file` and this program know whose database it is.
@@ -27,6 +27,8 @@ APPLICATION_ID = 0x49737468
 SCHEMA = 1
 
 FILE = "isthmus.db"
+#: How often the token is written beside the store at most, in seconds.
+NOTE_EVERY_S = 1.0
 
 
 class Store:
@@ -39,6 +41,7 @@ class Store:
         self._lock = lock
         self.epoch = int(self._meta("epoch", "0"))
         self.token = int(self._meta("token", "0"))
+        self._noted = 0.0
 
     @classmethod
     def open(cls, directory: Path, clock: Clock) -> Store:
@@ -46,13 +49,30 @@ class Store:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = _lock(directory)
         try:
-            _upgrade(directory / FILE)
-            connection = connect(directory / FILE)
-            _check(connection, directory / FILE)
-            store = cls(directory, clock, connection, lock)
-            store._begin_life()
+            store = cls._opened(directory, clock, lock)
         except BaseException:
             os.close(lock)
+            raise
+        return store
+
+    @classmethod
+    def _opened(cls, directory: Path, clock: Clock, lock: int) -> Store:
+        file = directory / FILE
+        try:
+            _upgrade(file)
+            connection = connect(file)
+            _check(connection, file)
+            store = cls(directory, clock, connection, lock)
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"it is no database, or it is damaged: {error}",
+                where=str(file),
+                remedy="keep the file aside and restore the last backup",
+            ) from error
+        try:
+            store._begin_life()
+        except BaseException:
+            connection.close()
             raise
         return store
 
@@ -79,13 +99,20 @@ class Store:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        self.token = token
+        if tx.written:
+            self.token = token
         _pass(labels, "after_commit")
+        if self.clock.monotonic() - self._noted >= NOTE_EVERY_S:
+            self._note_token()
 
     def close(self) -> None:
-        """Close in good order; the lock falls last."""
+        """Close in good order; the lock falls last. Safe to call twice."""
+        if self._lock < 0:
+            return
+        self._note_token()
         self._connection.close()
         os.close(self._lock)
+        self._lock = -1
 
     def _fence(self) -> None:
         row = self._connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
@@ -97,38 +124,58 @@ class Store:
     def _begin_life(self) -> None:
         """Compare the epoch with the one kept beside the store: an older store was restored (I22)."""
         beside = self.directory / "epoch"
-        known = int(beside.read_text()) if beside.exists() else 0
+        known, token = _number(beside), _number(self.directory / "token")
         if self.epoch == 0:
-            self._set_epoch(max(known + 1, 1))
-        elif known > self.epoch:
             self._set_epoch(known + 1)
-            self._recover_after_restore()
+        elif known > self.epoch or token > self.token:
+            self._set_epoch(max(known, self.epoch) + 1, restored=True)
         temporary = self.directory / "epoch.tmp"
         with temporary.open("w") as file:
             file.write(str(self.epoch))
             file.flush()
             os.fsync(file.fileno())
+        failpoints.hit("epoch.before_rename")
         temporary.replace(beside)
+        failpoints.hit("epoch.after_rename")
         fsync_directory(self.directory)
+        self._note_token()
 
-    def _recover_after_restore(self) -> None:
-        with self.transaction("restore") as tx:
-            outbox.sent_is_uncertain(tx, "the store was restored")
-            tx.run("UPDATE image SET fresh = 0, stale = 'gap', stale_since = ?, token = ?", tx.now, tx.token)
+    def _note_token(self) -> None:
+        """Keep beside the store how far it is, so that an older copy put in its place is noticed.
 
-    def _set_epoch(self, epoch: int) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-        for key, value in (("epoch", str(epoch)), ("token", str(self.token))):
-            self._connection.execute(
+        Written after the commit that it speaks of, so it never runs ahead of a store that lost nothing.
+        """
+        self._noted = self.clock.monotonic()
+        descriptor = os.open(self.directory / "token", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(descriptor, f"{self.token:<20}".encode(), 0)
+        finally:
+            os.close(descriptor)
+
+    def _set_epoch(self, epoch: int, *, restored: bool = False) -> None:
+        """Begin an epoch; after a restore, in the same transaction, nothing is assumed any more."""
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        for key, value in (("epoch", str(epoch)), ("token", str(self.token + 1))):
+            connection.execute(
                 "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = ?",
                 (key, value, value),
             )
-        self._connection.execute(
+        connection.execute(
             "INSERT INTO meta (key, value) VALUES ('store', ?) ON CONFLICT (key) DO NOTHING",
             (secrets.token_hex(8),),
         )
-        self._connection.execute("COMMIT")
-        self.epoch = epoch
+        if restored:
+            now = milliseconds(self.clock.now())
+            tx = Transaction(connection, now, self.token + 1, epoch, "agent")
+            outbox.sent_is_uncertain(tx, "the store was restored")
+            entities.stale_everything(tx)
+            tx.journal("store", str(epoch), "running", "restored", "older than the last life of the agent")
+        label = "restore" if restored else "epoch"
+        _pass((label,), "before_commit")
+        connection.execute("COMMIT")
+        _pass((label,), "after_commit")
+        self.epoch, self.token = epoch, self.token + 1
 
     def _meta(self, key: str, default: str) -> str:
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
@@ -191,7 +238,10 @@ def _upgrade(file: Path) -> None:
         connection = connect(file, read_only=True)
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
+        things = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         connection.close()
+        if application == 0 and things:
+            application = -1
     if application not in (0, APPLICATION_ID):
         raise StoreError(
             "this is another program's database", where=str(file), remedy="choose another state_dir"
@@ -219,6 +269,14 @@ def _check(connection: sqlite3.Connection, file: Path) -> None:
             where=str(file),
             remedy="keep the file aside and restore the last backup",
         )
+
+
+def _number(file: Path) -> int:
+    """The number in a small file; 0 where there is none, as after a power cut in its first second."""
+    try:
+        return int(file.read_text().strip() or "0")
+    except (FileNotFoundError, ValueError):
+        return 0
 
 
 def fsync_directory(directory: Path) -> None:

@@ -37,9 +37,9 @@ def add(tx: Transaction, born: Born) -> None:
     )
 
 
-def exists(tx: Transaction, entity: str) -> bool:
-    """Whether there is such an entity."""
-    return tx.one("SELECT 1 FROM entity WHERE id = ?", entity) is not None
+def exists(tx: Transaction, entity: str, type_: str) -> bool:
+    """Whether there is such an entity of this type."""
+    return tx.one("SELECT 1 FROM entity WHERE id = ? AND type = ?", entity, type_) is not None
 
 
 def get(tx: Transaction, entity: str) -> Entity:
@@ -65,7 +65,7 @@ def images(tx: Transaction, entity: str) -> dict[str, Image]:
     """The images of an entity, by system."""
     found = tx.rows(
         "SELECT system, fields, base, fresh, grade, present, stale, token, order_no, answered, version,"
-        " not_before, not_after FROM image WHERE entity = ?",
+        " not_before, not_after, faulty FROM image WHERE entity = ?",
         entity,
     )
     return {
@@ -85,6 +85,7 @@ def images(tx: Transaction, entity: str) -> dict[str, Image]:
             version=row[10],
             not_before=_time(row[11]),
             not_after=_time(row[12]),
+            faulty=frozenset(load(row[13])),
         )
         for row in found
     }
@@ -124,14 +125,14 @@ def _save_image(tx: Transaction, entity: str, system: str, image: Image, earlier
     base = {name: [b.value, b.number, b.ruled] for name, b in image.base.items()}
     tx.run(
         "INSERT INTO image (entity, system, fields, base, fresh, grade, present, stale, stale_since, token,"
-        " order_no, answered, version, not_before, not_after, seen)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " order_no, answered, version, not_before, not_after, faulty, seen)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (entity, system) DO UPDATE SET fields = excluded.fields, base = excluded.base,"
         " fresh = excluded.fresh, grade = excluded.grade, present = excluded.present,"
         " stale = excluded.stale, stale_since = coalesce(image.stale_since, excluded.stale_since),"
         " token = excluded.token, order_no = excluded.order_no, answered = excluded.answered,"
         " version = excluded.version, not_before = excluded.not_before, not_after = excluded.not_after,"
-        " seen = excluded.seen",
+        " faulty = excluded.faulty, seen = excluded.seen",
         entity,
         system,
         dump(image.fields),
@@ -147,6 +148,7 @@ def _save_image(tx: Transaction, entity: str, system: str, image: Image, earlier
         image.version,
         image.not_before.isoformat() if image.not_before else None,
         image.not_after.isoformat() if image.not_after else None,
+        dump(sorted(image.faulty)),
         tx.now,
     )
     if image.fresh:
@@ -162,38 +164,45 @@ def _freshness(image: Image | None) -> str:
     return "fresh" if image.fresh else "stale"
 
 
-def stale(tx: Transaction, system: str, confirm_before: int, limit: int) -> list[tuple[str, str, str]]:
-    """Images of a system that are to be read now: (entity, type, key).
+def stale(tx: Transaction, system: str, type_: str, confirm_before: int, limit: int) -> list[str]:
+    """Keys of the records of a type at a system that are to be read now.
 
     Those that only wait for our own write to be seen may wait since ``confirm_before`` for their echo.
     """
-    return [
-        (str(entity), str(type_), str(key))
-        for entity, type_, key in tx.rows(
-            "SELECT image.entity, binding.type, binding.key FROM image"
-            " JOIN binding ON binding.entity = image.entity AND binding.system = image.system"
-            " AND binding.valid_to IS NULL AND binding.role = 'live'"
-            " WHERE image.system = ? AND image.fresh = 0"
-            " AND (image.stale <> 'confirm' OR image.stale_since <= ?)"
-            " ORDER BY image.stale_since LIMIT ?",
-            system,
-            confirm_before,
-            limit,
-        )
-    ]
+    found = tx.rows(
+        "SELECT binding.key FROM image"
+        " JOIN binding ON binding.entity = image.entity AND binding.system = image.system"
+        " AND binding.valid_to IS NULL AND binding.role = 'live'"
+        " WHERE image.system = ? AND image.fresh = 0 AND binding.type = ?"
+        " AND (image.stale <> 'confirm' OR image.stale_since <= ?)"
+        " ORDER BY image.stale_since LIMIT ?",
+        system,
+        type_,
+        confirm_before,
+        limit,
+    )
+    return [str(row[0]) for row in found]
 
 
 def oldest_stale(tx: Transaction, system: str) -> int | None:
     """Since when (ms) the image waits that has waited longest at a system."""
-    row = tx.one("SELECT min(stale_since) FROM image WHERE system = ? AND fresh = 0", system)
+    row = tx.one(
+        "SELECT min(image.stale_since) FROM image JOIN binding ON binding.entity = image.entity"
+        " AND binding.system = image.system AND binding.valid_to IS NULL AND binding.role = 'live'"
+        " WHERE image.system = ? AND image.fresh = 0",
+        system,
+    )
     return None if row is None or row[0] is None else int(row[0])
 
 
 def stale_scope(tx: Transaction, system: str, type_: str, reason: Stale, why: str) -> int:
-    """Mark every image of a type at a system stale: anything may have changed. Returns how many."""
+    """Mark every image of a type at a system stale: anything may have changed. Returns how many.
+
+    The stream may begin again with lower numbers: only the read that follows tells what is older.
+    """
     count = tx.run(
-        "UPDATE image SET fresh = 0, stale = ?, stale_since = coalesce(stale_since, ?), token = ?"
-        " WHERE system = ? AND entity IN (SELECT id FROM entity WHERE type = ?)",
+        "UPDATE image SET fresh = 0, stale = ?, stale_since = coalesce(stale_since, ?), token = ?,"
+        " order_no = 0, answered = 0 WHERE system = ? AND entity IN (SELECT id FROM entity WHERE type = ?)",
         reason,
         tx.now,
         tx.token,
@@ -204,11 +213,33 @@ def stale_scope(tx: Transaction, system: str, type_: str, reason: Stale, why: st
     return count
 
 
+def count_stale(tx: Transaction, system: str, type_: str) -> int:
+    """How many images of a type at a system are stale."""
+    row = tx.one(
+        "SELECT count(*) FROM image JOIN entity ON entity.id = image.entity"
+        " WHERE image.system = ? AND image.fresh = 0 AND entity.type = ?",
+        system,
+        type_,
+    )
+    return int(row[0]) if row else 0
+
+
+def stale_everything(tx: Transaction) -> None:
+    """After a restore no image is what its system holds (I22)."""
+    tx.run(
+        "UPDATE image SET fresh = 0, stale = 'gap', stale_since = ?, token = ?, order_no = 0, answered = 0",
+        tx.now,
+        tx.token,
+    )
+
+
 def lane_ahead(tx: Transaction, entity: str, target: str, skip_parked: bool) -> str | None:
     """The nearest earlier entity of the same lane that has no live key at the target, or None."""
     row = tx.one(
         "SELECT earlier.id FROM entity AS mine JOIN entity AS earlier ON earlier.type = mine.type"
-        " AND earlier.lane = mine.lane AND earlier.born < mine.born"
+        " AND earlier.born < mine.born AND (earlier.lane = mine.lane OR (earlier.lane IS NULL AND EXISTS"
+        " (SELECT 1 FROM image WHERE image.entity = earlier.id AND image.system = earlier.birth"
+        " AND image.fresh = 0)))"
         " WHERE mine.id = ? AND mine.lane IS NOT NULL AND NOT EXISTS (SELECT 1 FROM binding"
         " WHERE binding.entity = earlier.id AND binding.system = ? AND binding.valid_to IS NULL)"
         " AND NOT (? AND earlier.parked LIKE ?) AND earlier.parked NOT LIKE ?"

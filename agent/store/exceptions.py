@@ -104,6 +104,18 @@ def close_all(tx: Transaction, entity: str, system: str, kinds: tuple[Kind, ...]
         close(tx, int(row[0]), resolution)
 
 
+def close_subject(tx: Transaction, kind: Kind, system: str, subject: str, resolution: str) -> None:
+    """Close what stands for one subject at a system."""
+    found = tx.rows(
+        "SELECT id FROM exception WHERE kind = ? AND system = ? AND subject = ? AND state = 'open'",
+        kind,
+        system,
+        subject,
+    )
+    for row in found:
+        close(tx, int(row[0]), resolution)
+
+
 def close_marked(tx: Transaction, entity: str, mark: str, resolution: str) -> None:
     """Close what stands for one mark of an entity; what stands for another mark stays open."""
     found = tx.rows("SELECT id FROM exception WHERE entity = ? AND mark = ? AND state = 'open'", entity, mark)
@@ -111,8 +123,9 @@ def close_marked(tx: Transaction, entity: str, mark: str, resolution: str) -> No
         close(tx, int(row[0]), resolution)
 
 
-def close_mapped(tx: Transaction, entity: str, system: str, fields: Iterable[str]) -> None:
-    """Close what was open for fields whose values can be mapped again."""
+def close_mapped(tx: Transaction, entity: str, system: str, fields: Iterable[str]) -> bool:
+    """Close what was open for fields whose values can be mapped again; whether there was any."""
+    closed = False
     found = tx.rows(
         "SELECT id, subject FROM exception WHERE entity = ? AND system = ? AND state = 'open'"
         " AND kind = 'unmapped'",
@@ -121,7 +134,8 @@ def close_mapped(tx: Transaction, entity: str, system: str, fields: Iterable[str
     )
     for number, field in found:
         if field in fields:
-            close(tx, int(number), "the value can be mapped now")
+            closed |= close(tx, int(number), "the value can be mapped now")
+    return closed
 
 
 @dataclass(frozen=True, slots=True)

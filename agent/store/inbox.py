@@ -62,14 +62,21 @@ def correlation(tx: Transaction, seq: int) -> str:
     return str(row[0]) if row else ""
 
 
-def unattached(tx: Transaction, system: str, key: str, kind: ChangeKind) -> list[tuple[int, Kept]]:
-    """Observations that came before anything knew what they were about, oldest first."""
+def unattached(
+    tx: Transaction, system: str, key: str, kind: ChangeKind, object_: str | None = None
+) -> list[tuple[int, Kept]]:
+    """Observations that came before anything knew what they were about, oldest first.
+
+    ``object_`` is None only for answers, whose key is a number of ours.
+    """
     found = tx.rows(
         "SELECT seq, operation, order_no, fields, raw FROM inbox WHERE system = ? AND key = ? AND kind = ?"
-        " AND entity IS NULL ORDER BY seq",
+        " AND (? IS NULL OR object = ?) AND entity IS NULL ORDER BY seq",
         system,
         key,
         kind,
+        object_,
+        object_,
     )
     return [(int(row[0]), Kept(row[1], int(row[2]), row[3], row[4] or b"")) for row in found]
 

@@ -113,15 +113,25 @@ def correlation(tx: Transaction, entity: str, target: str) -> str | None:
     return str(row[0]) if row else None
 
 
-def unsettled(tx: Transaction, limit: int) -> list[tuple[str, str]]:
-    """(entity, target) pairs with something open and no command that stands for it."""
+def unsettled(tx: Transaction, after: str, limit: int) -> list[str]:
+    """Entities behind ``after`` with something open and no command that stands for it, in order of id."""
     found = tx.rows(
-        "SELECT DISTINCT entity, target FROM obligation AS o WHERE state = 'open' AND NOT EXISTS"
+        "SELECT DISTINCT entity FROM obligation AS o WHERE state = 'open' AND entity > ? AND NOT EXISTS"
         " (SELECT 1 FROM outbox WHERE outbox.entity = o.entity AND outbox.target = o.target"
-        " AND outbox.state IN ('ready', 'sent', 'stored', 'uncertain')) LIMIT ?",
+        " AND outbox.state IN ('ready', 'sent', 'stored', 'uncertain')) ORDER BY entity LIMIT ?",
+        after,
         limit,
     )
-    return [(str(entity), str(target)) for entity, target in found]
+    return [str(row[0]) for row in found]
+
+
+def types_open(tx: Transaction) -> list[tuple[str, int]]:
+    """Entity types with something open, and how much."""
+    found = tx.rows(
+        "SELECT entity.type, count(*) FROM obligation JOIN entity ON entity.id = obligation.entity"
+        " WHERE obligation.state = 'open' GROUP BY entity.type"
+    )
+    return [(str(type_), int(count)) for type_, count in found]
 
 
 def _settle(

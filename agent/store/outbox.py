@@ -14,7 +14,7 @@ from agent.store.transaction import Transaction, dump, load
 
 COLUMNS = (
     "number, epoch, message_id, entity, type, target, kind, key, fields, numbers, guard, version,"
-    " payload_hash, state, attempts, sent, handle, correlation"
+    " payload_hash, state, attempts, sent, handle, correlation, partial"
 )
 
 
@@ -40,6 +40,7 @@ class Command:
     sent: int | None
     handle: str | None
     correlation: str
+    partial: bool
 
     @property
     def create(self) -> bool:
@@ -240,4 +241,5 @@ def _command(row: Sequence[Any]) -> Command:
         sent=row[15],
         handle=row[16],
         correlation=row[17],
+        partial=bool(row[18]),
     )

@@ -88,6 +88,7 @@ class Image(SQLModel, table=True):
     version: str | None = text(null=True)
     not_before: str | None = text(null=True)
     not_after: str | None = text(null=True)
+    faulty: str = text(default="[]")
     seen: int = whole()
 
 

@@ -7,11 +7,13 @@ back only its own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from agent.errors import StoreError
 from agent.store.database import Store
 from agent.store.transaction import Transaction
 
@@ -39,6 +41,10 @@ class Writer:
 
     async def write(self, label: str, work: Callable[[Transaction], T], actor: str = "agent") -> T:
         """Hand over a unit of work; its result, once committed."""
+        if not self._thread.is_alive():
+            raise StoreError(
+                "the writer has ended; nothing can be written any more", remedy="restart the agent"
+            )
         loop = asyncio.get_running_loop()
         unit = _Unit(label, work, actor, loop, loop.create_future())
         self._queue.put(unit)
@@ -82,6 +88,9 @@ def _run_unit(tx: Transaction, unit: _Unit) -> tuple[Any, BaseException | None]:
     tx.savepoint()
     try:
         result = unit.work(tx)
+    except StopIteration as error:
+        tx.rollback_savepoint()
+        return None, RuntimeError(f"a unit of work ended with {error!r}")
     except Exception as error:
         tx.rollback_savepoint()
         return None, error
@@ -108,7 +117,8 @@ class _Unit:
 
     def finish(self, result: Any, fault: BaseException | None) -> None:
         """Tell the caller, in its own loop."""
-        self.loop.call_soon_threadsafe(self._resolve, result, fault)
+        with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits any more
+            self.loop.call_soon_threadsafe(self._resolve, result, fault)
 
     def _resolve(self, result: Any, fault: BaseException | None) -> None:
         if self.future.done():

@@ -28,7 +28,7 @@ def restored(tmp_path: Path) -> Iterator[Path]:
         )
         tx.run(
             "INSERT INTO image (entity, system, fields, base, fresh, grade, present, token, order_no,"
-            " answered, seen) VALUES ('c1', 'sf', '{}', '{}', 1, 'read', 1, 1, 0, 0, 0)"
+            " answered, faulty, seen) VALUES ('c1', 'sf', '{}', '{}', 1, 'read', 1, 1, 0, 0, '[]', 0)"
         )
     store.close()
     shutil.copy(directory / FILE, tmp_path / "backup.db")

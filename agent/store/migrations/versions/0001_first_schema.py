@@ -150,6 +150,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Text(), nullable=True),
         sa.Column("not_before", sa.Text(), nullable=True),
         sa.Column("not_after", sa.Text(), nullable=True),
+        sa.Column("faulty", sa.Text(), nullable=False),
         sa.Column("seen", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.CheckConstraint("grade IN ('assumed', 'read', 'told')", name="ck_grade_word"),
         sa.CheckConstraint(
