@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.flow.systems.record_of_writes import Writes
 from tests.flow.world import World
 
@@ -16,6 +18,9 @@ NAMES = {
 def judge(world: World) -> None:
     """Bring everything to rest and check every promise."""
     world.settle()
+    _what_waits_has_a_person(world)
+    _people_retry_what_was_refused(world)
+    _what_waits_has_a_person(world)
     _each_record_once(world)
     _converged(world)
     _nothing_lost_without_a_record(world)
@@ -37,6 +42,33 @@ def always(world: World) -> None:
             assert count == 1, f"I14: {reference} was created {count} times"
     for message, count in world.sap.hand_overs.items():
         assert count == 1, f"I14: {message} was handed over {count} times"
+
+
+def _what_waits_has_a_person(world: World) -> None:
+    """Every mark that stops something has an open exception with owner and due date, and vice versa."""
+    open_ = {
+        (entity, mark)
+        for entity, mark, owner, due in world.rows(
+            "SELECT entity, mark, owner, due FROM exception WHERE state = 'open' AND mark <> ''"
+            " AND kind IN ('rejected', 'conflict')"
+        )
+        if owner and due
+    }
+    parked = {
+        (id_, mark)
+        for id_, marks in world.rows("SELECT id, parked FROM entity")
+        for mark in json.loads(marks)
+    }
+    assert parked == open_, f"I15: parked are {sorted(parked)}, people see {sorted(open_)}"
+
+
+def _people_retry_what_was_refused(world: World) -> None:
+    for _ in range(20):
+        if not world.rows("SELECT 1 FROM exception WHERE state = 'open' AND kind = 'rejected'"):
+            return
+        world.retry()
+        world.settle()
+    raise AssertionError("I12: what was refused stays refused however often it is tried again")
 
 
 def _writes(world: World) -> dict[str, Writes]:

@@ -103,14 +103,18 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         system=st.sampled_from(["sf", "erp"]),
-        kind=st.sampled_from(["busy", "never-arrived", "late", "answer-lost"]),
+        kind=st.sampled_from(["busy", "never-arrived", "late", "answer-lost", "refused"]),
     )
     def fault(self, system: str, kind: str) -> None:
         self.do("fault", system, kind)
 
+    @rule(never=st.booleans())
+    def refuse(self, never: bool) -> None:
+        self.do("reject" if never else "refuse")
+
     @rule()
-    def refuse(self) -> None:
-        self.do("refuse")
+    def retry(self) -> None:
+        self.do("retry")
 
     @rule(kind=st.sampled_from(sorted(DEATHS)), place=st.integers(0, 20), hit=st.sampled_from([1, 1, 2]))
     def die(self, kind: str, place: int, hit: int) -> None:

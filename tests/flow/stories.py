@@ -13,7 +13,7 @@ SYSTEMS = ("sf", "erp", "sap")
 CLOUD_FIELDS = ("Name", "Phone", "Phone", "Note", "Terms")
 ERP_FIELDS = ("terms", "phone", "phone", "note", "name")
 SAP_FIELDS = ("AUFSD", "AUFSD", "NAME1")
-FAULTS = ("busy", "never-arrived", "late", "answer-lost")
+FAULTS = ("busy", "never-arrived", "late", "answer-lost", "answer-lost", "refused")
 PAUSES = (0.01, 0.4, 1.2, 5.0, 130.0)
 
 BORN: list[Operation] = [("create", ()), ("settle", ())]
@@ -111,7 +111,7 @@ def _spoil(chance: random.Random) -> list[Operation]:
 
 def _fault(chance: random.Random) -> list[Operation]:
     if chance.random() < 0.2:
-        return [("refuse", ())]
+        return [(chance.choice(("refuse", "reject")), ())]
     return [("fault", (chance.choice(("sf", "erp")), chance.choice(FAULTS)))]
 
 
@@ -126,14 +126,14 @@ def _time(chance: random.Random) -> list[Operation]:
 
 
 def _rest(chance: random.Random) -> list[Operation]:
-    number = chance.randrange(7)
+    number = chance.randrange(8)
     return [
-        [("settle", ()), ("sweep", ()), ("restart", ()), ("finish_late", ())][number]
-        if number < 4
+        [("settle", ()), ("sweep", ()), ("restart", ()), ("finish_late", ()), ("retry", ())][number]
+        if number < 5
         else ("redeliver", (chance.randrange(30),))
-        if number == 4
-        else ("flow", (chance.random() < 0.7,))
         if number == 5
+        else ("flow", (chance.random() < 0.7,))
+        if number == 6
         else ("rule", (chance.random() < 0.5,))
     ]
 

@@ -18,6 +18,7 @@ from agent import failpoints
 from agent.core.change import ChangeKind, RawValue
 from agent.core.entity import Entity
 from agent.flow import ruling
+from agent.flow.acts import ExceptionActs
 from agent.flow.confirm import Confirm
 from agent.flow.delivery import Delivery
 from agent.flow.desk import Terms
@@ -175,6 +176,18 @@ class World:
         await self.engine.work("ruling", lambda desk: ruling.rule(desk, number, keep, shown, "a test"), "op1")
         return 1
 
+    def retry(self) -> None:
+        """A person has the oldest refused command tried again."""
+        refused = self.rows("SELECT id FROM exception WHERE state = 'open' AND kind = 'rejected' ORDER BY id")
+        if refused:
+            number = int(refused[0][0])
+            self._run(lambda: self._retry(number))
+
+    async def _retry(self, number: int) -> int:
+        acted = await ExceptionActs(self.engine).retry(number, "op1", "a test")
+        assert acted.done, acted.text
+        return 1
+
     # --- operations: faults
 
     def gap(self, index: int) -> None:
@@ -200,6 +213,10 @@ class World:
     def refuse(self) -> None:
         """SAP can't post the next message for now."""
         self.sap.refuse += 1
+
+    def reject(self) -> None:
+        """SAP will never post the next message."""
+        self.sap.reject += 1
 
     def finish_late(self) -> None:
         """The cloud finishes what nobody waits for any more."""

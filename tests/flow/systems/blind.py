@@ -30,6 +30,7 @@ class Blind:
     writes: Writes = field(default_factory=Writes)
     meanwhile: Meanwhile = field(default_factory=Meanwhile)
     refuse: int = 0
+    reject: int = 0
     _order: int = 0
 
     def system(self) -> System:
@@ -55,6 +56,10 @@ class Blind:
             self.refuse -= 1
             self._answer(Answer(handle, "pending", "51", "locked by a user"))
             self.handed.insert(0, delivery)
+            return True
+        if self.reject:
+            self.reject -= 1
+            self._answer(Answer(handle, "rejected", "68", "will never be posted"))
             return True
         if delivery.kind is DeliveryKind.CREATE:
             key = f"{len(self.records) + 1:010d}"

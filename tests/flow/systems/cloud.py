@@ -159,6 +159,8 @@ class Cloud:
         fault = self.faults.pop(0) if self.faults else ""
         if fault == "busy":
             return Outcome(OutcomeKind.RETRY, code="UNABLE_TO_LOCK_ROW")
+        if fault == "refused":
+            return Outcome(OutcomeKind.REJECTED, reason=Reason.BUSINESS, code="FIELD_CUSTOM_VALIDATION")
         if fault == "never-arrived":
             return Outcome(OutcomeKind.UNCERTAIN, code="timeout")
         if fault == "late":

@@ -106,6 +106,8 @@ class Ledger:
             fault = self.faults.pop(0) if self.faults else ""
             if fault == "busy":
                 outcomes.append(Outcome(OutcomeKind.RETRY, code="40P01"))
+            elif fault == "refused" and delivery.message_id not in self.ledger:
+                outcomes.append(Outcome(OutcomeKind.REJECTED, reason=Reason.BUSINESS, code="23514"))
             elif fault in ("never-arrived", "late"):
                 outcomes.append(Outcome(OutcomeKind.UNCERTAIN, code="08S01"))
             else:
