@@ -63,9 +63,11 @@ def hunt(
     *,
     steps: int = 40,
     stories: int = 1_000_000,
+    short: bool = True,
     tell: Callable[[int, int], None] = lambda stories, steps: None,
 ) -> Hunt:
-    """Play stories until one breaks a promise, the time is over or all were played; shrink what was found."""
+    """Play stories until one breaks a promise, the time is over or all were played; shrink what was found
+    if ``short``."""
     chance, started, played, done = random.Random(seed), time.monotonic(), 0, 0
     while played < stories and time.monotonic() - started < seconds:
         script = story(chance, steps)
@@ -73,7 +75,8 @@ def hunt(
         played, done = played + 1, done + len(script)
         tell(played, done)
         if said is not None:
-            return Hunt(_short(script, said), played, done, time.monotonic() - started)
+            found = _short(script, said) if short else Found(script, said)
+            return Hunt(found, played, done, time.monotonic() - started)
     return Hunt(None, played, done, time.monotonic() - started)
 
 

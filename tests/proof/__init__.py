@@ -1,0 +1,1 @@
+"""The long form: the product hunted with many seeds, its mutants hunted live, crashes swept."""

@@ -1,0 +1,71 @@
+"""The parts of the proof: each gives its lines of the scorecard within the seconds it is given."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from tests.flow.hunt import hunt
+from tests.flow.mutants import MUTANTS
+from tests.flow.reference import crashed, places
+from tests.proof.card import Line
+from tests.proof.narration import Narration
+
+#: Seconds that even the last mutant is hunted for.
+LEAST_S = 5.0
+#: Seeds that a hunt of the product goes through, each for an equal share of the time.
+SEEDS = 4
+
+
+def mutants(seed: int, seconds: float, narration: Narration) -> Iterator[Line]:
+    """Hunt every mutant live: each must break a promise, and the judge must name it."""
+    ends = time.monotonic() + seconds
+    for number, (name, mutant) in enumerate(MUTANTS.items()):
+        narration.begin(f"mutant {name}")
+        # What is left is shared among those to come; the easy ones leave more for the hard ones.
+        limit = max((ends - time.monotonic()) / (len(MUTANTS) - number) * 3, LEAST_S)
+        with mutant():
+            came = hunt(seed, limit, short=False, tell=_teller(narration, name))
+        said = came.found.said if came.found else "not found"
+        holds = came.found is not None and came.found.promise.startswith("I")
+        yield Line("mutant", name, holds, came.stories, "stories", said)
+
+
+def crashes(seed: int, seconds: float, narration: Narration) -> Iterator[Line]:
+    """Let the agent die at every failpoint of the reference scenario, first hits first, as time allows."""
+    passed = places()
+    narration.begin(f"crashes at {len(passed)} failpoints, passed {passed.total()} times")
+    started, done = time.monotonic(), 0
+    tried = dict.fromkeys(passed, 0)
+    broken: dict[str, str] = {}
+    for hit in range(1, max(passed.values()) + 1):
+        for place in sorted(p for p, count in passed.items() if count >= hit and p not in broken):
+            if hit > 1 and time.monotonic() - started > seconds:
+                break
+            try:
+                crashed(place, hit)
+            except Exception as error:  # whatever breaks after a crash is what is looked for
+                broken[place] = f"hit {hit}: {error}"
+            tried[place], done = tried[place] + 1, done + 1
+            narration.progress("crashes", done, "crashes", time.monotonic() - started)
+    for place in sorted(passed):
+        yield Line("crash", place, place not in broken, tried[place], "crashes", broken.get(place, ""))
+
+
+def stories(seed: int, seconds: float, narration: Narration) -> Iterator[Line]:
+    """Hunt the product itself with several seeds: nothing may be found."""
+    for chosen in range(seed, seed + SEEDS):
+        narration.begin(f"the product, seed {chosen}")
+        came = hunt(chosen, seconds / SEEDS, steps=50, tell=_teller(narration, f"seed {chosen}"))
+        said = came.found.said if came.found else f"nothing found in {came.stories} stories"
+        script = tuple(came.found.script) if came.found else ()
+        yield Line("product", f"seed {chosen}", came.found is None, came.steps, "steps", said, script)
+
+
+def _teller(narration: Narration, what: str) -> Callable[[int, int], None]:
+    started = time.monotonic()
+
+    def tell(played: int, steps: int) -> None:
+        narration.progress(what, played, "stories", time.monotonic() - started)
+
+    return tell
