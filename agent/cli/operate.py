@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -17,9 +18,11 @@ from agent.config import Config
 from agent.errors import IsthmusError
 from agent.operations.offline import offline
 from agent.operations.verdict import Code, verdict
-from agent.operations.wire import Reads, ServiceDown
+from agent.operations.wire import Reads, ServiceDown, VerbResult
 
 T = TypeVar("T")
+#: Columns and rows of a picture of the dashboard.
+PICTURE = (110, 30)
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is written down with your name.")]
 
 
@@ -102,21 +105,31 @@ def close(
 def tui(
     config: ConfigOption = DEFAULT_CONFIG,
     ascii_only: Annotated[bool, typer.Option("--ascii", help="No characters beyond ASCII.")] = False,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", help="Write the first screen to a file instead.")
+    ] = None,
 ) -> None:
     """The dashboard: the overview, what waits for a person, and any record's story."""
-    from tui import IsthmusApp  # a terminal program is loaded only where one is shown
+    from tui import IsthmusApp, picture  # a terminal program is loaded only where one is shown
 
-    app = IsthmusApp(ServiceClient(read_config(config).agent.socket), ascii=ascii_only)
+    socket = read_config(config).agent.socket
+    if svg is not None:
+        svg.write_text(ask(socket, lambda client: picture(client, PICTURE)))
+        return
+    app = IsthmusApp(ServiceClient(socket), ascii=ascii_only)
     app.run()
     raise typer.Exit(app.return_code or 0)
 
 
-def _act(config: Config, act: Callable[[ServiceClient], Awaitable[object]], as_json: bool) -> None:
+def _act(config: Config, act: Callable[[ServiceClient], Awaitable[VerbResult]], as_json: bool) -> None:
+    """Act through the service; 1 for an act that the service refused with an explanation."""
     result = ask(config.agent.socket, act)
     if as_json:
-        put(result.model_dump(mode="json"))  # type: ignore[attr-defined] # a wire type
+        put(result.model_dump(mode="json"))
     else:
         show.result(result)
+    if not result.done:
+        raise typer.Exit(1)
 
 
 def _look(config: Config, question: Callable[[Reads], Awaitable[T]]) -> T:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any
 
 KINDS: dict[str, str] = {
@@ -76,7 +77,7 @@ def parse(body: object) -> Fault:
         detail=str(body.get("detail", "")),
     )
     if "delay" in body:
-        if not isinstance(body["delay"], (int, float)) or body["delay"] < 0:
+        if not isinstance(body["delay"], int | float | Decimal) or body["delay"] < 0:
             raise UnknownFault("'delay' is a number of seconds, 0 or more")
         fault.delay = float(body["delay"])
     return fault
