@@ -8,6 +8,8 @@ import itertools
 import os
 import sys
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,40 @@ class WorkerLost(Unreachable):
     """The worker process ended, by its deadline or by itself, with this request unanswered."""
 
 
+class PortClosed(Unreachable):
+    """The port that asked was closed before the answer came; the worker may go on with the request."""
+
+
+class User(StrEnum):
+    """Who uses a link. A port releases its own use only; the worker ends with the last one."""
+
+    SOURCE = "source"
+    #: Reads and checks too: they have no end of their own, and every system's target is closed at last.
+    TARGET = "target"
+    ADMINISTRATION = "administration"
+
+
+class _End(Enum):
+    """Why no answer comes any more."""
+
+    PROCESS = "the worker process ended"
+    PORT = "the port that asked was closed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A request under way: whose it is, and the answers so far."""
+
+    user: User
+    answers: asyncio.Queue[Reply | _End]
+
+
 class _Process:
     """One life of the worker: the process, its reader task and the requests that wait for it."""
 
     def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
         self.process = process
-        self.waiting: dict[int, asyncio.Queue[Reply | None]] = {}
+        self.waiting: dict[int, _Waiting] = {}
         self.reader = asyncio.create_task(self._read(), name=f"odbc replies of {name}")
 
     async def _read(self) -> None:
@@ -43,12 +73,18 @@ class _Process:
                 reply: Reply = unpack(await stream.readexactly(length(header)))
                 waiting = self.waiting.get(reply.number)
                 if waiting is not None:
-                    waiting.put_nowait(reply)
+                    waiting.answers.put_nowait(reply)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the process ended; what it had answered was handed out above
         finally:
             for waiting in self.waiting.values():
-                waiting.put_nowait(None)
+                waiting.answers.put_nowait(_End.PROCESS)
+
+    def leave(self, user: User) -> None:
+        """A port is closed: its own requests wait no longer."""
+        for waiting in self.waiting.values():
+            if waiting.user is user:
+                waiting.answers.put_nowait(_End.PORT)
 
     async def end(self) -> None:
         """Kill the process and read its pipe to the end: answers given before its death still count."""
@@ -61,14 +97,18 @@ class _Process:
 
 
 class Link:
-    """Requests to the worker of one ERP. The process starts with the first request."""
+    """Requests to the worker of one ERP, for the ports that share it.
+
+    The process starts with the first request and ends when the last user releases it: a source that is
+    closed to be opened again must not end a worker that is in the middle of a command.
+    """
 
     def __init__(self, erp: Erp) -> None:
         self.erp = erp
         self._numbers = itertools.count(1)
         self._life: _Process | None = None
         self._starting = asyncio.Lock()
-        self._closed = False
+        self._users: set[User] = set()
         self.ended = 0
 
     @property
@@ -76,27 +116,46 @@ class Link:
         """The worker's process id while one runs."""
         return self._life.process.pid if self._life else None
 
-    def reopen(self) -> None:
-        """Take calls again after ``close``."""
-        self._closed = False
+    def hold(self, user: User) -> None:
+        """Take calls of this user until it releases the link, also after an earlier release."""
+        self._users.add(user)
 
-    async def call(self, lane: Lane, verb: str, *arguments: Any) -> Any:
-        """The one answer to a request. Raises Unreachable (WorkerLost) or Refused."""
-        async with contextlib.aclosing(self.stream(lane, verb, *arguments)) as answers:
+    async def release(self, user: User) -> None:
+        """End this user's calls; the last user's release ends the worker. Safe to call twice."""
+        self._users.discard(user)
+        if self._life is not None:
+            self._life.leave(user)
+        async with self._starting:
+            if self._users:
+                return
+            life, self._life = self._life, None
+        if life is not None:
+            await life.end()
+
+    async def close(self) -> None:
+        """Release it for every user; safe to call twice."""
+        for user in User:
+            await self.release(user)
+
+    async def call(self, user: User, lane: Lane, verb: str, *arguments: Any) -> Any:
+        """The one answer to a request. Raises Unreachable (WorkerLost, PortClosed) or Refused."""
+        async with contextlib.aclosing(self.stream(user, lane, verb, *arguments)) as answers:
             async for value in answers:
                 return value
         raise WorkerLost("the worker gave no answer", where=self.erp.name)
 
-    async def stream(self, lane: Lane, verb: str, *arguments: Any) -> AsyncGenerator[Any, None]:
-        """Every answer to a request, the deadline counting anew with each. Raises as ``call``."""
-        life = await self._running()
+    async def stream(self, user: User, lane: Lane, verb: str, *arguments: Any) -> AsyncGenerator[Any, None]:
+        """Every answer to a request, the deadline counting anew with each. Raises as ``call``.
+
+        A plain Unreachable says that the request was certainly not sent.
+        """
+        life = await self._running(user)
         number = next(self._numbers)
-        answers: asyncio.Queue[Reply | None] = asyncio.Queue()
-        life.waiting[number] = answers
+        waiting = life.waiting[number] = _Waiting(user, asyncio.Queue())
         try:
             await self._send(life, Request(number, lane, verb, arguments))
             while True:
-                reply = await self._next(life, answers)
+                reply = await self._next(life, waiting.answers)
                 if reply.error:
                     raise _raised(reply, self.erp.name)
                 yield reply.value
@@ -105,7 +164,7 @@ class Link:
         finally:
             del life.waiting[number]
 
-    async def _next(self, life: _Process, answers: asyncio.Queue[Reply | None]) -> Reply:
+    async def _next(self, life: _Process, answers: asyncio.Queue[Reply | _End]) -> Reply:
         try:
             async with asyncio.timeout(self.erp.deadline_s):
                 reply = await answers.get()
@@ -113,15 +172,17 @@ class Link:
             _LOG.warning("worker over its deadline", action="odbc.worker.killed", system=self.erp.name)
             await self._end(life)
             # an answer that was in the pipe when the deadline passed is an answer
-            reply = answers.get_nowait() if not answers.empty() else None
-        if reply is None:
-            await self._end(life)
-            raise WorkerLost(
-                "the worker process ended before it answered",
-                where=self.erp.name,
-                remedy="see the ERP's locks and network if this repeats",
-            )
-        return reply
+            reply = answers.get_nowait()
+        if isinstance(reply, Reply):
+            return reply
+        if reply is _End.PORT:
+            raise PortClosed("the connection was closed before the answer came", where=self.erp.name)
+        await self._end(life)
+        raise WorkerLost(
+            "the worker process ended before it answered",
+            where=self.erp.name,
+            remedy="see the ERP's locks and network if this repeats",
+        )
 
     async def _send(self, life: _Process, request: Request) -> None:
         stdin = life.process.stdin
@@ -134,9 +195,9 @@ class Link:
             await self._end(life)
             raise WorkerLost("the worker process ended", where=self.erp.name) from None
 
-    async def _running(self) -> _Process:
+    async def _running(self, user: User) -> _Process:
         async with self._starting:
-            if self._closed:
+            if user not in self._users:
                 raise Unreachable("the connection is closed", where=self.erp.name)
             if self._life is None or self._life.reader.done():
                 if self._life is not None:
@@ -165,14 +226,6 @@ class Link:
             self._life = None
             self.ended += 1
         await life.end()
-
-    async def close(self) -> None:
-        """End the worker; safe to call twice."""
-        self._closed = True
-        async with self._starting:
-            life, self._life = self._life, None
-        if life is not None:
-            await life.end()
 
 
 def _raised(reply: Reply, where: str) -> RemoteError:

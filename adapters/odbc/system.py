@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from adapters.odbc.capture import STREAM, Captured
 from adapters.odbc.delivery import settle
 from adapters.odbc.journal import install_script, remove_script
-from adapters.odbc.link import Link, WorkerLost
+from adapters.odbc.link import Link, PortClosed, User, WorkerLost
 from adapters.odbc.settings import Settings
 from adapters.odbc.wire import Lane
 from agent.core.change import Batch, ReadResult, Row
 from agent.core.delivery import Delivery, Guarantees, Outcome, OutcomeKind, Resolution
-from agent.errors import RemoteError
+from agent.errors import RemoteError, Unreachable
 from agent.ports import Check
 
 _PAGE = 500
@@ -29,24 +31,35 @@ class JournalSource:
         self._limit = settings.capture_batch
         self._poll_s = settings.poll_s
         self._outstanding: set[int] = set()
+        self._closed = asyncio.Event()
 
     async def open(self, positions: Mapping[str, bytes]) -> None:
         """Connect; whatever was read and not released comes again. Raises Refused without a journal."""
+        self._closed.set()
+        self._closed = asyncio.Event()
         self._outstanding.clear()
-        self.link.reopen()
-        await self.link.call(Lane.READ, "open")
+        self.link.hold(User.SOURCE)
+        await self.link.call(User.SOURCE, Lane.READ, "open")
 
     async def read(self) -> Batch:
-        """The next changes, at once when more are waiting, else as soon as a look finds some."""
+        """The next changes, at once when more are waiting, else as soon as a look finds some.
+
+        Raises Unreachable when it is closed meanwhile.
+        """
+        closed = self._closed
         loop = asyncio.get_running_loop()
         until = loop.time() + _SIGN_OF_LIFE_S
         while True:
             captured: Captured = await self.link.call(
-                Lane.READ, "capture", self._limit, frozenset(self._outstanding)
+                User.SOURCE, Lane.READ, "capture", self._limit, frozenset(self._outstanding)
             )
             if captured.seqs or loop.time() >= until:
                 break
-            await asyncio.sleep(self._poll_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._poll_s):
+                    await closed.wait()
+            if closed.is_set():
+                raise Unreachable("the connection is closed", where=self.link.erp.name)
         self._outstanding.update(captured.seqs)
         return Batch(STREAM, captured.changes, receipt=captured.seqs or None)
 
@@ -54,12 +67,13 @@ class JournalSource:
         """Delete exactly the journal rows of this batch."""
         if not batch.receipt:
             return
-        await self.link.call(Lane.READ, "ack", batch.receipt)
+        await self.link.call(User.SOURCE, Lane.READ, "ack", batch.receipt)
         self._outstanding.difference_update(batch.receipt)
 
     async def close(self) -> None:
-        """End the worker; it serves all ports of this system. ``open`` starts anew."""
-        await self.link.close()
+        """Stop reading; a worker that the other ports use goes on. ``open`` starts anew."""
+        self._closed.set()
+        await self.link.release(User.SOURCE)
 
 
 class LedgerTarget:
@@ -88,51 +102,59 @@ class LedgerTarget:
         """One transaction per delivery, in order.
 
         When the worker dies, outcomes already given stand, the one delivery it was at is uncertain, and
-        those behind it were not begun.
+        those behind it were not begun. When this port is closed, the worker may go on with all of them.
         """
         outcomes: list[Outcome] = []
         code, text = "", ""
-        lost = False
+        unclear = 0
+        self.link.hold(User.TARGET)
         try:
-            async for outcome in self.link.stream(Lane.APPLY, "apply", tuple(deliveries)):
+            async for outcome in self.link.stream(User.TARGET, Lane.APPLY, "apply", tuple(deliveries)):
                 if outcome is not None:
                     outcomes.append(outcome)
         except WorkerLost as error:
-            lost, code, text = True, "worker-lost", error.message
+            unclear, code, text = 1, "worker-lost", error.message
+        except PortClosed as error:
+            unclear, code, text = len(deliveries), "closed", error.message
         except RemoteError as error:
             code, text = "unreachable", error.message
-        for delivery in deliveries[len(outcomes) :]:
-            kind = OutcomeKind.UNCERTAIN if lost else OutcomeKind.RETRY
-            lost = False
+        for place, delivery in enumerate(deliveries[len(outcomes) :]):
+            kind = OutcomeKind.UNCERTAIN if place < unclear else OutcomeKind.RETRY
             outcomes.append(settle(delivery, Outcome(kind, code=code, text=text)))
         return outcomes
 
     async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:
         """Records (at most 100) with these values."""
-        rows: list[Row] = await self.link.call(Lane.READ, "find", object, dict(fields))
+        self.link.hold(User.TARGET)
+        rows: list[Row] = await self.link.call(User.TARGET, Lane.READ, "find", object, dict(fields))
         return rows
 
     async def close(self) -> None:
-        """End the worker; it serves all ports of this system."""
-        await self.link.close()
+        """Give the worker up, for reads too; the next call takes it again. Safe to call twice."""
+        await self.link.release(User.TARGET)
 
 
 class TableReader:
-    """Records by key or page by page. The ERP's clock is not used: reads carry no times."""
+    """Records by key or page by page. The ERP's clock is not used: reads carry no times.
+
+    It has no end of its own: closing the target gives up the worker for reads too.
+    """
 
     def __init__(self, link: Link) -> None:
         self.link = link
 
     async def read(self, object: str, keys: Sequence[str]) -> ReadResult:
         """One row per key, in the order asked."""
-        rows: list[Row] = await self.link.call(Lane.READ, "read", object, tuple(keys))
+        self.link.hold(User.TARGET)
+        rows: list[Row] = await self.link.call(User.TARGET, Lane.READ, "read", object, tuple(keys))
         return ReadResult(tuple(rows))
 
     async def page(self, object: str) -> AsyncIterator[ReadResult]:
         """All records in key order, at most 500 a page; the first page may be empty."""
         behind: str | None = None
         while True:
-            rows: list[Row] = await self.link.call(Lane.READ, "page", object, behind, _PAGE)
+            self.link.hold(User.TARGET)
+            rows: list[Row] = await self.link.call(User.TARGET, Lane.READ, "page", object, behind, _PAGE)
             if rows or behind is None:
                 yield ReadResult(tuple(rows))
             if len(rows) < _PAGE:
@@ -141,15 +163,16 @@ class TableReader:
 
 
 class OdbcProbe:
-    """``isthmus check`` for one ERP."""
+    """``isthmus check`` for one ERP; close the target afterwards."""
 
     def __init__(self, link: Link) -> None:
         self.link = link
 
     async def check(self) -> Sequence[Check]:
         """Connection, tables, columns, keys, journal and ledger."""
+        self.link.hold(User.TARGET)
         try:
-            checks: list[Check] = await self.link.call(Lane.ADMIN, "check")
+            checks: list[Check] = await self.link.call(User.TARGET, Lane.ADMIN, "check")
         except RemoteError as error:
             return [Check("connect", ok=False, detail=error.message, remedy=error.remedy)]
         return checks
@@ -171,20 +194,24 @@ class JournalAdministration:
 
     async def install(self) -> None:
         """Create tables and triggers; repeatable. Raises Refused or Unreachable."""
-        await self.link.call(Lane.ADMIN, "install")
+        await self._ask("install")
 
     async def verify(self) -> Sequence[Check]:
         """Whether all of it is there and enabled. Raises Refused or Unreachable."""
-        checks: list[Check] = await self.link.call(Lane.ADMIN, "verify")
+        checks: list[Check] = await self._ask("verify")
         return checks
 
     async def remove(self) -> None:
         """Drop everything of the agent; repeatable. Raises Refused or Unreachable."""
-        await self.link.call(Lane.ADMIN, "remove")
+        await self._ask("remove")
 
     async def close(self) -> None:
         """End the worker."""
         await self.link.close()
+
+    async def _ask(self, verb: str) -> Any:
+        self.link.hold(User.ADMINISTRATION)
+        return await self.link.call(User.ADMINISTRATION, Lane.ADMIN, verb)
 
 
 def _script(statements: Sequence[str]) -> str:

@@ -62,7 +62,8 @@ class ReadLane:
             raise
 
     def open(self) -> str:
-        """Connect and return the journal's name."""
+        """Connect and return the journal's name. What was handed out before is looked for anew."""
+        self._journal = None
         return self._reader().instance()
 
     def capture(self, limit: int, outstanding: frozenset[int]) -> Captured:

@@ -286,19 +286,6 @@ def _runs(pid: int) -> bool:
         return False
 
 
-async def test_closing_ends_the_worker_and_later_calls_are_refused_quietly(site: Site) -> None:
-    system = site.system()
-    await system.source.open({})
-    pid = site.link().pid
-    assert pid is not None and _runs(pid)
-    await system.target.close()
-    await system.source.close()
-    assert not _runs(pid)
-    with pytest.raises(Unreachable):
-        await system.source.read()
-    assert (await apply_one(system, create("m1", "r1", name="A"))).kind is OutcomeKind.RETRY
-
-
 async def test_a_missing_driver_is_refused_with_the_package_to_install(site: Site) -> None:
     site.adapter_connection = "Driver=/no/such/driver.so;Server=x;"
     system = site.system(dialect=site.dialect.name)
