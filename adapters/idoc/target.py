@@ -4,11 +4,16 @@ prepare: temporary file, synced with its directory · the engine commits "sent" 
 directory synced. SAP checks no duplicates, so after a crash the temporary file decides: present means
 the rename never happened, absent means SAP has it. A file that SAP took is only stored: what came of it
 is told by ALEAUD, hours later.
+
+A known residue: the temporary file of a command that was withdrawn after ``prepare`` stays. It cannot be
+told from one that an uncertain command still needs, and there a missing file would read as "SAP has it".
+An operator may remove a ``.tmp`` whose command (epoch and number are in its name) is settled.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import os
 from collections.abc import Mapping, Sequence
@@ -31,6 +36,11 @@ from agent.errors import Unreachable
 log = structlog.get_logger(__name__)
 
 TEMPORARY = ".tmp"
+#: Errors of a network drive whose server gave no answer (rename(2), mount.cifs, nfs "soft"): it may still act.
+_NO_ANSWER = frozenset(
+    {errno.EIO, errno.ETIMEDOUT, errno.ESTALE, errno.EHOSTDOWN, errno.EHOSTUNREACH}
+    | {errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.EINTR, errno.EAGAIN}
+)
 _GUARANTEES = Guarantees(
     compare_and_set=False,
     read_back=False,
@@ -132,13 +142,30 @@ class IdocFiles:
             failpoints.hit("idoc.before_rename")
             temporary.rename(final)
         except OSError as error:
-            return Outcome(OutcomeKind.RETRY, text=_text(error))
+            kind = (
+                OutcomeKind.RETRY if self._never_renamed(temporary, final, error) else OutcomeKind.UNCERTAIN
+            )
+            return Outcome(kind, text=_text(error), handle=handle)
         try:
             failpoints.hit("idoc.after_rename")
             sync_directory(final.parent)
         except OSError as error:
             return Outcome(OutcomeKind.UNCERTAIN, text=_text(error), handle=handle)
         return _stored(handle, f"handed over as {final.name}")
+
+    def _never_renamed(self, temporary: Path, final: Path, error: OSError) -> bool:
+        """Whether a rename that failed certainly had no effect, and will have none.
+
+        On a network drive it may take effect and report an error, even after the error was reported. Opening
+        asks the server for the file; a status could come from the client's memory.
+        """
+        if error.errno in _NO_ANSWER:
+            return False
+        try:
+            os.close(os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
+            return not final.exists()
+        except OSError:
+            return False
 
     def _without_temporary(self, delivery: Delivery, handle: str) -> Outcome:
         """Renamed before (uncertain), or never written: refused by prepare, or removed by somebody."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -187,6 +189,51 @@ async def test_a_rename_that_fails_is_certainly_not_sent(tmp_path: Path) -> None
     failpoints.arm("idoc.before_rename", failpoints.Action.ERROR)
     assert (await one(files)).kind is OutcomeKind.RETRY
     assert (await one(files)).kind is OutcomeKind.STORED
+
+
+@pytest.mark.invariant("I14")
+@pytest.mark.parametrize("said", [errno.EIO, errno.EACCES])
+async def test_a_rename_that_took_effect_and_reported_an_error_is_not_handed_over_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: int
+) -> None:
+    """A network drive may do so; the file may be gone before anybody looks."""
+    files, taken = target(tmp_path), []
+    await files.prepare([delivery()])
+    with monkeypatch.context() as drive:
+        rename = Path.rename
+
+        def rename_and_complain(path: Path, goal: Path) -> Path:
+            rename(path, goal)
+            taken.append(goal.name)
+            goal.unlink()  # by SAP
+            raise OSError(said, os.strerror(said))
+
+        drive.setattr(Path, "rename", rename_and_complain)
+        lost = await one(files)
+    assert (lost.kind, lost.handle) == (OutcomeKind.UNCERTAIN, HANDLE)
+    await files.prepare([delivery(uncertain=True)])
+    again = await one(files, uncertain=True)
+    assert (again.kind, again.handle) == (OutcomeKind.STORED, HANDLE)
+    assert (taken, names(tmp_path)) == ([NAME], [])
+
+
+@pytest.mark.invariant("I14")
+async def test_a_rename_without_an_answer_may_still_happen_and_is_uncertain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The temporary file is still there when one looks; the server may rename it later."""
+    files = target(tmp_path)
+    await files.prepare([delivery()])
+    with monkeypatch.context() as drive:
+
+        def no_answer(path: Path, goal: Path) -> Path:
+            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+
+        drive.setattr(Path, "rename", no_answer)
+        assert (await one(files)).kind is OutcomeKind.UNCERTAIN
+    (tmp_path / "out" / f"{NAME}.tmp").rename(tmp_path / "out" / NAME)  # by the server, late
+    assert (await one(files, uncertain=True)).kind is OutcomeKind.STORED
+    assert names(tmp_path) == [NAME]
 
 
 async def test_a_directory_that_cannot_be_synced_leaves_the_command_uncertain(tmp_path: Path) -> None:
