@@ -214,6 +214,7 @@ def sent_command(store: Store) -> int:
         outbox.move(tx, command, CommandState.SENT, "taken", sent=tx.now)
         tx.run(
             "INSERT INTO image (entity, system, fields, base, fresh, grade, present, token, order_no,"
-            " answered, faulty, seen) VALUES ('customer-1', 'erp', '{}', '{}', 1, 'read', 1, 1, 0, 0, '[]', 0)"
+            " answered, faulty, seen)"
+            " VALUES ('customer-1', 'erp', '{}', '{}', 1, 'read', 1, 1, 0, 0, '[]', 0)"
         )
     return number
