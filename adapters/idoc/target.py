@@ -36,7 +36,7 @@ from agent.errors import Unreachable
 log = structlog.get_logger(__name__)
 
 TEMPORARY = ".tmp"
-#: Errors of a network drive whose server gave no answer (rename(2), mount.cifs, nfs "soft"): it may still act.
+#: Errors of a network drive whose server gave no answer (rename(2), nfs(5) "soft"): it may still act.
 _NO_ANSWER = frozenset(
     {errno.EIO, errno.ETIMEDOUT, errno.ESTALE, errno.EHOSTDOWN, errno.EHOSTUNREACH}
     | {errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.EINTR, errno.EAGAIN}
@@ -142,10 +142,9 @@ class IdocFiles:
             failpoints.hit("idoc.before_rename")
             temporary.rename(final)
         except OSError as error:
-            kind = (
-                OutcomeKind.RETRY if self._never_renamed(temporary, final, error) else OutcomeKind.UNCERTAIN
-            )
-            return Outcome(kind, text=_text(error), handle=handle)
+            if self._never_renamed(temporary, final, error):
+                return Outcome(OutcomeKind.RETRY, text=_text(error))
+            return Outcome(OutcomeKind.UNCERTAIN, text=_text(error), handle=handle)
         try:
             failpoints.hit("idoc.after_rename")
             sync_directory(final.parent)
