@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -79,7 +80,7 @@ class Settings(BaseModel):
     api_version: Annotated[str, Field(pattern=r"^[1-9][0-9]\.0$")] = "62.0"
     pubsub_endpoint: Annotated[str, AfterValidator(_endpoint)] = "api.pubsub.salesforce.com:7443"
     pubsub_plaintext: bool = False
-    ca_file: str | None = None
+    ca_file: Path | None = None
     client: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,60}$")] = "isthmus"
     slack_s: Annotated[float, Field(ge=0, le=60)] = 2.0
     max_request_s: Annotated[float, Field(gt=0, le=3600)] = 120.0

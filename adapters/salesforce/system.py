@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from adapters.salesforce.auth import Login
 from adapters.salesforce.avro import EventSchema
@@ -16,6 +15,7 @@ from adapters.salesforce.settings import Settings
 from adapters.salesforce.source import SalesforceSource
 from adapters.salesforce.table import Table
 from adapters.salesforce.target import SalesforceTarget
+from adapters.salesforce.tls import http_trust
 from agent.core.objects import ObjectSpec
 from agent.errors import ConfigError, Problem
 from agent.ports import System
@@ -54,8 +54,9 @@ def connect(
 
 def _check(name: str, settings: Settings, objects: Sequence[ObjectSpec]) -> None:
     problems = []
-    if settings.ca_file and not Path(settings.ca_file).is_file():
-        problems.append(Problem("configuration", f"systems.{name}.ca_file", "there is no such file"))
+    text = _untrusted(settings)
+    if text:
+        problems.append(Problem("configuration", f"systems.{name}.ca_file", text))
     seen: set[str] = set()
     for spec in objects:
         key = f"systems.{name}.{spec.name}"
@@ -72,3 +73,16 @@ def _check(name: str, settings: Settings, objects: Sequence[ObjectSpec]) -> None
             problems.append(Problem("configuration", key, str(error)))
     if problems:
         raise ConfigError(problems)
+
+
+def _untrusted(settings: Settings) -> str:
+    """What is wrong with the file of roots; "" where it can be used."""
+    if settings.ca_file is None:
+        return ""
+    if not settings.ca_file.is_file():
+        return "there is no such file"
+    try:
+        http_trust(settings.ca_file)
+    except OSError:  # an SSLError is one
+        return "no certificates in PEM form can be read from it"
+    return ""

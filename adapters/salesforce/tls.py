@@ -13,15 +13,15 @@ _BUNDLES = (
 )
 
 
-def http_trust(ca_file: str | None) -> ssl.SSLContext | bool:
+def http_trust(ca_file: Path | None) -> ssl.SSLContext | bool:
     """Trust for HTTPS: the PEM file alone, else the system's own store. Raises OSError, SSLError."""
-    return ssl.create_default_context(cafile=ca_file) if ca_file else True
+    return ssl.create_default_context(cafile=ca_file) if ca_file is not None else True
 
 
-def grpc_roots(ca_file: str | None) -> bytes | None:
+def grpc_roots(ca_file: Path | None) -> bytes | None:
     """PEM roots for gRPC from the same place as ``http_trust``; None leaves gRPC its own bundle."""
-    if ca_file:
-        return Path(ca_file).read_bytes()
+    if ca_file is not None:
+        return ca_file.read_bytes()
     named = ssl.get_default_verify_paths().cafile
     for bundle in (named, *_BUNDLES):
         if bundle and Path(bundle).is_file():

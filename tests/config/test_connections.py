@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.registry import settings_model
+from adapters.salesforce.settings import Settings as SalesforceSettings
 from agent.config.connections import secret_faults
 from tests.config.sample import changed, loaded, problems, section, told
 
@@ -18,6 +19,13 @@ def test_adapter_settings_are_the_adapters_own_model(tmp_path: Path) -> None:
     system = loaded(tmp_path).systems["erp"]
     assert (system.name, system.kind) == ("erp", "odbc")
     assert type(system.settings) is settings_model("odbc")
+
+
+def test_a_relative_file_of_roots_is_meant_from_the_folder_of_the_file(tmp_path: Path) -> None:
+    text = section("systems.crm", ('client_id = "app"', 'client_id = "app"\nca_file = "tls/ca.pem"'))
+    settings = loaded(tmp_path, text).systems["crm"].settings
+    assert isinstance(settings, SalesforceSettings)
+    assert settings.ca_file == tmp_path / "tls" / "ca.pem"
 
 
 def test_an_unknown_kind_is_told_with_the_nearest(tmp_path: Path) -> None:

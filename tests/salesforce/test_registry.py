@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
@@ -51,10 +52,17 @@ def test_every_problem_of_the_objects_is_listed_at_once() -> None:
         ObjectSpec("Account", "AccountNumber", (FieldSpec("Name"),)),
         ObjectSpec("Account", "Id", (FieldSpec("Name FROM User"),)),
     ]
-    settings = Settings(client_id="app", username="u@example.com", key="env:KEY", ca_file="missing.pem")
+    settings = Settings(client_id="app", username="u@example.com", key="env:KEY", ca_file=Path("missing.pem"))
     with pytest.raises(ConfigError) as refused:
         registry.connect("salesforce", "crm", settings, objects, no_secret)
     assert len(refused.value.problems) == 4
+
+
+def test_a_file_of_roots_without_certificates_is_told_before_anything_is_called(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    settings = Settings(client_id="app", username="u@example.com", key="env:KEY", ca_file=tmp_path / "ca.pem")
+    with pytest.raises(ConfigError, match=r"systems\.crm\.ca_file: no certificates in PEM form"):
+        registry.connect("salesforce", "crm", settings, [ACCOUNT], no_secret)
 
 
 def test_no_driver_is_loaded_for_a_kind_that_is_not_used() -> None:
