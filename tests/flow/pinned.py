@@ -105,5 +105,30 @@ CATCHES: Mapping[str, Pinned] = {
     ),
 }
 
-#: What it was → a script that once broke a promise in the product itself.
-REGRESSIONS: Mapping[str, Pinned] = {}
+#: What it was → a script at which a promise once broke, or that is easily broken by a change.
+REGRESSIONS: Mapping[str, Pinned] = {
+    "a plain restart was taken for a restored store": Pinned(
+        "I8", [*BORN, ("restart", ()), ("edit_cloud", (0, "Name"))]
+    ),
+    "two events of one second were told apart by their order alone": Pinned(
+        "I10",
+        [
+            *BORN,
+            ("edit_cloud", (0, "Name")),
+            ("create", ()),
+            ("edit_cloud", (0, "Phone")),
+            ("edit_erp", (0, "phone")),
+        ],
+    ),
+    "a person's retry met a document that others of its lane wait for": Pinned(
+        "I17",
+        [
+            *BORN,
+            ("fault", ("sf", "refused")),
+            ("book_document", (0,)),
+            ("book_document", (0,)),
+            ("settle", ()),
+            ("pay_document", (1,)),
+        ],
+    ),
+}

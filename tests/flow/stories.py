@@ -78,6 +78,26 @@ def _death(chance: random.Random) -> list[Operation]:
     return [("crash_at", (chance.choice(DEATHS[kind]), chance.choice((1, 1, 1, 2)))), operation]
 
 
+def _death_with_news(chance: random.Random) -> list[Operation]:
+    """The agent dies while it takes what somebody has just written."""
+    written = _user(chance)
+    system = {"edit_cloud": "sf", "edit_erp": "erp", "edit_sap": "sap"}[written[0]]
+    return [written, ("crash_at", (chance.choice(DEATHS["intake"]), 1)), ("intake", (system,))]
+
+
+def _late_request(chance: random.Random) -> list[Operation]:
+    """The cloud goes on working on a request whose answer was given up, while its values change again."""
+    written = _user(chance)
+    while written[0] == "edit_cloud":
+        written = _user(chance)
+    system = {"edit_erp": "erp", "edit_sap": "sap"}[written[0]]
+    news: list[Operation] = [written, ("intake", (system,))]
+    tried: list[Operation] = [("deliver", ("sf",)), ("wait", (chance.choice((1.2, 5.0)),))]
+    told: list[Operation] = [*news, *tried, ("confirm", ("sf",)), *tried]
+    last: list[Operation] = [("finish_late", ())] if chance.random() < 0.5 else [("wait", (130.0,))]
+    return [("fault", ("sf", "late")), *news, *tried, *told, *last]
+
+
 def _meanwhile(chance: random.Random) -> list[Operation]:
     place = chance.choice(PLACES)
     system, _, call = place.partition(".")
@@ -144,6 +164,8 @@ KINDS: list[tuple[Draw, int]] = [
     (lambda chance: [_agent(chance)], 40),
     (lambda chance: [("post", (chance.random() < 0.6,))], 6),
     (_death, 8),
+    (_death_with_news, 4),
+    (_late_request, 3),
     (_burst, 6),
     (_written_and_read, 6),
     (_meanwhile, 8),

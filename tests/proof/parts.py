@@ -5,30 +5,47 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from tests.flow.hunt import hunt
+from tests.flow.hunt import Hunt, hunt
 from tests.flow.mutants import MUTANTS
 from tests.flow.reference import crashed, places
 from tests.proof.card import Line
 from tests.proof.narration import Narration
 
-#: Seconds that even the last mutant is hunted for.
-LEAST_S = 5.0
+#: Seconds that every mutant is hunted for at first, and at least in the second round.
+FIRST_ROUND_S = 3.0
+LEAST_S = 10.0
 #: Seeds that a hunt of the product goes through, each for an equal share of the time.
 SEEDS = 4
 
 
 def mutants(seed: int, seconds: float, narration: Narration) -> Iterator[Line]:
-    """Hunt every mutant live: each must break a promise, and the judge must name it."""
+    """Hunt every mutant live: each must break a promise, and the judge must name it.
+
+    A first round finds the easy ones; what time is left goes to the others, in equal shares.
+    """
     ends = time.monotonic() + seconds
-    for number, (name, mutant) in enumerate(MUTANTS.items()):
-        narration.begin(f"mutant {name}")
-        # What is left is shared among those to come; the easy ones leave more for the hard ones.
-        limit = max((ends - time.monotonic()) / (len(MUTANTS) - number) * 3, LEAST_S)
-        with mutant():
-            came = hunt(seed, limit, short=False, tell=_teller(narration, name))
-        said = came.found.said if came.found else "not found"
-        holds = came.found is not None and came.found.promise.startswith("I")
-        yield Line("mutant", name, holds, came.stories, "stories", said)
+    hard = []
+    for name in MUTANTS:
+        came = _hunted(name, seed, FIRST_ROUND_S, narration)
+        if came.found is None:
+            hard.append((name, came.stories))
+        else:
+            yield _caught(name, came, 0)
+    for number, (name, before) in enumerate(hard):
+        share = (ends - time.monotonic()) / (len(hard) - number)
+        yield _caught(name, _hunted(name, seed + 1, max(share, LEAST_S), narration), before)
+
+
+def _hunted(name: str, seed: int, seconds: float, narration: Narration) -> Hunt:
+    narration.begin(f"mutant {name}")
+    with MUTANTS[name]():
+        return hunt(seed, seconds, short=False, tell=_teller(narration, name))
+
+
+def _caught(name: str, came: Hunt, before: int) -> Line:
+    said = came.found.said if came.found else "not found"
+    holds = came.found is not None and came.found.promise.startswith("I")
+    return Line("mutant", name, holds, before + came.stories, "stories", said)
 
 
 def crashes(seed: int, seconds: float, narration: Narration) -> Iterator[Line]:

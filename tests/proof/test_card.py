@@ -55,7 +55,8 @@ def test_a_run_that_is_stopped_says_so_and_falls_short(
 
 def test_a_mutant_that_nobody_finds_falls_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.proof.parts.MUTANTS", {"harmless": nullcontext})
-    monkeypatch.setattr("tests.proof.parts.LEAST_S", 0.2)
+    monkeypatch.setattr("tests.proof.parts.FIRST_ROUND_S", 0.1)
+    monkeypatch.setattr("tests.proof.parts.LEAST_S", 0.1)
     [line] = mutants(1, 0.1, Narration(io.StringIO(), 1.0))
     assert (line.holds, line.said) == (False, "not found")
 
