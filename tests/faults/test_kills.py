@@ -11,6 +11,7 @@ from agent.cli.demo.stage import Stage
 from tests.faults.evidence import table
 from tests.faults.plan import aims
 from tests.faults.scenario import play
+from tests.journey.people import personal_data
 
 SEED = int(os.environ.get("ISTHMUS_SEED", "1"))
 #: Operations of business a second: about a dozen between two kills.
@@ -43,3 +44,6 @@ def test_nothing_is_lost_or_doubled_however_often_the_agent_is_killed(
     assert findings == {name: [] for name in findings}
     assert played.verdict["equal"] is True
     assert played.verdict["conservation"] is True
+    log = (tmp_path / "agent.log").read_text()
+    private = personal_data(stage.edits) | {str(stage.org["client_secret"])}
+    assert not {value for value in private if value in log}

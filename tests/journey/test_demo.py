@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
+from tests.journey.people import personal_data
 from tests.journey.site import isthmus
 
 #: What programs outside this repository may rely on.
@@ -22,8 +22,6 @@ PROMISED = {
     "lag_p50_ms",
     "lag_p99_ms",
 }
-#: Fields of the edit journal whose values are personal data.
-PERSONAL = {"Name", "Phone", "BillingStreet", "phone"}
 
 
 def test_the_demo_is_equal_and_says_so_in_one_line_of_json(tmp_path: Path) -> None:
@@ -38,21 +36,11 @@ def test_the_demo_is_equal_and_says_so_in_one_line_of_json(tmp_path: Path) -> No
     assert summary["fields_compared"] > summary["entities_compared"]
     assert sum(summary["deliveries"].values()) > 0
     assert summary["lag_p50_ms"] <= summary["lag_p99_ms"]
-    typed = _personal(tmp_path / "edits.jsonl")
+    typed = personal_data(tmp_path / "edits.jsonl")
     log = (tmp_path / "agent.log").read_text()
     assert typed
     assert log
     assert not {value for value in typed if value in log}
-
-
-def _personal(edits: Path) -> set[str]:
-    """Every name, street and phone number that somebody typed."""
-    found: set[str] = set()
-    for line in edits.read_text().splitlines():
-        edit = json.loads(line)
-        if edit["field"] in PERSONAL:
-            found.add(str(edit["value"]))
-    return found
 
 
 def test_one_row_altered_unseen_turns_the_verdict_red() -> None:
