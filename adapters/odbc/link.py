@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import os
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from pathlib import Path
@@ -103,13 +103,20 @@ class Link:
     closed to be opened again must not end a worker that is in the middle of a command.
     """
 
-    def __init__(self, erp: Erp) -> None:
-        self.erp = erp
+    def __init__(self, name: str, deadline_s: float, resolved: Callable[[], Erp]) -> None:
+        self.name = name
+        self.deadline_s = deadline_s
+        self._resolved = resolved
         self._numbers = itertools.count(1)
         self._life: _Process | None = None
         self._starting = asyncio.Lock()
         self._users: set[User] = set()
         self.ended = 0
+
+    @property
+    def erp(self) -> Erp:
+        """The ERP as the next worker gets it, its secret read now. Raises Refused."""
+        return self._resolved()
 
     @property
     def pid(self) -> int | None:
@@ -142,7 +149,7 @@ class Link:
         async with contextlib.aclosing(self.stream(user, lane, verb, *arguments)) as answers:
             async for value in answers:
                 return value
-        raise WorkerLost("the worker gave no answer", where=self.erp.name)
+        raise WorkerLost("the worker gave no answer", where=self.name)
 
     async def stream(self, user: User, lane: Lane, verb: str, *arguments: Any) -> AsyncGenerator[Any, None]:
         """Every answer to a request, the deadline counting anew with each. Raises as ``call``.
@@ -157,7 +164,7 @@ class Link:
             while True:
                 reply = await self._next(life, waiting.answers)
                 if reply.error:
-                    raise _raised(reply, self.erp.name)
+                    raise _raised(reply, self.name)
                 yield reply.value
                 if reply.last:
                     return
@@ -166,21 +173,21 @@ class Link:
 
     async def _next(self, life: _Process, answers: asyncio.Queue[Reply | _End]) -> Reply:
         try:
-            async with asyncio.timeout(self.erp.deadline_s):
+            async with asyncio.timeout(self.deadline_s):
                 reply = await answers.get()
         except TimeoutError:
-            _LOG.warning("worker over its deadline", action="odbc.worker.killed", system=self.erp.name)
+            _LOG.warning("worker over its deadline", action="odbc.worker.killed", system=self.name)
             await self._end(life)
             # an answer that was in the pipe when the deadline passed is an answer
             reply = answers.get_nowait()
         if isinstance(reply, Reply):
             return reply
         if reply is _End.PORT:
-            raise PortClosed("the connection was closed before the answer came", where=self.erp.name)
+            raise PortClosed("the connection was closed before the answer came", where=self.name)
         await self._end(life)
         raise WorkerLost(
             "the worker process ended before it answered",
-            where=self.erp.name,
+            where=self.name,
             remedy="see the ERP's locks and network if this repeats",
         )
 
@@ -193,12 +200,12 @@ class Link:
             await stdin.drain()
         except ConnectionError:
             await self._end(life)
-            raise WorkerLost("the worker process ended", where=self.erp.name) from None
+            raise WorkerLost("the worker process ended", where=self.name) from None
 
     async def _running(self, user: User) -> _Process:
         async with self._starting:
             if user not in self._users:
-                raise Unreachable("the connection is closed", where=self.erp.name)
+                raise Unreachable("the connection is closed", where=self.name)
             if self._life is None or self._life.reader.done():
                 if self._life is not None:
                     await self._life.end()
@@ -206,6 +213,7 @@ class Link:
             return self._life
 
     async def _start(self) -> _Process:
+        erp = self.erp
         path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -216,9 +224,9 @@ class Link:
             env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,  # an operator's Ctrl-C is for the agent, which then ends the worker
         )
-        life = _Process(process, self.erp.name)
+        life = _Process(process, self.name)
         if process.stdin is not None:
-            process.stdin.write(pack(self.erp))
+            process.stdin.write(pack(erp))
         return life
 
     async def _end(self, life: _Process) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from adapters.odbc.dialect import dialect_of
 from agent.core.objects import ObjectSpec
+from agent.errors import InputError, Problem, Refused
 
 _REFERENCE = re.compile(r"^[a-z][a-z-]*:")
 _TABLE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$"
@@ -80,13 +81,30 @@ class Erp:
         raise KeyError(name)
 
 
+def problems(name: str, settings: Settings) -> list[Problem]:
+    """What is wrong with the settings as far as it can be told without reading a secret."""
+    if settings.dialect is None and not _REFERENCE.match(settings.connection):
+        try:
+            dialect_of(settings.connection, where=name)
+        except Refused as error:
+            text = f"{error.message}; {error.remedy}"
+            return [Problem("configuration", f"systems.{name}.connection", text)]
+    return []
+
+
 def resolve(
     name: str, settings: Settings, objects: Sequence[ObjectSpec], secret: Callable[[str], str]
 ) -> Erp:
-    """Settings with the secret read and the dialect decided. Raises Refused when the driver tells none."""
+    """Settings with the secret read and the dialect decided.
+
+    Raises Refused when the secret cannot be read, and when neither settings nor driver tell the dialect.
+    """
     connection = settings.connection
     if _REFERENCE.match(connection):
-        connection = secret(connection).strip()
+        try:
+            connection = secret(connection).strip()
+        except InputError as error:
+            raise Refused(f"{error.where}: {error.message}", where=name, remedy=error.remedy) from None
     return Erp(
         name=name,
         dialect=settings.dialect or dialect_of(connection, where=name),

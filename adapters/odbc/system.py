@@ -59,7 +59,7 @@ class JournalSource:
                 async with asyncio.timeout(self._poll_s):
                     await closed.wait()
             if closed.is_set():
-                raise Unreachable("the connection is closed", where=self.link.erp.name)
+                raise Unreachable("the connection is closed", where=self.link.name)
         self._outstanding.update(captured.seqs)
         return Batch(STREAM, captured.changes, receipt=captured.seqs or None)
 
@@ -91,7 +91,7 @@ class LedgerTarget:
             answers=False,
             on_uncertain_update=Resolution.RESEND,
             on_uncertain_create=Resolution.RESEND,
-            max_request_s=self.link.erp.deadline_s,
+            max_request_s=self.link.deadline_s,
             batch=100,
         )
 
@@ -185,11 +185,11 @@ class JournalAdministration:
         self.link = link
 
     def install_script(self) -> str:
-        """What ``install`` runs, to print. Needs no connection."""
+        """What ``install`` runs, to print. Needs no connection. Raises Refused without a dialect."""
         return _script(install_script(self.link.erp))
 
     def remove_script(self) -> str:
-        """What ``remove`` runs, to print. Needs no connection."""
+        """What ``remove`` runs, to print. Needs no connection. Raises Refused without a dialect."""
         return _script(remove_script(self.link.erp))
 
     async def install(self) -> None:

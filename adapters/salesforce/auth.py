@@ -19,7 +19,7 @@ import structlog
 
 from adapters.salesforce.http import AnswerLost, HttpLink, NotSent, retry_after, server_time
 from adapters.salesforce.settings import Settings
-from agent.errors import Refused, RemoteError, Unreachable
+from agent.errors import InputError, Refused, RemoteError, Unreachable
 
 _log = structlog.get_logger(__name__)
 
@@ -115,7 +115,7 @@ class Login:
             return {
                 "grant_type": "client_credentials",
                 "client_id": settings.client_id,
-                "client_secret": self._secret(settings.client_secret).strip(),
+                "client_secret": self._read_secret(settings.client_secret).strip(),
             }
         assert settings.key is not None
         claims = {
@@ -124,8 +124,9 @@ class Login:
             "aud": settings.audience or settings.login_url.rstrip("/"),
             "exp": int(self._clock()) + _ASSERTION_S,
         }
+        key = self._read_secret(settings.key)
         try:
-            assertion = jwt.encode(claims, self._secret(settings.key), algorithm="RS256")
+            assertion = jwt.encode(claims, key, algorithm="RS256")
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             # The text of these errors may quote the key.
             raise Refused(
@@ -134,6 +135,13 @@ class Login:
                 remedy="give the RSA private key in PEM form whose certificate is on the External Client App",
             ) from None
         return {"grant_type": _JWT_BEARER, "assertion": assertion}
+
+    def _read_secret(self, reference: str) -> str:
+        try:
+            return self._secret(reference)
+        except InputError as error:
+            text = f"login: {error.where}: {error.message}"
+            raise Refused(text, where=self._name, remedy=error.remedy) from None
 
     def _denied(self, response: httpx2.Response) -> RemoteError:
         status = response.status_code

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from adapters.odbc import Settings, administer, sql
+from adapters.odbc import Settings, administer, connect, sql
 from adapters.odbc.catalog import Column, Table
 from adapters.odbc.dialect import DIALECTS, POSTGRESQL, SQLITE, Dialect, Fault, native_code
 from adapters.odbc.driver import LIBRARIES_VARIABLE, complete, compose, find_driver, parse, redact
 from adapters.odbc.journal import install_script
 from adapters.odbc.settings import resolve
 from agent.core.objects import ObjectSpec
-from agent.errors import Refused
+from agent.errors import ConfigError, InputError, Refused
 
 _GOLDEN = Path(__file__).parent / "golden"
 _TABLES = {
@@ -196,6 +196,51 @@ def test_an_unknown_driver_needs_its_dialect_named() -> None:
     with pytest.raises(Refused, match="set dialect to one of postgresql, sqlite"):
         resolve("erp", Settings(connection="DSN=erp"), [], str)
     assert resolve("erp", Settings(connection="DSN=erp", dialect="sqlite"), [], str).dialect == "sqlite"
+
+
+def test_connecting_reads_no_secret() -> None:
+    """``isthmus check --offline`` works where the secrets are not."""
+
+    def secret(reference: str) -> str:
+        raise AssertionError(f"asked for {reference}")
+
+    system = connect("erp", Settings(connection="credential:erp"), [], secret)
+    assert system.target.guarantees("customer").max_request_s == 30.0
+
+
+async def test_a_secret_that_cannot_be_read_is_refused_at_the_first_use_and_asked_for_again() -> None:
+    asked: list[str] = []
+
+    def secret(reference: str) -> str:
+        asked.append(reference)
+        raise InputError("cannot be opened: No such file", where=reference, remedy="the file must exist")
+
+    system = connect("erp", Settings(connection="file:/none"), [], secret)
+    for _ in range(2):
+        with pytest.raises(Refused) as refused:
+            await system.source.open({})
+        assert str(refused.value) == "erp: file:/none: cannot be opened: No such file (the file must exist)"
+    (check,) = await system.probe.check()
+    assert not check.ok and check.remedy == "the file must exist"
+    assert asked == ["file:/none"] * 3
+    await system.source.close()
+    await system.target.close()
+
+
+async def test_the_dialect_of_a_secret_connection_is_found_at_the_first_use() -> None:
+    system = connect("erp", Settings(connection="env:ERP"), [], lambda _: "DSN=erp")
+    with pytest.raises(Refused, match="set dialect to one of postgresql, sqlite"):
+        await system.source.open({})
+    await system.source.close()
+
+
+def test_a_written_connection_whose_dialect_nobody_could_tell_is_a_problem_of_the_configuration() -> None:
+    with pytest.raises(ConfigError) as wrong:
+        connect("erp", Settings(connection="DSN=erp"), [], str)
+    (problem,) = wrong.value.problems
+    assert problem.key == "systems.erp.connection"
+    assert "set dialect to one of postgresql, sqlite" in problem.text
+    connect("erp", Settings(connection="DSN=erp", dialect="sqlite"), [], str)
 
 
 def test_unknown_and_impossible_settings_are_refused() -> None:

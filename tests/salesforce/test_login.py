@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from adapters.salesforce.auth import Login
 from adapters.salesforce.http import HttpLink
 from adapters.salesforce.settings import Settings
-from agent.errors import Refused, Unreachable
+from agent.errors import InputError, Refused, Unreachable
 from tests.salesforce.peers import Answer, Asked, HttpPeer
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -45,7 +45,7 @@ class Site:
         self.key = PEM
         self.links: list[HttpLink] = []
 
-    def login(self, **changes: Any) -> Login:
+    def settings(self, **changes: Any) -> Settings:
         plain: dict[str, Any] = {
             "login_url": self.peer.url,
             "insecure_http": True,
@@ -53,7 +53,10 @@ class Site:
             "username": "sync@example.com",
             "key": "file:/key.pem",
         }
-        settings = Settings(**(plain | changes))
+        return Settings(**(plain | changes))
+
+    def login(self, **changes: Any) -> Login:
+        settings = self.settings(**changes)
         link = HttpLink(settings)
         self.links.append(link)
         return Login("crm", settings, link, lambda reference: self.key, self.clock, self.monotonic)
@@ -176,6 +179,21 @@ async def test_unusable_key_is_refused_without_quoting_it(site: Site) -> None:
         await site.login().session()
     assert "c2VjcmV0" not in str(refused.value)
     assert "PEM" in str(refused.value)
+
+
+async def test_a_secret_that_cannot_be_read_is_refused_with_its_remedy(site: Site) -> None:
+    """Not the end of the agent: the other systems work on, and the file may be put there any time."""
+
+    def secret(reference: str) -> str:
+        raise InputError("cannot be opened: No such file", where=reference, remedy="the file must exist")
+
+    login = Login("crm", site.settings(), HttpLink(site.settings()), secret, site.clock, site.monotonic)
+    with pytest.raises(Refused) as refused:
+        await login.session()
+    assert str(refused.value) == (
+        "crm: login: file:/key.pem: cannot be opened: No such file (the file must exist)"
+    )
+    assert site.peer.logins == 0
 
 
 async def test_token_is_not_sent_to_an_unsafe_instance(site: Site) -> None:
