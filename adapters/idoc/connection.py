@@ -55,7 +55,8 @@ def _problems(system: str, settings: Settings, spec: ObjectSpec, dictionary: Dic
             f"systems.{system}.basic_types", f"no basic type for message {spec.name}", spec.name, ()
         )
     if spec.external_id is not None:
-        yield _problem(f"systems.{system}", f"{spec.name} has no field for an external id", "", ())
+        where = f"systems.{system}.{spec.name}.{spec.external_id}"
+        yield _problem(where, f"{spec.name} has no field for an external id", "", ())
     for full in (spec.key, *(entry.name for entry in spec.fields)):
         where = f"systems.{system}.{spec.name}.{full}"
         segment_type, _, field = full.partition(".")

@@ -13,7 +13,7 @@ from adapters.salesforce.reader import SalesforceReader
 from adapters.salesforce.rest import Rest
 from adapters.salesforce.settings import Settings
 from adapters.salesforce.source import SalesforceSource
-from adapters.salesforce.table import Table
+from adapters.salesforce.table import Table, no_names
 from adapters.salesforce.target import SalesforceTarget
 from adapters.salesforce.tls import http_trust
 from agent.core.objects import ObjectSpec
@@ -64,13 +64,11 @@ def _check(name: str, settings: Settings, objects: Sequence[ObjectSpec]) -> None
             problems.append(Problem("configuration", key, "the object is mapped twice"))
         seen.add(spec.name)
         if spec.key != "Id":
-            problems.append(
-                Problem("configuration", key, f"the key of an object is Id, not {spec.key}", "Id")
-            )
-        try:
-            Table(spec)
-        except ValueError as error:
-            problems.append(Problem("configuration", key, str(error)))
+            text = f"the key of an object is Id, not {spec.key}"
+            problems.append(Problem("configuration", f"{key}.{spec.key}", text, "Id"))
+        for wrong in no_names(spec):
+            where = key if wrong == spec.name else f"{key}.{wrong}"
+            problems.append(Problem("configuration", where, f"{wrong!r} is no name of an object or field"))
     if problems:
         raise ConfigError(problems)
 

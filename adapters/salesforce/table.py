@@ -26,6 +26,12 @@ def is_name(name: str) -> bool:
     return _NAME.match(name) is not None
 
 
+def no_names(spec: ObjectSpec) -> list[str]:
+    """What a mapping names that cannot be a name at Salesforce."""
+    named = (spec.name, *(field.name for field in spec.fields), spec.external_id or spec.name)
+    return [name for name in dict.fromkeys(named) if not is_name(name)]
+
+
 def long_id(key: str) -> str:
     """The 18-character form of an id; its last three carry the case of the first fifteen."""
     if len(key) != 15:
@@ -44,9 +50,8 @@ class Table:
     """
 
     def __init__(self, spec: ObjectSpec) -> None:
-        for name in (spec.name, *(field.name for field in spec.fields), spec.external_id or spec.name):
-            if not is_name(name):
-                raise ValueError(f"{name!r} is no name of an object or field")
+        for name in no_names(spec):
+            raise ValueError(f"{name!r} is no name of an object or field")
         self.spec = spec
         self.name = spec.name
         self.kinds: dict[str, FieldType] = {field.name: field.type for field in spec.fields}

@@ -48,6 +48,7 @@ def load(path: Path, settings_model: SettingsModel) -> Config:
         entities=entities,
         versions={name: fingerprint(table)[:_VERSION] for name, table in entity_tables.items()},
         config_hash=fingerprint(data),
+        lines=problems.lines,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from agent.config.contracts import contract_field, writers
 from agent.config.problems import Fault, Problems
@@ -47,24 +47,31 @@ def _object(entity: EntitySettings, system: str, place: PlaceSettings) -> Object
     )
 
 
-def rules(config: Config, guarantees: Mapping[str, Ask]) -> dict[str, EntityRules]:
+def rules(
+    config: Config, guarantees: Mapping[str, Ask], found: Sequence[Fault] = ()
+) -> dict[str, EntityRules]:
     """Entity → its rules, with the canonical id as a field of each (see ``with_identity``).
 
-    ``guarantees`` holds ``Target.guarantees`` of every configured system. Raises ConfigError with every rule
-    that a target cannot honour.
+    ``guarantees`` holds ``Target.guarantees`` of every configured system, or of those that could be made if
+    ``found`` says what is wrong with the others (see ``labelled``). Raises ConfigError with all of ``found``
+    and every rule that a target cannot honour, in the order of the file.
     """
-    problems = Problems(str(config.path))
-    built: dict[str, EntityRules] = {}
+    problems = Problems(str(config.path), config.lines)
+    problems.extend(found)
+    places: dict[str, dict[str, EntityAtSystem]] = {name: {} for name in config.entities}
     for name, entity in config.entities.items():
-        places = {}
         for system, place in entity.systems.items():
+            if found and system not in guarantees:
+                continue
             can = guarantees[system](place.object)
             for fault in _target_faults(entity, system, place, can):
                 problems.add(Fault(("entities", name, *fault.loc), fault.text))
-            places[system] = _place(entity, system, place, can)
-        built[name] = with_identity(_rules(config, name, entity, places))
+            places[name][system] = _place(entity, system, place, can)
     problems.raise_found()
-    return built
+    return {
+        name: with_identity(_rules(config, name, entity, places[name]))
+        for name, entity in config.entities.items()
+    }
 
 
 def _place(entity: EntitySettings, system: str, place: PlaceSettings, can: Guarantees) -> EntityAtSystem:

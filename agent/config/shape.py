@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
+from agent.config.problems import Loc
 from agent.core.contract import LanePolicy, Part, Role, SurvivorshipKind, Transfer
 from agent.core.objects import FieldType
 
@@ -140,7 +141,10 @@ class SystemSettings:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A configuration that was found sound. ``versions`` names each entity's rules in every decision."""
+    """A configuration that was found sound. ``versions`` names each entity's rules in every decision.
+
+    ``lines`` maps a path of keys to the line of the file in which it is first written.
+    """
 
     path: Path
     agent: AgentSettings
@@ -148,6 +152,7 @@ class Config:
     entities: Mapping[str, EntitySettings]
     versions: Mapping[str, str]
     config_hash: str
+    lines: Mapping[Loc, int]
 
 
 Tables = Mapping[str, Any]
