@@ -81,7 +81,9 @@ class Settings(BaseModel):
     pubsub_endpoint: Annotated[str, AfterValidator(_endpoint)] = "api.pubsub.salesforce.com:7443"
     pubsub_plaintext: bool = False
     ca_file: Path | None = None
-    client: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,60}$")] = "isthmus"
+    client: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,60}$", json_schema_extra={"origin": True})] = (
+        "isthmus"
+    )
     slack_s: Annotated[float, Field(ge=0, le=60)] = 2.0
     max_request_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
     keepalive_s: Annotated[float, Field(ge=0.1, le=3600)] = 30.0

@@ -155,5 +155,14 @@ def _marked(info: FieldInfo) -> bool:
     return isinstance(extra, dict) and bool(extra.get("identity"))
 
 
+def origin(settings: BaseModel) -> str | None:
+    """The tag by which a system tells of our own writes: the setting that its model marks with ``origin``."""
+    for name, info in type(settings).model_fields.items():
+        extra = info.json_schema_extra
+        if isinstance(extra, dict) and extra.get("origin"):
+            return str(getattr(settings, name))
+    return None
+
+
 def _names_remote(name: str) -> bool:
     return name in _REMOTE_NAMES or name.endswith(("_dir", "_directory"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from agent.config.connections import origin
 from agent.config.contracts import contract_field, writers
 from agent.config.problems import Fault, Problems
 from agent.config.shape import Config, EntitySettings, PlaceSettings
@@ -66,7 +67,8 @@ def rules(
             can = guarantees[system](place.object)
             for fault in _target_faults(entity, system, place, can):
                 problems.add(Fault(("entities", name, *fault.loc), fault.text))
-            places[name][system] = _place(entity, system, place, can)
+            tag = place.client or origin(config.systems[system].settings)
+            places[name][system] = _place(entity, system, place, can, tag)
     problems.raise_found()
     return {
         name: with_identity(_rules(config, name, entity, places[name]))
@@ -74,7 +76,9 @@ def rules(
     }
 
 
-def _place(entity: EntitySettings, system: str, place: PlaceSettings, can: Guarantees) -> EntityAtSystem:
+def _place(
+    entity: EntitySettings, system: str, place: PlaceSettings, can: Guarantees, client: str | None
+) -> EntityAtSystem:
     return EntityAtSystem(
         system=system,
         object=_object(entity, system, place),
@@ -85,7 +89,7 @@ def _place(entity: EntitySettings, system: str, place: PlaceSettings, can: Guara
         guarantees=can,
         create=bool(place.create),
         role=place.role,
-        client=place.client,
+        client=client,
         slack_s=place.slack_s,
     )
 

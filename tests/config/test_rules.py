@@ -80,6 +80,20 @@ def test_value_maps_and_creation_reach_the_core(tmp_path: Path) -> None:
     assert not customer.at("erp").blind
 
 
+def test_our_own_writes_are_known_by_the_name_that_the_system_is_told(tmp_path: Path) -> None:
+    """Said once, at the system; only Salesforce tells of it, and an IDoc ``client`` is something else."""
+    customer = built(tmp_path)["customer"]
+    assert [customer.at(name).client for name in ("crm", "erp", "sap")] == ["isthmus", None, None]
+    text = section("systems.crm", ('client_id = "app"', 'client_id = "app"\nclient = "agent-7"'))
+    found = built(tmp_path, text)
+    assert {entity.at("crm").client for entity in found.values()} == {"agent-7"}
+    text = section(
+        "entities.invoice.systems.crm", ("create = true", 'create = true\nclient = "x"'), text=text
+    )
+    found = built(tmp_path, text)
+    assert [found[name].at("crm").client for name in ("customer", "invoice")] == ["agent-7", "x"]
+
+
 def test_each_rule_set_has_the_version_of_its_section(tmp_path: Path) -> None:
     config = loaded(tmp_path)
     assert {name: one.version for name, one in rules(config, asked()).items()} == config.versions
