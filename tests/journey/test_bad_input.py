@@ -23,9 +23,6 @@ AWAY_S = 5.0
 #: What three loops may ask in that time: each waits half a second at least, and longer every time.
 ATTEMPTS = 12
 
-    strict=True, reason="a file without our name in its header is taken for a new one"
-)
-
 
 @pytest.fixture
 def own_site(tmp_path: Path) -> Iterator[Site]:
