@@ -2,6 +2,7 @@
 
 from agent.config.configuration import load
 from agent.config.labels import labelled
+from agent.config.problems import Fault
 from agent.config.rules import objects, rules
 from agent.config.shape import AgentSettings, Config, EntitySettings, SystemSettings
 
@@ -9,6 +10,7 @@ __all__ = [
     "AgentSettings",
     "Config",
     "EntitySettings",
+    "Fault",
     "SystemSettings",
     "labelled",
     "load",
