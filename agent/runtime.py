@@ -33,7 +33,7 @@ from agent.api.server import serve
 from agent.clock import Clock
 from agent.config import Config, secrets
 from agent.core.rulebook import Rulebook
-from agent.errors import IsthmusError, Refused, RemoteError, Unreachable
+from agent.errors import ConfigError, IsthmusError, Refused, RemoteError, Unreachable
 from agent.flow.acts import ExceptionActs
 from agent.flow.confirm import Confirm
 from agent.flow.delivery import Delivery
@@ -42,6 +42,7 @@ from agent.flow.engine import Engine, Signal
 from agent.flow.health import Health
 from agent.flow.intake import Intake
 from agent.flow.recovery import recover
+from agent.flow.snapshot import Snapshot
 from agent.flow.sweep import sweep
 from agent.operations.figures import Life
 from agent.operations.reads import StoreReads
@@ -71,14 +72,16 @@ class Assembly:
 
 def assemble(config: Config) -> Assembly:
     """Make the systems and the rules. Raises ConfigError with every problem."""
-    systems = {
-        name: registry.connect(
-            chosen.kind, name, chosen.settings, configuration.objects(config, name), secrets.resolve
-        )
-        for name, chosen in config.systems.items()
-    }
+    systems: dict[str, System] = {}
+    found: list[configuration.Fault] = []
+    for name, chosen in config.systems.items():
+        objects = configuration.objects(config, name)
+        try:
+            systems[name] = registry.connect(chosen.kind, name, chosen.settings, objects, secrets.resolve)
+        except ConfigError as error:
+            found += configuration.labelled(error, config, name)
     guarantees = {name: system.target.guarantees for name, system in systems.items()}
-    return Assembly(config, systems, Rulebook(configuration.rules(config, guarantees)))
+    return Assembly(config, systems, Rulebook(configuration.rules(config, guarantees, found)))
 
 
 def terms(config: Config) -> Terms:
@@ -158,6 +161,7 @@ class Runtime:
             loops.append((f"delivery {name}", self._deliver(name, Delivery(self._engine, system))))
             if system.reader is not None:
                 loops.append((f"confirm {name}", self._confirm(name, Confirm(self._engine, system))))
+                loops.append((f"snapshot {name}", self._snapshot(name, Snapshot(self._engine, system))))
         return loops
 
     async def _control(self) -> None:
@@ -202,6 +206,11 @@ class Runtime:
     async def _confirm(self, system: str, confirm: Confirm) -> None:
         await self._rounds(
             system, "confirm", confirm.step, confirm.next_due_ms, self._engine.confirm[system], None
+        )
+
+    async def _snapshot(self, system: str, snapshot: Snapshot) -> None:
+        await self._rounds(
+            system, "snapshot", snapshot.step, snapshot.next_due_ms, self._engine.snapshot[system], None
         )
 
     async def _rounds(

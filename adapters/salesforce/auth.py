@@ -103,7 +103,11 @@ class Login:
         try:
             response = await self._link.send("POST", url, data=self._form())
         except (NotSent, AnswerLost) as error:
-            raise Unreachable(f"login: {error}", where=self._name) from error
+            raise Unreachable(
+                f"login: {error}",
+                where=self._name,
+                remedy="check login_url, name resolution, proxy and firewall (443, and 7443 for events)",
+            ) from error
         if response.status_code != 200:
             raise self._denied(response)
         return self._read(response, number)

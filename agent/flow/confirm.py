@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from agent.core.change import ReadResult
-from agent.core.observe import Found
 from agent.errors import RemoteError
 from agent.flow import observation
 from agent.flow.desk import Desk
@@ -64,5 +63,4 @@ class Confirm:
     def _take(self, desk: Desk, type_: str, result: ReadResult, issue: tuple[int, int]) -> None:
         rules = desk.book.of(type_)
         for row in result.rows:
-            found = Found(None, frozenset(), row.version, result.not_before, result.not_after)
-            observation.read(desk, rules, self._system.name, row, found, issue)
+            observation.read(desk, rules, self._system.name, row, result, issue)

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Effects:
-    """Systems with commands to send, and systems with images to read."""
+    """Systems with commands to send, with images to read, and with gaps to close."""
 
     deliver: set[str] = field(default_factory=set)
     confirm: set[str] = field(default_factory=set)
+    snapshot: set[str] = field(default_factory=set)
 
     def add(self, other: Effects) -> None:
         """Take over what another unit left."""
         self.deliver |= other.deliver
         self.confirm |= other.confirm
+        self.snapshot |= other.snapshot

@@ -53,11 +53,13 @@ class Engine:
     chance: random.Random = field(default_factory=random.Random)
     deliver: dict[str, Signal] = field(default_factory=dict)
     confirm: dict[str, Signal] = field(default_factory=dict)
+    snapshot: dict[str, Signal] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in self.systems:
             self.deliver.setdefault(name, Signal())
             self.confirm.setdefault(name, Signal())
+            self.snapshot.setdefault(name, Signal())
 
     async def work(self, label: str, work: Callable[[Desk], T], actor: str = "agent") -> T:
         """Run a unit of work in one transaction, with all that follows from it, then wake who has work."""
@@ -81,6 +83,8 @@ class Engine:
             self.deliver[name].set()
         for name in effects.confirm & self.confirm.keys():
             self.confirm[name].set()
+        for name in effects.snapshot & self.snapshot.keys():
+            self.snapshot[name].set()
 
     def now_ms(self) -> int:
         """Milliseconds since 1970 UTC."""

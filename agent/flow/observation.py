@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from datetime import timedelta
 
-from agent.core.change import Change, ChangeKind, Operation, Row
+from agent.core.change import Change, ChangeKind, Operation, ReadResult, Row
 from agent.core.contract import IDENTITY, EntityAtSystem, EntityRules
 from agent.core.entity import CommandState, Entity, Image, Stale
 from agent.core.identity import By, Sighting, identify
@@ -24,7 +24,7 @@ from agent.core.survivorship import accepted, answered_by_read
 from agent.core.transitions import Way, resolve_uncertain
 from agent.flow import answer, planning
 from agent.flow.desk import Desk
-from agent.store import bindings, entities, exceptions, inbox, obligations, outbox, references
+from agent.store import bindings, entities, exceptions, gaps, inbox, obligations, outbox, references
 from agent.store.exceptions import Kind, Raised
 
 
@@ -78,8 +78,7 @@ def _undecodable(desk: Desk, system: str, change: Change) -> None:
     if rules is None or (rules.at(system).blind and not change.keys):
         return  # nothing there could be read again; the exception stands for it
     if not change.keys:
-        entities.stale_scope(desk.tx, system, rules.type, Stale.UNDECODABLE, change.reason)
-        desk.effects.confirm.add(system)
+        lose_track(desk, rules, system, change.reason or "an event that cannot be understood")
     desk.because = seq
     for key in change.keys:
         found = _enrol(desk, rules, _sighting(desk, rules, system, key, Decoded({}), change), seq)
@@ -91,16 +90,23 @@ def _undecodable(desk: Desk, system: str, change: Change) -> None:
 
 
 def lose_track(desk: Desk, rules: EntityRules, system: str, why: str) -> None:
-    """A stretch of a stream is missing (I3): known records are read again, of others a person is told."""
-    entities.stale_scope(desk.tx, system, rules.type, Stale.GAP, why)
-    desk.effects.confirm.add(system)
+    """A stretch of a stream is missing (I3): known records are stale, a snapshot finds those born in it.
+
+    Where nothing can be read, a person is asked to have the records told again.
+    """
+    entities.stale_scope(desk.tx, system, rules.type, Stale.GAP)
+    if not rules.at(system).blind:
+        gaps.open_(desk.tx, system, rules.type, why)
+        desk.effects.confirm.add(system)
+        desk.effects.snapshot.add(system)
+        return
     desk.raise_(
         Raised(
             kind=Kind.GAP,
             system=system,
             cause=f"changes of {rules.type} are missing: {why}",
             subject=rules.type,
-            remedy="known records are read again; those born in the gap must be looked for at the system",
+            remedy=f"have {system} send its records of {rules.type} again",
         )
     )
 
@@ -235,17 +241,21 @@ def note_faults(desk: Desk, entity: Entity, system: str, decoded: Decoded, seq: 
                 obligations.reopen(desk.tx, entity.id, target)
 
 
-def read(desk: Desk, rules: EntityRules, system: str, row: Row, found: Found, issue: tuple[int, int]) -> None:
-    """Take one row of a confirming read. ``issue``: the token and the time (ms) at which it was issued."""
-    entity = bindings.entity_of(desk.tx, rules.type, system, row.key)
-    if entity is None:
-        return
+def read(
+    desk: Desk, rules: EntityRules, system: str, row: Row, result: ReadResult, issue: tuple[int, int]
+) -> None:
+    """Take one row of a read. ``issue``: the token and the time (ms) at which it was issued."""
     place = rules.at(system)
-    before = entities.get(desk.tx, entity)
     decoded = Decoded({})
+    fields = None
     if row.fields is not None:
         decoded = desk.decoder(rules, place).decode(row.fields, whole=True)
-        found = replace(found, fields=decoded.fields, unknown=decoded.unknown)
+        fields = decoded.fields
+    entity = bindings.entity_of(desk.tx, rules.type, system, row.key) or _found(desk, place, row, decoded)
+    if entity is None:
+        return
+    before = entities.get(desk.tx, entity)
+    found = Found(fields, decoded.unknown, row.version, result.not_before, result.not_after)
     earlier = before.images.get(system)
     image, effect = apply_read(earlier, found, issue[0], desk.tx.token)
     after = before.with_image(system, image)
@@ -258,9 +268,29 @@ def read(desk: Desk, rules: EntityRules, system: str, row: Row, found: Found, is
     planning.settle(desk, before, after)
 
 
+def _found(desk: Desk, place: EntityAtSystem, row: Row, decoded: Decoded) -> str | None:
+    """A record that nothing was known of, as a snapshot finds it: it may be born here, or carry our id."""
+    rules = desk.book.for_object(place.system, place.object.name)
+    change = _as_change(desk, place, row)
+    if rules is None or row.fields is None:
+        return None
+    seen = _sighting(desk, rules, place.system, row.key, decoded, change)
+    if identify(rules, seen) is None:
+        return None
+    seq = inbox.add(desk.tx, inbox.Received(place.system, change, row.key))
+    entity = _enrol(desk, rules, seen, seq)
+    if entity is not None:
+        _oblige(desk, rules, place.system, entity, seq)
+    return entity
+
+
 def _keep_read(desk: Desk, place: EntityAtSystem, row: Row) -> int | None:
     """A read that brings something new is an observation like any other."""
-    change = Change(
+    return inbox.add(desk.tx, inbox.Received(place.system, _as_change(desk, place, row), row.key))
+
+
+def _as_change(desk: Desk, place: EntityAtSystem, row: Row) -> Change:
+    return Change(
         source_id=f"read:{desk.tx.epoch}.{desk.tx.token}:{row.key}",
         stream="read",
         kind=ChangeKind.READ,
@@ -270,7 +300,6 @@ def _keep_read(desk: Desk, place: EntityAtSystem, row: Row) -> int | None:
         fields=row.fields or {},
         version=row.version,
     )
-    return inbox.add(desk.tx, inbox.Received(place.system, change, row.key))
 
 
 def _answered(desk: Desk, entity: Entity, place: EntityAtSystem, issued_ms: int) -> Entity:

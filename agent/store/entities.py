@@ -195,12 +195,12 @@ def oldest_stale(tx: Transaction, system: str) -> int | None:
     return None if row is None or row[0] is None else int(row[0])
 
 
-def stale_scope(tx: Transaction, system: str, type_: str, reason: Stale, why: str) -> int:
+def stale_scope(tx: Transaction, system: str, type_: str, reason: Stale) -> int:
     """Mark every image of a type at a system stale: anything may have changed. Returns how many.
 
     The stream may begin again with lower numbers: only the read that follows tells what is older.
     """
-    count = tx.run(
+    return tx.run(
         "UPDATE image SET fresh = 0, stale = ?, stale_since = coalesce(stale_since, ?), token = ?,"
         " order_no = 0, answered = 0 WHERE system = ? AND entity IN (SELECT id FROM entity WHERE type = ?)",
         reason,
@@ -209,8 +209,6 @@ def stale_scope(tx: Transaction, system: str, type_: str, reason: Stale, why: st
         system,
         type_,
     )
-    tx.journal("scope", f"{type_}@{system}", "fresh", "stale", why)
-    return count
 
 
 def count_stale(tx: Transaction, system: str, type_: str) -> int:

@@ -338,6 +338,18 @@ class Reference(SQLModel, table=True):
     entity: str = text(primary=True)
 
 
+class Gap(SQLModel, table=True):
+    """A stretch of a stream that is missing, until a snapshot begun after ``token`` has seen everything."""
+
+    __tablename__ = "gap"
+    __table_args__ = (STRICT,)
+    system: str = text(primary=True)
+    type: str = text(primary=True)
+    since: int = whole()
+    token: int = whole()
+    why: str = text()
+
+
 class Waiting(SQLModel, table=True):
     """Why a plan sent nothing, and what it waits for, so that it is planned again when that arrives."""
 

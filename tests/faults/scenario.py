@@ -25,8 +25,7 @@ REACH_S = 6.0
 REST_S = 60.0
 #: Consecutive looks, each with nothing open and every system up, that count as rest.
 LOOKS = 6
-#: Without undecodable events: one that hides a birth is for a person, who is told so, to look after.
-FAULTS = Faults(gap=3, undecodable=0, answer_lost=4, broken_idoc=2)
+FAULTS = Faults(gap=3, undecodable=2, answer_lost=4, broken_idoc=2)
 
 
 @dataclass

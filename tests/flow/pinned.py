@@ -70,7 +70,19 @@ CATCHES: Mapping[str, Pinned] = {
         ],
     ),
     "plan_dirty": Pinned("I9", [*BORN, ("edit_erp", (0, "phone"))]),
-    "no_readback": Pinned("I8", [("create", ()), ("edit_cloud", (0, "Phone")), ("overflow", (0,))]),
+    "no_readback": Pinned(
+        "I11",
+        [
+            ("create", ()),
+            ("settle", ()),
+            ("book_document", (0,)),
+            ("edit_cloud", (1, "Terms")),
+            ("edit_cloud", (1, "Terms")),
+            ("intake", ("erp",)),
+            ("deliver", ("sf",)),
+            ("pay_document", (1,)),
+        ],
+    ),
     "echo_by_user": Pinned("I8", [("flow", (True,)), ("create", ())]),
     "no_lane": Pinned(
         "I17",

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from agent.core.change import ChangeKind, Operation
+from agent.core.change import ChangeKind, Operation, ReadResult
+from agent.errors import PositionLost
 from tests.flow.judge import judge
-from tests.flow.world import World
+from tests.flow.world import World, now
 
 
 @pytest.fixture
@@ -55,6 +56,57 @@ def test_an_overflow_makes_the_whole_scope_stale_and_has_it_read(world: World) -
     assert world.rows("SELECT stale FROM image WHERE system = 'sf'") == [("gap",)]
     judge(world)
     assert world.sap.records["0000000001"]["NAME1"] == "changed in bulk"
+
+
+@pytest.mark.invariant("I3")
+def test_a_record_born_in_a_gap_is_found_by_a_snapshot(world: World) -> None:
+    key = world.cloud.user_create("Account", {"Name": "born unseen", "Phone": "1"})
+    world.customers.append(key)
+    event = world.cloud.events[-1]
+    world.cloud.events[-1] = replace(
+        event, kind=ChangeKind.UNDECODABLE, keys=(), fields={}, raw=b"?", reason="cut on the way"
+    )
+    world.intake("sf")
+    assert world.rows("SELECT system, type FROM gap") == [("sf", "customer")]
+    judge(world)
+    assert world.rows("SELECT count(*) FROM gap") == [(0,)]
+    assert [row["name"] for row in world.erp.rows.values()].count("born unseen") == 1
+
+
+@pytest.mark.invariant("I3")
+def test_a_lost_position_is_closed_by_a_snapshot_and_lower_numbers_are_no_older_events(world: World) -> None:
+    key = world.cloud.user_create("Account", {"Name": "born in the lost stretch", "Phone": "1"})
+    world.customers.append(key)
+    before = len(world.cloud.events)
+    world.cloud.events.clear()
+    now(world.intakes["sf"]._lose(PositionLost("the stream began anew", stream="events")))
+    world.cloud._position = 0
+    world.settle()
+    world.edit_cloud(0, "Name")
+    assert world.cloud.events[-1].order < before
+    judge(world)
+    assert not world.rows("SELECT * FROM gap")
+
+
+@pytest.mark.invariant("I4")
+def test_a_change_while_the_snapshot_is_read_is_not_undone_by_it(world: World) -> None:
+    emit(world, kind=ChangeKind.OVERFLOW, keys=(), fields={})
+    world.intake("sf")
+    page = now(next_page(world))
+    world.edit_cloud(0, "Name")
+    world.wait(30)
+    world.intake("sf")
+    token = world.engine.store.token - 1
+    take = world.snapshots["sf"]._take
+    now(world.engine.work("late", lambda desk: take(desk, "customer", page, (token - 1, 0))))
+    judge(world)
+
+
+async def next_page(world: World) -> ReadResult:
+    """The first page of a snapshot of the cloud's accounts."""
+    async for page in world.cloud.page("Account"):
+        return page
+    raise AssertionError("the cloud has no accounts")
 
 
 def test_a_deleted_record_is_an_exception_and_nothing_is_written_for_it(world: World) -> None:

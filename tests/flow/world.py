@@ -25,6 +25,7 @@ from agent.flow.desk import Terms
 from agent.flow.engine import Engine
 from agent.flow.intake import Intake
 from agent.flow.recovery import recover
+from agent.flow.snapshot import Snapshot
 from agent.flow.sweep import sweep
 from agent.store import entities
 from agent.store.database import FILE, Store
@@ -92,6 +93,7 @@ class World:
         self.intakes = {name: Intake(self.engine, system) for name, system in systems.items()}
         self.deliveries = {name: Delivery(self.engine, system) for name, system in systems.items()}
         self.confirms = {name: Confirm(self.engine, system) for name, system in systems.items()}
+        self.snapshots = {name: Snapshot(self.engine, system) for name, system in systems.items()}
 
     def restart(self) -> None:
         """The agent dies and is started again."""
@@ -268,6 +270,10 @@ class World:
         """The agent sends."""
         return self._run(self.deliveries[system].step)
 
+    def snapshot(self, system: str) -> int:
+        """The agent closes the gaps of a system."""
+        return self._run(self.snapshots[system].step)
+
     def confirm(self, system: str) -> int:
         """The agent reads what is stale."""
         return self._run(self.confirms[system].step)
@@ -299,7 +305,7 @@ class World:
             moved = sum(self.intake(name) for name in SYSTEMS)
             moved += sum(self.deliver(name) for name in SYSTEMS)
             moved += int(self.sap.post(echo=True))
-            moved += sum(self.confirm(name) for name in SYSTEMS)
+            moved += sum(self.confirm(name) + self.snapshot(name) for name in SYSTEMS)
             if moved:
                 quiet = 0
                 continue

@@ -182,7 +182,6 @@ def test_an_unreachable_org_degrades_a_running_agent_which_goes_on_when_it_is_ba
         eventually(lambda: own_site.cli("status").code == 0, "healthy again", 60)
 
 
-@pytest.mark.xfail(strict=False, reason="a login that nobody answers tells no remedy")
 def test_every_failed_check_of_an_unreachable_org_says_what_to_do(config: Path) -> None:
     environment = {**os.environ, "NO_SECRET": "none"}
     checked = isthmus("check", "--json", "--config", str(config), environment=environment)

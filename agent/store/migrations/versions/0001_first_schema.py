@@ -134,6 +134,16 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "gap",
+        sa.Column("system", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("since", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("token", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("system", "type"),
+        sqlite_strict=True,
+    )
+    op.create_table(
         "image",
         sa.Column("entity", sa.Text(), nullable=False),
         sa.Column("system", sa.Text(), nullable=False),
