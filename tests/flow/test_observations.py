@@ -79,6 +79,7 @@ def test_a_lost_position_is_closed_by_a_snapshot_and_lower_numbers_are_no_older_
     world.customers.append(key)
     before = len(world.cloud.events)
     world.cloud.events.clear()
+    world.cloud.era = "anew-"
     now(world.intakes["sf"]._lose(PositionLost("the stream began anew", stream="events")))
     world.cloud._position = 0
     world.settle()

@@ -51,6 +51,7 @@ class Cloud:
     late: list[Late] = field(default_factory=list)
     meanwhile: Meanwhile = field(default_factory=Meanwhile)
     flow: bool = False
+    era: str = ""
     repeat: int | None = None
     at_once: int = 2
     _position: int = 0
@@ -268,7 +269,7 @@ class Cloud:
         number = len(self.events) + 1
         self.events.append(
             Change(
-                source_id=f"t{number}",
+                source_id=f"{self.era}t{number}",
                 stream="events",
                 kind=ChangeKind.EVENT,
                 object=self.records[key].object,
