@@ -210,7 +210,7 @@ async def test_delete(org: Org) -> None:
     ("answer", "wait"),
     [
         (refusing(400, "UNABLE_TO_LOCK_ROW"), 2),
-        (refusing(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."), 3600),
+        (refusing(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."), 900),
         (refusing(403, "REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests Limit exceeded."), 10),
         (refusing(503, "SERVER_UNAVAILABLE"), 30),
         (refusing(503, "SERVER_UNAVAILABLE", Retry_After="7"), 7),
