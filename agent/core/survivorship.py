@@ -16,6 +16,9 @@ from agent.core.mapping import is_unresolved
 from agent.core.ownership import owner
 from agent.core.value import Canonical
 
+#: The rule that no one may change the body of a document that was delivered.
+IMMUTABLE = "immutable"
+
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
@@ -32,6 +35,16 @@ class Conflict:
     loser: Canonical
     base: Canonical
     decided: bool
+
+    @property
+    def immutable(self) -> bool:
+        """Whether the body of a document was changed: nothing can be ruled, it has to be reversed."""
+        return self.rule == IMMUTABLE
+
+    @property
+    def mark(self) -> str:
+        """What waits for a person: the field at the system that differs; nothing for a document's body."""
+        return "" if self.immutable or self.decided else f"{self.loser_system}.{self.field}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +163,7 @@ def _immutable(work: _Work, name: str, system: str, owning: str) -> None:
     if value == kept:
         work.confirm(system, name)
     elif (held is None or value not in held.ruled) and _quiet(work, system):
-        work.conflicts.append(Conflict(name, "immutable", owning, kept, system, value, kept, decided=False))
+        work.conflicts.append(Conflict(name, IMMUTABLE, owning, kept, system, value, kept, decided=False))
         work.rule_out(system, name, value)
 
 

@@ -10,7 +10,7 @@ from agent.core.mapping import is_unresolved
 from agent.core.message_id import event_message_id, payload_hash
 from agent.core.plan import Agree, Decision, Hold, Send, Surroundings, Wait, plan, referred
 from agent.core.rulebook import agreed_value
-from agent.core.survivorship import merge
+from agent.core.survivorship import Conflict, merge
 from agent.flow.desk import Desk
 from agent.store import bindings, conflicts, entities, exceptions, obligations, outbox, references, waiting
 from agent.store.exceptions import Kind, Raised
@@ -27,30 +27,9 @@ def settle(desk: Desk, before: Entity, after: Entity) -> None:
     for conflict in merged.conflicts:
         number = conflicts.add(desk.tx, entity.id, conflict, rules.version)
         if not conflict.decided:
-            immutable = conflict.rule == "immutable"
-            desk.raise_(
-                Raised(
-                    kind=Kind.IMMUTABLE if immutable else Kind.CONFLICT,
-                    system=conflict.loser_system,
-                    cause=f"field '{conflict.field}' changed at {conflict.loser_system} and "
-                    + (
-                        "must not: the document was delivered"
-                        if immutable
-                        else f"at {conflict.winner_system}"
-                    ),
-                    entity=entity.id,
-                    mark="" if immutable else f"{conflict.loser_system}.{conflict.field}",
-                    subject=str(number) if immutable else "",
-                    remedy="reverse the document and post it anew" if immutable else "rule which value holds",
-                ),
-                entity,
-            )
+            _ask(desk, entity, conflict, number)
     entities.save(desk.tx, before, entity)
-    for system, image in entity.images.items():
-        if image.fresh and image.exists and system in before.images and not before.images[system].exists:
-            exceptions.close_all(desk.tx, entity.id, system, (Kind.DELETED,), "the record is there again")
-            for target in desk.book.deliverable(rules):
-                obligations.reopen(desk.tx, entity.id, target)
+    _returned(desk, before, entity, rules)
     lane = agreed_value(entity, rules.lane)
     key = agreed_value(entity, rules.key)
     entities.label(desk.tx, entity.id, None if key is None else str(key), None if lane is None else str(lane))
@@ -59,6 +38,45 @@ def settle(desk: Desk, before: Entity, after: Entity) -> None:
     for system, image in entity.images.items():
         if not image.fresh:
             desk.effects.confirm.add(system)
+
+
+def _ask(desk: Desk, entity: Entity, conflict: Conflict, number: int) -> None:
+    """A conflict that no rule decides is a person's."""
+    if conflict.immutable:
+        desk.raise_(
+            Raised(
+                kind=Kind.IMMUTABLE,
+                system=conflict.loser_system,
+                cause=f"'{conflict.field}' changed at {conflict.loser_system} after the document was delivered",
+                entity=entity.id,
+                subject=str(number),
+                remedy="reverse the document and post it anew",
+            ),
+            entity,
+        )
+        return
+    desk.raise_(
+        Raised(
+            kind=Kind.CONFLICT,
+            system=conflict.loser_system,
+            cause=f"'{conflict.field}' changed at {conflict.loser_system} and at {conflict.winner_system}",
+            entity=entity.id,
+            mark=conflict.mark,
+            remedy="rule which value holds",
+        ),
+        entity,
+    )
+
+
+def _returned(desk: Desk, before: Entity, after: Entity, rules: EntityRules) -> None:
+    """A record that was deleted and is there again is everybody's business again."""
+    for system, image in after.images.items():
+        earlier = before.images.get(system)
+        if earlier is None or earlier.exists or not (image.fresh and image.exists):
+            continue
+        exceptions.close_all(desk.tx, after.id, system, (Kind.DELETED,), "the record is there again")
+        for target in desk.book.deliverable(rules):
+            obligations.reopen(desk.tx, after.id, target)
 
 
 def reconsider(desk: Desk, entity_id: str) -> None:
