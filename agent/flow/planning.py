@@ -47,7 +47,7 @@ def _ask(desk: Desk, entity: Entity, conflict: Conflict, number: int) -> None:
             Raised(
                 kind=Kind.IMMUTABLE,
                 system=conflict.loser_system,
-                cause=f"'{conflict.field}' changed at {conflict.loser_system} after the document was delivered",
+                cause=f"'{conflict.field}' changed at {conflict.loser_system} after the delivery",
                 entity=entity.id,
                 subject=str(number),
                 remedy="reverse the document and post it anew",
