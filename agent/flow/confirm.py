@@ -33,7 +33,7 @@ class Confirm:
         failed: RemoteError | None = None
         for type_, keys in wanted.items():
             place = engine.book.of(type_).at(self._system.name)
-            issue = (engine.store.token, engine.now_ms())
+            issue = engine.store.token
             try:
                 result = await self._system.reader.read(place.object.name, keys)
             except RemoteError as error:
@@ -60,7 +60,7 @@ class Confirm:
         found = {type_: entities.stale(desk.tx, name, type_, before, AT_ONCE) for type_ in types}
         return {type_: keys for type_, keys in found.items() if keys}
 
-    def _take(self, desk: Desk, type_: str, result: ReadResult, issue: tuple[int, int]) -> None:
+    def _take(self, desk: Desk, type_: str, result: ReadResult, issue: int) -> None:
         rules = desk.book.of(type_)
         for row in result.rows:
             observation.read(desk, rules, self._system.name, row, result, issue)

@@ -39,6 +39,7 @@ class Delivery:
             if system.name in rules.systems
         ]
         self._batch = max(limits, default=1)
+        self._known_since: dict[int, float] = {}
         self._last: Counter[OutcomeKind] = Counter()
         self._text = ""
 
@@ -91,6 +92,9 @@ class Delivery:
     async def _apply(self, sending: Sequence[Outgoing]) -> None:
         if not sending:
             return
+        now = self._engine.clock.monotonic()
+        for delivery in sending:
+            self._known_since[delivery.number] = now
         failpoints.hit("delivery.before_apply")
         try:
             outcomes = await self._system.target.apply(sending)
@@ -107,7 +111,18 @@ class Delivery:
             )
         await self._engine.work("delivery.outcome", lambda desk: _record(desk, sending, outcomes))
         self._last.update(outcome.kind for outcome in outcomes)
+        for delivery, outcome in zip(sending, outcomes, strict=True):
+            if outcome.kind is not OutcomeKind.UNCERTAIN:
+                self._known_since.pop(delivery.number, None)
         self._text = next((f"{o.code} {o.text}".strip() for o in outcomes if o.code or o.text), "")
+
+    def _waited_out(self, number: int, seconds: float) -> bool:
+        """Whether a lost request was waited out by the clock that nobody can set, too.
+
+        Of what an earlier process sent only the time since this one first saw it counts.
+        """
+        now = self._engine.clock.monotonic()
+        return now - self._known_since.setdefault(number, now) >= seconds
 
     def _ready(self, desk: Desk) -> list[Outgoing]:
         found = []
@@ -124,6 +139,8 @@ class Delivery:
             limits = desk.book.of(command.type).at(command.target).guarantees
             resolution = limits.on_uncertain_create if command.create else limits.on_uncertain_update
             way = resolve_uncertain(resolution, command.sent or 0, desk.tx.now, limits.max_request_s)
+            if way in (Way.READ, Way.RESEND) and not self._waited_out(command.number, limits.max_request_s):
+                way = Way.WAIT
             match way:
                 case Way.RESEND:
                     outgoing = _outgoing(desk, command)
@@ -133,7 +150,7 @@ class Delivery:
                 case Way.READ:
                     _ask_for_read(desk, command)
                 case Way.WAIT:
-                    due = (command.sent or 0) + int(limits.max_request_s * 1000)
+                    due = max((command.sent or 0) + int(limits.max_request_s * 1000), desk.tx.now + 500)
                     outbox.reschedule(desk.tx, command.number, command.attempts, due)
                 case Way.PERSON:
                     _ask_a_person(desk, command, "this target cannot be asked what it did")
@@ -217,6 +234,7 @@ def _ask_for_read(desk: Desk, command: Command) -> None:
     image = before.images.get(command.target)
     rest = desk.tx.now + int(LOOK_AGAIN_S * 1000)
     outbox.reschedule(desk.tx, command.number, command.attempts, rest)
+    outbox.ask(desk.tx, command.number)
     if image is not None and (image.fresh or image.stale is Stale.CONFIRM):
         # A mark that stands already keeps its token: a newer one would make every running read worthless.
         after = before.with_image(command.target, image.marked(Stale.CHANGED, desk.tx.token))

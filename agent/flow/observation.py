@@ -21,7 +21,6 @@ from agent.core.observe import (
 )
 from agent.core.ownership import possible_owners
 from agent.core.survivorship import accepted, answered_by_read
-from agent.core.transitions import Way, resolve_uncertain
 from agent.flow import answer, planning
 from agent.flow.desk import Desk
 from agent.store import bindings, entities, exceptions, gaps, inbox, obligations, outbox, references
@@ -241,10 +240,8 @@ def note_faults(desk: Desk, entity: Entity, system: str, decoded: Decoded, seq: 
                 obligations.reopen(desk.tx, entity.id, target)
 
 
-def read(
-    desk: Desk, rules: EntityRules, system: str, row: Row, result: ReadResult, issue: tuple[int, int]
-) -> None:
-    """Take one row of a read. ``issue``: the token and the time (ms) at which it was issued."""
+def read(desk: Desk, rules: EntityRules, system: str, row: Row, result: ReadResult, issue: int) -> None:
+    """Take one row of a read. ``issue``: the token at which it was issued."""
     place = rules.at(system)
     decoded = Decoded({})
     fields = None
@@ -257,12 +254,12 @@ def read(
     before = entities.get(desk.tx, entity)
     found = Found(fields, decoded.unknown, row.version, result.not_before, result.not_after)
     earlier = before.images.get(system)
-    image, effect = apply_read(earlier, found, issue[0], desk.tx.token)
+    image, effect = apply_read(earlier, found, issue, desk.tx.token)
     after = before.with_image(system, image)
     if effect is Effect.MERGED:
         if earlier is None or dict(earlier.fields) != dict(image.fields) or earlier.exists != image.exists:
             _oblige(desk, rules, system, entity, _keep_read(desk, place, row))
-        after = _answered(desk, after, place, issue[1])
+        after = _answered(desk, after, place, issue)
         note_faults(desk, before, system, decoded, None)
         note_references(desk, entity, decoded)
     planning.settle(desk, before, after)
@@ -302,17 +299,13 @@ def _as_change(desk: Desk, place: EntityAtSystem, row: Row) -> Change:
     )
 
 
-def _answered(desk: Desk, entity: Entity, place: EntityAtSystem, issued_ms: int) -> Entity:
-    """A read that was issued after the target's longest request answers what became of a lost one (I16)."""
+def _answered(desk: Desk, entity: Entity, place: EntityAtSystem, issue: int) -> Entity:
+    """A read issued after a lost request was waited out answers what became of it (I16)."""
     standing = entity.commands.get(place.system)
     if standing is None or standing.state is not CommandState.UNCERTAIN or standing.create:
         return entity
     command = outbox.get(desk.tx, standing.number)
-    limits = place.guarantees
-    if command is None or command.sent is None:
-        return entity
-    way = resolve_uncertain(limits.on_uncertain_update, command.sent, issued_ms, limits.max_request_s)
-    if way is not Way.READ:
+    if command is None or command.asked is None or issue < command.asked:
         return entity
     shown = answered_by_read(entity, place.system, command.fields)
     numbers = {name: number for name, number in command.numbers.items() if name in shown}

@@ -41,15 +41,15 @@ class Snapshot:
         if reader is None or place is None:
             return 0
         begun, taken = engine.store.token, 0
-        issue = (begun, engine.now_ms())
+        issue = begun
         async for page in reader.page(place.object.name):
             await engine.work("snapshot", partial(self._take, type_=type_, page=page, issue=issue))
             taken += len(page.rows)
-            issue = (engine.store.token, engine.now_ms())
+            issue = engine.store.token
         await engine.work("snapshot.done", lambda desk: gaps.close(desk.tx, name, type_, begun))
         return max(taken, 1)
 
-    def _take(self, desk: Desk, type_: str, page: ReadResult, issue: tuple[int, int]) -> None:
+    def _take(self, desk: Desk, type_: str, page: ReadResult, issue: int) -> None:
         rules = desk.book.of(type_)
         for row in page.rows:
             observation.read(desk, rules, self._system.name, row, page, issue)

@@ -14,13 +14,16 @@ from agent.store.transaction import Transaction, dump, load
 
 COLUMNS = (
     "number, epoch, message_id, entity, type, target, kind, key, fields, numbers, guard, version,"
-    " payload_hash, state, attempts, sent, handle, correlation, partial"
+    " payload_hash, state, attempts, sent, handle, correlation, partial, asked"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A row of the outbox as delivery needs it; ``sent`` in milliseconds since 1970 UTC."""
+    """A row of the outbox as delivery needs it; ``sent`` in milliseconds since 1970 UTC.
+
+    ``asked`` is the token from which on a read answers what became of an uncertain command.
+    """
 
     number: int
     epoch: int
@@ -41,6 +44,7 @@ class Command:
     handle: str | None
     correlation: str
     partial: bool
+    asked: int | None
 
     @property
     def create(self) -> bool:
@@ -174,6 +178,11 @@ def by_handle(tx: Transaction, target: str, handle: str) -> Command | None:
     return found[0] if found else None
 
 
+def ask(tx: Transaction, number: int) -> None:
+    """The lost request has been waited out: a read issued from now on answers what became of it."""
+    tx.run("UPDATE outbox SET asked = coalesce(asked, ?) WHERE number = ?", tx.token, number)
+
+
 def due_again(tx: Transaction, number: int, after_ms: int) -> None:
     """Ask again later what became of an overdue command."""
     tx.run("UPDATE outbox SET due = ? WHERE number = ?", tx.now + after_ms, number)
@@ -242,4 +251,5 @@ def _command(row: Sequence[Any]) -> Command:
         handle=row[16],
         correlation=row[17],
         partial=bool(row[18]),
+        asked=row[19],
     )

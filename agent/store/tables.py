@@ -220,6 +220,7 @@ class Command(SQLModel, table=True):
     not_before: int = whole(default=0)
     planned: int = whole()
     sent: int | None = whole(null=True)
+    asked: int | None = whole(null=True)
     due: int | None = whole(null=True)
     finished: int | None = whole(null=True)
     handle: str | None = text(null=True)

@@ -224,7 +224,10 @@ def resend_lost() -> Iterator[None]:
     def resend(resolution: Resolution, sent_ms: int, now_ms: int, max_request_s: float) -> Way:
         return Way.RESEND
 
-    with patch.object(delivery, "resolve_uncertain", resend):
+    with (
+        patch.object(delivery, "resolve_uncertain", resend),
+        patch.object(delivery.Delivery, "_waited_out", lambda *_: True),
+    ):
         yield
 
 
@@ -237,7 +240,7 @@ def no_wait_for_late() -> Iterator[None]:
 
     with (
         patch.object(delivery, "resolve_uncertain", at_once),
-        patch.object(observation, "resolve_uncertain", at_once),
+        patch.object(delivery.Delivery, "_waited_out", lambda *_: True),
     ):
         yield
 

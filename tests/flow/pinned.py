@@ -104,15 +104,12 @@ CATCHES: Mapping[str, Pinned] = {
         "I8",
         [
             *BORN,
-            ("edit_cloud", (0, "Phone")),
-            ("gap", (1,)),
             ("fault", ("sf", "late")),
-            ("edit_sap", (1, "AUFSD")),
+            ("edit_sap", (0, "AUFSD")),
             ("intake", ("sap",)),
             ("deliver", ("sf",)),
-            ("intake", ("sf",)),
-            ("happens_at", ("sf.confirm", "edit_sap", 0, "AUFSD")),
-            ("confirm", ("sf",)),
+            ("wait", (1.2,)),
+            ("edit_sap", (0, "AUFSD")),
         ],
     ),
 }

@@ -99,7 +99,7 @@ def test_a_change_while_the_snapshot_is_read_is_not_undone_by_it(world: World) -
     world.intake("sf")
     token = world.engine.store.token - 1
     take = world.snapshots["sf"]._take
-    now(world.engine.work("late", lambda desk: take(desk, "customer", page, (token - 1, 0))))
+    now(world.engine.work("late", lambda desk: take(desk, "customer", page, token - 1)))
     judge(world)
 
 
