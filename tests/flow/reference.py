@@ -24,6 +24,7 @@ ROUND: list[Operation] = [
     ("wait", (1.2,)),
     ("confirm", ("sf",)),
     ("confirm", ("erp",)),
+    ("snapshot", ("sf",)),
 ]
 
 SCENARIO: list[Operation] = [
@@ -57,6 +58,8 @@ SCENARIO: list[Operation] = [
     *ROUND,
     ("wait", (130.0,)),
     *ROUND,
+    ("edit_cloud", (1, "Terms")),
+    ("overflow", (0,)),
     ("sweep", ()),
     ("restart", ()),
     *ROUND,

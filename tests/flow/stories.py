@@ -40,6 +40,7 @@ DEATHS: dict[str, list[str]] = {
         "blind.after_rename",
     ],
     "confirm": [f"confirm.{side}" for side in COMMIT],
+    "snapshot": [f"{label}.{side}" for label in ("snapshot", "snapshot.done") for side in COMMIT],
     "rule": [f"ruling.{side}" for side in COMMIT],
     "restart": [f"recovery.{side}" for side in COMMIT],
 }
@@ -71,7 +72,7 @@ def _death(chance: random.Random) -> list[Operation]:
             operation = kind, (chance.random() < 0.5,)
         case "restart":
             operation = kind, ()
-        case "confirm":
+        case "confirm" | "snapshot":
             operation = kind, (chance.choice(("sf", "erp")),)
         case _:
             operation = kind, (chance.choice(SYSTEMS),)
@@ -126,7 +127,12 @@ def _written_and_read(chance: random.Random) -> list[Operation]:
 
 
 def _spoil(chance: random.Random) -> list[Operation]:
-    return [(chance.choice(("gap", "gap", "overflow", "undecodable")), (chance.randrange(4),))]
+    spoilt: list[Operation] = [
+        (chance.choice(("gap", "gap", "overflow", "undecodable")), (chance.randrange(4),))
+    ]
+    if chance.random() < 0.4:
+        spoilt += [("intake", ("sf",)), ("snapshot", ("sf",))]
+    return spoilt
 
 
 def _fault(chance: random.Random) -> list[Operation]:
