@@ -18,9 +18,13 @@ from agent.operations.verbs import Acts, Verbs
 from agent.operations.verdict import verdict
 from agent.operations.wire import (
     PAGE,
+    ConflictItem,
+    ConflictPage,
+    Digests,
     ExceptionItem,
     ExceptionPage,
     Overview,
+    Side,
     Status,
     Trace,
     VerbResult,
@@ -34,6 +38,13 @@ class Reason(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     reason: str
+
+
+class Ruling(Reason):
+    """Which value holds, of those that were shown."""
+
+    keep: Side
+    shown: Digests
 
 
 def build(reads: StoreReads, acts: Acts, roles: Roles = own_user_acts) -> FastAPI:
@@ -66,6 +77,14 @@ def _looking(app: FastAPI, reads: StoreReads) -> None:
     @app.get("/exceptions/{number}")
     async def exception(number: int) -> ExceptionItem:
         return await reads.exception(number)
+
+    @app.get("/conflicts")
+    async def conflicts(state: str = "open", limit: int = PAGE) -> ConflictPage:
+        return await reads.conflicts(state, limit)
+
+    @app.get("/conflicts/{number}")
+    async def conflict(number: int) -> ConflictItem:
+        return await reads.conflict(number)
 
     @app.get("/trace/{key:path}")
     async def trace(key: str) -> Trace:
@@ -106,6 +125,10 @@ def _acting(app: FastAPI, verbs: Verbs, roles: Roles) -> None:
     @app.post("/exceptions/{number}/close")
     async def close(number: int, body: Reason, request: Request) -> VerbResult:
         return await verbs.close(number, actor(request, roles), body.reason)
+
+    @app.post("/conflicts/{number}/rule")
+    async def rule(number: int, body: Ruling, request: Request) -> VerbResult:
+        return await verbs.rule(number, body.keep, body.shown, actor(request, roles), body.reason)
 
 
 def _answer(status: int, message: str, remedy: str, code: int) -> JSONResponse:

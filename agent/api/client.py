@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx2
@@ -16,10 +16,14 @@ from pydantic import BaseModel, ValidationError
 from agent.errors import Denied, InputError, IsthmusError
 from agent.operations.wire import (
     PAGE,
+    ConflictItem,
+    ConflictPage,
+    Digests,
     ExceptionItem,
     ExceptionPage,
     Overview,
     ServiceDown,
+    Side,
     Status,
     Trace,
     VerbResult,
@@ -71,21 +75,34 @@ class ServiceClient:
         """One exception."""
         return _read(ExceptionItem, await self._ask("GET", f"/exceptions/{number}"))
 
+    async def conflicts(self, state: str = "open", limit: int = PAGE) -> ConflictPage:
+        """Conflicts in one state or in all, open ones first."""
+        address = f"/conflicts?state={quote(state, safe='')}&limit={limit}"
+        return _read(ConflictPage, await self._ask("GET", address))
+
+    async def conflict(self, number: int) -> ConflictItem:
+        """One conflict."""
+        return _read(ConflictItem, await self._ask("GET", f"/conflicts/{number}"))
+
     async def trace(self, key: str) -> Trace:
         """A record by any of its names."""
         return _read(Trace, await self._ask("GET", f"/trace/{quote(key, safe='')}"))
 
     async def retry(self, number: int, reason: str) -> VerbResult:
         """Try again what an exception stands for."""
-        return await self._act(f"/exceptions/{number}/retry", reason)
+        return await self._act(f"/exceptions/{number}/retry", {"reason": reason})
 
     async def close_exception(self, number: int, reason: str) -> VerbResult:
         """Close an exception without sending."""
-        return await self._act(f"/exceptions/{number}/close", reason)
+        return await self._act(f"/exceptions/{number}/close", {"reason": reason})
 
-    async def _act(self, address: str, reason: str) -> VerbResult:
-        body = orjson.dumps({"reason": reason})
-        return _read(VerbResult, await self._ask("POST", address, body))
+    async def rule(self, number: int, keep: Side, shown: Digests, reason: str) -> VerbResult:
+        """Say which value of a conflict holds, unless one has changed since it was shown."""
+        body = {"keep": keep, "reason": reason, "shown": shown.model_dump()}
+        return await self._act(f"/conflicts/{number}/rule", body)
+
+    async def _act(self, address: str, body: Mapping[str, Any]) -> VerbResult:
+        return _read(VerbResult, await self._ask("POST", address, orjson.dumps(body)))
 
     async def _ask(self, method: str, address: str, body: bytes | None = None) -> bytes:
         headers = {"content-type": "application/json"} if body is not None else None

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from agent.cli import demo, journal, operate, prepare, running, sandbox
+from agent.cli import conflicts, demo, journal, operate, prepare, running, sandbox
 from agent.cli.output import fail
 from agent.errors import IsthmusError
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 running.register(app)
 prepare.register(app)
 operate.register(app)
+conflicts.register(app)
 journal.register(app)
 sandbox.register(app)
 demo.register(app)

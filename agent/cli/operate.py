@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from agent import runtime
 from agent.api.client import ServiceClient, ask
 from agent.cli import show
+from agent.cli.asking import ReasonOption, act, look
 from agent.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, put, read_config, say
-from agent.clock import SystemClock
-from agent.config import Config
 from agent.errors import IsthmusError
-from agent.operations.offline import offline
 from agent.operations.verdict import Code, verdict
-from agent.operations.wire import Reads, ServiceDown, VerbResult
+from agent.operations.wire import ServiceDown
 
-T = TypeVar("T")
 #: Columns and rows of a picture of the dashboard.
 PICTURE = (110, 30)
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is written down with your name.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +35,7 @@ def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
     """How the agent does: 0 healthy, 1 degraded, 2 critical or not running, 3 unknown."""
     loaded = read_config(config)
     try:
-        found = _look(loaded, lambda reads: reads.status())
+        found = look(loaded, lambda reads: reads.status())
     except IsthmusError as error:
         say(f"isthmus: {error}")
         raise typer.Exit(Code.CRITICAL if isinstance(error, ServiceDown) else Code.UNKNOWN) from None
@@ -62,7 +55,7 @@ def trace(
     as_json: JsonOption = False,
 ) -> None:
     """The whole story of one record: seen, decided, sent, answered, confirmed."""
-    found = _look(read_config(config), lambda reads: reads.trace(key))
+    found = look(read_config(config), lambda reads: reads.trace(key))
     if as_json:
         put(found.model_dump(mode="json"))
     else:
@@ -75,7 +68,7 @@ def list_exceptions(
     as_json: JsonOption = False,
 ) -> None:
     """What waits for a person, with cause, money, owner and due date."""
-    found = _look(read_config(config), lambda reads: reads.exceptions(state))
+    found = look(read_config(config), lambda reads: reads.exceptions(state))
     if as_json:
         put(found.model_dump(mode="json"))
     else:
@@ -89,7 +82,7 @@ def retry(
     as_json: JsonOption = False,
 ) -> None:
     """Try again what was refused, after its cause was mended. Refused where it could act twice."""
-    _act(read_config(config), lambda client: client.retry(number, reason), as_json)
+    act(read_config(config), lambda client: client.retry(number, reason), as_json)
 
 
 def close(
@@ -99,7 +92,7 @@ def close(
     as_json: JsonOption = False,
 ) -> None:
     """Close an exception without sending; it stays in the story with your reason."""
-    _act(read_config(config), lambda client: client.close_exception(number, reason), as_json)
+    act(read_config(config), lambda client: client.close_exception(number, reason), as_json)
 
 
 def tui(
@@ -119,29 +112,3 @@ def tui(
     app = IsthmusApp(ServiceClient(socket), ascii=ascii_only)
     app.run()
     raise typer.Exit(app.return_code or 0)
-
-
-def _act(config: Config, act: Callable[[ServiceClient], Awaitable[VerbResult]], as_json: bool) -> None:
-    """Act through the service; 1 for an act that the service refused with an explanation."""
-    result = ask(config.agent.socket, act)
-    if as_json:
-        put(result.model_dump(mode="json"))
-    else:
-        show.result(result)
-    if not result.done:
-        raise typer.Exit(1)
-
-
-def _look(config: Config, question: Callable[[Reads], Awaitable[T]]) -> T:
-    """Ask the running agent; with the service down, its store, which then says so."""
-    try:
-        return ask(config.agent.socket, question)
-    except ServiceDown:
-        return asyncio.run(_look_offline(config, question))
-
-
-async def _look_offline(config: Config, question: Callable[[Reads], Awaitable[T]]) -> T:
-    assembly = runtime.assemble(config)
-    kinds = {name: system.kind for name, system in assembly.systems.items()}
-    async with offline(config.agent.state_dir, assembly.book, SystemClock(), kinds) as reads:
-        return await question(reads)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from agent.operations.plain import exceptions_text, trace_text
+from agent.operations.plain import conflict_text, conflicts_text, exceptions_text, trace_text
 from agent.operations.text import status_text
 from agent.operations.verdict import Verdict
-from agent.operations.wire import ExceptionPage, Status, Trace, VerbResult, clean
+from agent.operations.wire import ConflictItem, ConflictPage, ExceptionPage, Status, Trace, VerbResult, clean
 
 
 def status(found: Status, judged: Verdict) -> None:
@@ -18,6 +18,16 @@ def status(found: Status, judged: Verdict) -> None:
 def exceptions(page: ExceptionPage) -> None:
     """What waits for a person, oldest due first."""
     _print(exceptions_text(page))
+
+
+def conflicts(page: ConflictPage) -> None:
+    """Where two systems changed the same, open ones first."""
+    _print(conflicts_text(page))
+
+
+def conflict(item: ConflictItem) -> None:
+    """Everything about one conflict."""
+    _print(conflict_text(item))
 
 
 def trace(found: Trace) -> None:

@@ -1,4 +1,4 @@
-"""What people do about exceptions: one transaction each, with actor and reason in the journal."""
+"""What people do about exceptions and conflicts: one transaction each, actor and reason in the journal."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 from agent.core.entity import OPEN, Stale
 from agent.errors import InputError
-from agent.flow import planning
+from agent.flow import planning, ruling
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
-from agent.store import entities, exceptions, outbox
+from agent.flow.ruling import Keep, Ruled, Shown
+from agent.store import conflicts, entities, exceptions, outbox
+from agent.store.conflicts import Recorded
 from agent.store.exceptions import Kind, Standing
 
 #: Why some kinds are never tried again by the agent, and what helps instead.
@@ -40,7 +42,7 @@ class Acted:
 
 
 class ExceptionActs:
-    """Acts on exceptions through the engine."""
+    """Acts on exceptions, and on the conflicts behind some of them, through the engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -52,6 +54,12 @@ class ExceptionActs:
     async def close(self, exception: int, actor: str, reason: str) -> Acted:
         """Close an exception without sending. Raises InputError when there is no such exception."""
         return await self._engine.work("act.close", lambda desk: _close(desk, exception, reason), actor)
+
+    async def rule(self, conflict: int, keep: Keep, shown: Shown, actor: str, reason: str) -> Acted:
+        """Settle an open conflict as it was shown. Raises InputError when there is no such conflict."""
+        return await self._engine.work(
+            "ruling", lambda desk: _rule(desk, conflict, keep, shown, reason), actor
+        )
 
     async def deny(self, verb: str, subject: str, actor: str, why: str) -> None:
         """Write down that somebody was not allowed to."""
@@ -70,9 +78,11 @@ def _retry(desk: Desk, number: int, reason: str) -> Acted:
         acted = _send_again(desk, found, reason)
     elif found.kind is Kind.UNMAPPED:
         acted = _read_again(desk, found)
+    elif found.kind is Kind.CONFLICT:
+        acted = Acted(False, _which_ruling(desk, found))
     else:
         acted = Acted(False, INSTEAD[found.kind], found.command)
-    _note(desk, number, "retry", acted, reason)
+    _note(desk, f"exceptions retry {number}", acted, reason)
     return acted
 
 
@@ -114,7 +124,7 @@ def _close(desk: Desk, number: int, reason: str) -> Acted:
         acted = Acted(True, "closed without sending; it counts as not delivered")
         if command is not None and command.state in OPEN:
             acted = Acted(True, f"closed; command {command.number} stays {command.state}", command.number)
-    _note(desk, number, "close", acted, reason)
+    _note(desk, f"exceptions close {number}", acted, reason)
     return acted
 
 
@@ -137,7 +147,46 @@ def _standing(desk: Desk, number: int) -> Standing:
     return found
 
 
-def _note(desk: Desk, number: int, verb: str, acted: Acted, reason: str) -> None:
+def _which_ruling(desk: Desk, found: Standing) -> str:
+    """Why a conflict is not tried again, with the verb that settles it."""
+    number = conflicts.waiting(desk.tx, found.entity, found.mark)
+    if number is None:
+        return INSTEAD[Kind.CONFLICT]
+    return f"{INSTEAD[Kind.CONFLICT]}: isthmus conflicts rule {number} --keep SYSTEM --reason TEXT"
+
+
+def _rule(desk: Desk, number: int, keep: Keep, shown: Shown, reason: str) -> Acted:
+    row = conflicts.get(desk.tx, number)
+    if row is None:
+        raise InputError(
+            f"there is no conflict {number}", remedy="isthmus conflicts list shows those that are open"
+        )
+    match ruling.rule(desk, number, keep, shown, reason):
+        case Ruled.DONE:
+            acted = _ruled(desk, row, keep)
+        case Ruled.CHANGED:
+            look = f"isthmus conflicts show {number}"
+            acted = Acted(False, f"conflict {number} has changed since it was shown: look again: {look}")
+        case Ruled.IMMUTABLE:
+            acted = Acted(False, INSTEAD[Kind.IMMUTABLE])
+        case Ruled.NOT_OPEN:
+            acted = Acted(False, f"conflict {number} is decided already")
+    _note(desk, f"conflicts rule {number}", acted, reason)
+    return acted
+
+
+def _ruled(desk: Desk, row: Recorded, keep: Keep) -> Acted:
+    """What holds now, and who is told of it."""
+    kept = row.winner_system if keep is Keep.WINNER else row.loser_system
+    commands = outbox.standing(desk.tx, row.entity)
+    told = {system: command.number for system, command in commands.items() if row.field in command.numbers}
+    text = f"'{row.field}' is what {kept} holds; " + (
+        f"told to {', '.join(sorted(told))}" if told else "nothing is to be sent now"
+    )
+    return Acted(True, text, told[min(told)] if len(told) == 1 else None)
+
+
+def _note(desk: Desk, act: str, acted: Acted, reason: str) -> None:
     """One row per act, the refused ones too."""
     outcome = "done" if acted.done else "refused"
-    desk.tx.journal("verb", f"exceptions {verb} {number}", "asked", outcome, f"{reason}: {acted.text}")
+    desk.tx.journal("verb", act, "asked", outcome, f"{reason}: {acted.text}")

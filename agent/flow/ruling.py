@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import secrets
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from agent.core.entity import Agreed, Base, Entity
+from agent.core.survivorship import IMMUTABLE
 from agent.flow import planning
 from agent.flow.desk import Desk
 from agent.store import conflicts, entities
-from agent.store.transaction import load
+from agent.store.transaction import dump
+
+#: Known to this process alone: a bare hash of a phone number is found again by trying all of them.
+_KEY = secrets.token_bytes(32)
 
 
 class Keep(StrEnum):
@@ -21,10 +28,18 @@ class Keep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Both values as the person saw them, as JSON text."""
+    """Both values as the person saw them, as digests: the person may have seen only that they are there.
+
+    A digest holds for as long as the process that made it.
+    """
 
     winner: str
     loser: str
+
+    @classmethod
+    def of(cls, winner: str, loser: str) -> Shown:
+        """The digests of both values, given as JSON text."""
+        return cls(_digest(winner), _digest(loser))
 
 
 class Ruled(StrEnum):
@@ -32,6 +47,7 @@ class Ruled(StrEnum):
 
     DONE = "done"
     NOT_OPEN = "not-open"
+    IMMUTABLE = "immutable"  # a delivered document is never rewritten, whoever says so
     CHANGED = "changed"  # a value has changed since it was shown; the conflict now shows today's
 
 
@@ -40,10 +56,12 @@ def rule(desk: Desk, number: int, keep: Keep, shown: Shown, reason: str) -> Rule
     row = conflicts.get(desk.tx, number)
     if row is None or row.state != "open":
         return Ruled.NOT_OPEN
+    if row.rule == IMMUTABLE:
+        return Ruled.IMMUTABLE
     before = entities.get(desk.tx, row.entity)
     held = before.images[row.loser_system].fields.get(row.field)
-    agreed = before.agreed[row.field].value
-    if (load(shown.winner), load(shown.loser)) != (agreed, held):
+    agreed = before.agreed[row.field]
+    if shown != Shown.of(dump(agreed.value), dump(held)):
         conflicts.refresh(desk.tx, number, agreed, held)
         return Ruled.CHANGED
     after = _ruled(before, row.loser_system, row.field, keep)
@@ -51,6 +69,10 @@ def rule(desk: Desk, number: int, keep: Keep, shown: Shown, reason: str) -> Rule
     mark = f"{row.loser_system}.{row.field}"
     planning.settle(desk, before, planning.unpark(desk, after, mark, f"ruled: {keep}"))
     return Ruled.DONE
+
+
+def _digest(text: str) -> str:
+    return hmac.new(_KEY, text.encode(), hashlib.sha256).hexdigest()
 
 
 def _ruled(entity: Entity, system: str, field: str, keep: Keep) -> Entity:

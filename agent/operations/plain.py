@@ -1,8 +1,17 @@
-"""Exceptions and stories as plain text, for terminals without a screen and for pipes."""
+"""Exceptions, conflicts and stories as plain text, for terminals without a screen and for pipes."""
 
 from __future__ import annotations
 
-from agent.operations.wire import ExceptionItem, ExceptionPage, Record, Trace, age
+from agent.operations.wire import (
+    ConflictItem,
+    ConflictPage,
+    ExceptionItem,
+    ExceptionPage,
+    Record,
+    Side,
+    Trace,
+    age,
+)
 
 
 def exceptions_text(page: ExceptionPage) -> str:
@@ -35,6 +44,52 @@ def exception_text(item: ExceptionItem) -> str:
         "Closed": f"{item.closed:%Y-%m-%d %H:%M:%S} UTC: {item.resolution}" if item.closed else "",
     }
     return "\n".join(f"{name:<10} {text}" for name, text in facts.items() if text)
+
+
+def conflicts_text(page: ConflictPage) -> str:
+    """A line per conflict, open ones first, under a head that says how many there are."""
+    lines = [
+        f"{page.total} conflicts" + (f", the first {len(page.items)}" if page.total > len(page.items) else "")
+    ]
+    lines += [
+        f"{item.id}  {item.state}  {item.business_key or item.type or '-'}  {item.field}  {_sides(item)}"
+        f"  {_decided(item)}"
+        for item in page.items
+    ]
+    return "\n".join(lines)
+
+
+def conflict_text(item: ConflictItem) -> str:
+    """Everything about one conflict, and how to rule it while it waits."""
+    masked = " (personal data is not shown: look at both systems)" if item.pii else ""
+    facts = {
+        "Conflict": f"{item.id} {item.state}, {item.at:%Y-%m-%d %H:%M:%S} UTC",
+        "Record": f"{item.type} {item.business_key} {item.entity}".strip(),
+        "Field": f"{item.field}{masked}",
+        "Winner": f"{item.winner_system}: {_value(item.winner)}",
+        "Loser": f"{item.loser_system}: {_value(item.loser)}",
+        "Before": _value(item.base),
+        "By": _decided(item),
+        "Reason": item.reason,
+        "Ruled": f"{item.ruled:%Y-%m-%d %H:%M:%S} UTC" if item.ruled else "",
+    }
+    if item.waits:
+        facts |= {
+            f"Keep {system}": f'isthmus conflicts rule {item.id} --keep {system} --reason "..."'
+            for system in (item.winner_system, item.loser_system)
+        }
+    width = max(len(name) for name in facts)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in facts.items() if text)
+
+
+def choice_text(item: ConflictItem, keep: Side) -> str:
+    """What a ruling on a conflict as it is shown will do."""
+    sides = [(item.winner_system, item.winner), (item.loser_system, item.loser)]
+    (kept, value), (other, lost) = sides if keep == "winner" else sides[::-1]
+    return (
+        f"{item.type} {item.business_key}, {item.field}: keep {kept} {_value(value)},"
+        f" set aside {other} {_value(lost)}"
+    )
 
 
 def trace_text(trace: Trace) -> str:
@@ -80,3 +135,20 @@ def _due(item: ExceptionItem) -> str:
 
 def _money(item: ExceptionItem) -> str:
     return f"{item.currency or '?'} {item.amount}  " if item.amount is not None else ""
+
+
+def _sides(item: ConflictItem) -> str:
+    return f"{item.winner_system} {_value(item.winner)} / {item.loser_system} {_value(item.loser)}"
+
+
+def _value(cell: str) -> str:
+    return f"'{cell}'" if cell else "(none)"
+
+
+def _decided(item: ConflictItem) -> str:
+    """By whom, or what it waits for."""
+    if item.waits:
+        return f"keep {item.winner_system} / keep {item.loser_system}"
+    if item.state == "open":
+        return "a delivered document: reverse it and post it anew"
+    return f"{item.by}, by hand" if item.by else item.rule

@@ -11,6 +11,7 @@ from agent import __version__
 from agent.clock import Clock, moment
 from agent.core.rulebook import Rulebook
 from agent.errors import InputError
+from agent.flow.ruling import Shown
 from agent.operations import figures, story
 from agent.operations.figures import Life
 from agent.operations.privacy import Privacy
@@ -18,7 +19,10 @@ from agent.operations.timeline import journal_why
 from agent.operations.verdict import verdict
 from agent.operations.wire import (
     PAGE,
+    ConflictItem,
+    ConflictPage,
     Conservation,
+    Digests,
     Event,
     ExceptionItem,
     ExceptionPage,
@@ -96,6 +100,27 @@ class StoreReads:
             )
         return items[0]
 
+    async def conflicts(self, state: str = "open", limit: int = PAGE) -> ConflictPage:
+        """Conflicts in one state or in all, open ones first. Raises InputError for another state."""
+        if state not in ("open", "decided", "all"):
+            raise InputError(f"'{clean(state)}' is no state of a conflict", remedy="say open, decided or all")
+        async with self._reader.snapshot() as snapshot:
+            rows = await snapshot.rows(reads.CONFLICT_LIST, state=state, limit=max(1, min(limit, PAGE)))
+            total = await snapshot.count(reads.CONFLICT_COUNT, state=state)
+            held = await _documents(snapshot, rows)
+        return ConflictPage(total=total, items=tuple(self._conflict(row, held) for row in rows))
+
+    async def conflict(self, number: int) -> ConflictItem:
+        """One conflict. Raises InputError when there is none."""
+        async with self._reader.snapshot() as snapshot:
+            rows = await snapshot.rows(reads.CONFLICT, id=number)
+            held = await _documents(snapshot, rows)
+        if not rows:
+            raise InputError(
+                f"there is no conflict {number}", remedy="isthmus conflicts list shows those that are open"
+            )
+        return self._conflict(rows[0], held)
+
     async def trace(self, key: str) -> Trace:
         """A record by any of its names. Several matches are listed; a single one comes with its record."""
         names = orjson.dumps(_spellings(key)).decode()
@@ -156,10 +181,7 @@ class StoreReads:
 
     async def _items(self, snapshot: Snapshot, rows: Rows) -> tuple[ExceptionItem, ...]:
         """Exceptions as they may be shown: a refusal that repeats personal data loses it."""
-        wanted = orjson.dumps(sorted({row["entity"] for row in rows if row["entity"]})).decode()
-        documents: dict[str, list[str]] = {}
-        for held in await snapshot.rows(reads.VALUES, entities=wanted):
-            documents.setdefault(held["entity"], []).append(held["fields"])
+        documents = await _documents(snapshot, rows)
         return tuple(self._item(row, documents.get(row["entity"], [])) for row in rows)
 
     def _item(self, row: Mapping[str, Any], documents: list[str]) -> ExceptionItem:
@@ -177,7 +199,7 @@ class StoreReads:
             ),
             code=clean(row["code"]),
             cause=self._privacy.text(row["cause"], secrets),
-            remedy=self._privacy.text(row["remedy"], secrets),
+            remedy=self._privacy.text(row["remedy"], secrets) + _verb(row["conflict"]),
             amount=None if row["amount"] is None else clean(row["amount"]),
             currency=None if row["currency"] is None else clean(row["currency"]),
             owner=clean(row["owner"]),
@@ -190,7 +212,48 @@ class StoreReads:
             command=row["command"],
             command_state=row["command_state"],
             message_id=clean(row["message_id"]),
+            conflict=row["conflict"],
         )
+
+    def _conflict(self, row: Mapping[str, Any], documents: Mapping[str, list[str]]) -> ConflictItem:
+        type_, name = str(row["type"]), str(row["field"])
+        secrets = self._privacy.secrets(type_, documents.get(row["entity"], []))
+        values = {side: orjson.loads(row[side]) for side in ("winner", "loser", "base")}
+        shown = Shown.of(row["winner"], row["loser"])
+        return ConflictItem(
+            id=row["id"],
+            state=row["state"],
+            entity=clean(row["entity"]),
+            type=clean(type_),
+            business_key=self._privacy.business_key(type_, row["business_key"]),
+            field=clean(name),
+            pii=self._privacy.is_pii(type_, name),
+            rule=clean(row["rule"]),
+            winner_system=clean(row["winner_system"]),
+            loser_system=clean(row["loser_system"]),
+            at=moment(row["at"]),
+            shown=Digests(winner=shown.winner, loser=shown.loser),
+            by=clean(row["actor"]),
+            reason=self._privacy.text(row["reason"], secrets),
+            ruled=None if row["ruled"] is None else moment(row["ruled"]),
+            **{side: self._privacy.cell(type_, name, value) for side, value in values.items()},
+        )
+
+
+async def _documents(snapshot: Snapshot, rows: Rows) -> dict[str, list[str]]:
+    """Every value that is known of the entities behind rows: entity → JSON objects."""
+    wanted = orjson.dumps(sorted({row["entity"] for row in rows if row["entity"]})).decode()
+    documents: dict[str, list[str]] = {}
+    for held in await snapshot.rows(reads.VALUES, entities=wanted):
+        documents.setdefault(held["entity"], []).append(held["fields"])
+    return documents
+
+
+def _verb(conflict: int | None) -> str:
+    """How a conflict is ruled."""
+    if conflict is None:
+        return ""
+    return f": isthmus conflicts show {conflict}, then isthmus conflicts rule {conflict} --keep SYSTEM"
 
 
 def _spellings(key: str) -> list[str]:

@@ -40,8 +40,13 @@ VERBS: dict[str, Verb] = {
         Verb("status", Level.LOOK, Role.VIEWER, "how every system does, what waits, and whether it adds up"),
         Verb("exceptions list", Level.LOOK, Role.VIEWER, "what a person must look at, oldest due first"),
         Verb("exceptions show", Level.LOOK, Role.VIEWER, "one exception with cause and remedy"),
+        Verb(
+            "conflicts list", Level.LOOK, Role.VIEWER, "where two systems changed the same, open ones first"
+        ),
+        Verb("conflicts show", Level.LOOK, Role.VIEWER, "one conflict: who holds what, and what was decided"),
         Verb("trace", Level.LOOK, Role.VIEWER, "the story of a record, by any of its names"),
         Verb("exceptions retry", Level.ONE, Role.OPERATOR, "try again what was refused"),
+        Verb("conflicts rule", Level.ONE, Role.OPERATOR, "say which system's value holds, with a reason"),
         Verb("exceptions close", Level.MANY, Role.OPERATOR, "close without sending, with a reason"),
     )
 }

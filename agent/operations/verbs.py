@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.errors import Denied, InputError
+from agent.flow.ruling import Keep, Shown
 from agent.operations.registry import VERBS, Role, Verb
-from agent.operations.wire import VerbResult, clean
+from agent.operations.wire import Digests, Side, VerbResult, clean
 
 #: Letters that a reason may have.
 REASON = 500
@@ -46,6 +47,9 @@ class Acts(Protocol):
     async def close(self, exception: int, actor: str, reason: str) -> Act:
         """Close an exception without sending. Raises InputError when there is no such exception."""
 
+    async def rule(self, conflict: int, keep: Keep, shown: Shown, actor: str, reason: str) -> Act:
+        """Settle an open conflict as it was shown. Raises InputError when there is no such conflict."""
+
     async def deny(self, verb: str, subject: str, actor: str, why: str) -> None:
         """Write down that somebody was not allowed to."""
 
@@ -68,12 +72,21 @@ class Verbs:
         why = await self._admit(verb, exception, actor, reason)
         return _result(verb, exception, actor, await self._acts.close(exception, actor.name, why))
 
-    async def _admit(self, verb: Verb, exception: int, actor: Actor, reason: str) -> str:
+    async def rule(self, conflict: int, keep: Side, shown: Digests, actor: Actor, reason: str) -> VerbResult:
+        """``conflicts rule``. Raises Denied or InputError."""
+        verb = VERBS["conflicts rule"]
+        why = await self._admit(verb, conflict, actor, reason)
+        seen = Shown(shown.winner, shown.loser)
+        return _result(
+            verb, conflict, actor, await self._acts.rule(conflict, Keep(keep), seen, actor.name, why)
+        )
+
+    async def _admit(self, verb: Verb, number: int, actor: Actor, reason: str) -> str:
         """The cleaned reason, if this actor may do this."""
         if actor.role < verb.role:
             needed = verb.role.name.lower()
             why = f"{actor.name} is {actor.role.name.lower()}, '{verb.name}' needs {needed}"
-            await self._acts.deny(verb.name, str(exception), actor.name, why)
+            await self._acts.deny(verb.name, str(number), actor.name, why)
             raise Denied(why, remedy=f"ask somebody with the role {needed}")
         cleaned = clean(reason.strip())
         if not cleaned:
@@ -83,7 +96,7 @@ class Verbs:
         return cleaned
 
 
-def _result(verb: Verb, exception: int, actor: Actor, act: Act) -> VerbResult:
+def _result(verb: Verb, number: int, actor: Actor, act: Act) -> VerbResult:
     return VerbResult(
-        verb=verb.name, id=exception, done=act.done, text=act.text, actor=actor.name, command=act.command
+        verb=verb.name, id=number, done=act.done, text=act.text, actor=actor.name, command=act.command
     )

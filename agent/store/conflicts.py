@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.core.entity import Agreed
 from agent.core.survivorship import Conflict
 from agent.core.value import Canonical
 from agent.store.transaction import Transaction, dump
@@ -38,19 +39,41 @@ class Recorded:
     id: int
     entity: str
     field: str
+    rule: str
+    winner_system: str
     loser_system: str
     state: str
 
 
 def get(tx: Transaction, number: int) -> Recorded | None:
     """One conflict."""
-    row = tx.one("SELECT id, entity, field, loser_system, state FROM conflict WHERE id = ?", number)
+    row = tx.one(
+        "SELECT id, entity, field, rule, winner_system, loser_system, state FROM conflict WHERE id = ?",
+        number,
+    )
     return Recorded(*row) if row else None
 
 
-def refresh(tx: Transaction, number: int, winner: Canonical, loser: Canonical) -> None:
-    """Show an open conflict with the values of today."""
-    tx.run("UPDATE conflict SET winner = ?, loser = ? WHERE id = ?", dump(winner), dump(loser), number)
+def waiting(tx: Transaction, entity: str, mark: str) -> int | None:
+    """The open conflict behind a mark ``system.field`` of an entity."""
+    row = tx.one(
+        "SELECT max(id) FROM conflict WHERE entity = ? AND loser_system || '.' || field = ?"
+        " AND state = 'open'",
+        entity,
+        mark,
+    )
+    return int(row[0]) if row and row[0] is not None else None
+
+
+def refresh(tx: Transaction, number: int, winner: Agreed, loser: Canonical) -> None:
+    """Show an open conflict with the values of today; another system may have said the winner's since."""
+    tx.run(
+        "UPDATE conflict SET winner = ?, winner_system = ?, loser = ? WHERE id = ?",
+        dump(winner.value),
+        winner.system,
+        dump(loser),
+        number,
+    )
 
 
 def decide(tx: Transaction, number: int, kept: str, reason: str) -> None:

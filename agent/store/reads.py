@@ -72,11 +72,24 @@ SELECT count(*) AS count FROM obligation AS o JOIN
 
 _EXCEPTION = """
 SELECT x.*, coalesce(e.type, '') AS type, coalesce(e.business_key, '') AS business_key,
- coalesce(c.state, '') AS command_state, coalesce(c.message_id, '') AS message_id
+ coalesce(c.state, '') AS command_state, coalesce(c.message_id, '') AS message_id,
+ (SELECT max(k.id) FROM conflict AS k WHERE k.entity = x.entity AND k.state = 'open' AND x.kind = 'conflict'
+  AND k.loser_system || '.' || k.field = x.mark) AS conflict
  FROM exception AS x LEFT JOIN entity AS e ON e.id = x.entity LEFT JOIN outbox AS c ON c.number = x.command"""
 EXCEPTIONS = f"{_EXCEPTION} WHERE x.state = :state ORDER BY x.due, x.id LIMIT :limit"
 EXCEPTION = f"{_EXCEPTION} WHERE x.id = :id"
 EXCEPTION_COUNT = "SELECT count(*) AS count FROM exception WHERE state = :state"
+#: A conflict with the person's ruling, where there was one.
+_CONFLICT = """
+SELECT k.*, coalesce(e.type, '') AS type, coalesce(e.business_key, '') AS business_key,
+ j.at AS ruled, coalesce(j.actor, '') AS actor, coalesce(j.why, '') AS reason
+ FROM conflict AS k LEFT JOIN entity AS e ON e.id = k.entity
+ LEFT JOIN journal AS j
+  ON j.subject = 'conflict' AND j.subject_id = CAST(k.id AS TEXT) AND j.before = 'open'"""
+CONFLICT_LIST = f"""{_CONFLICT} WHERE :state IN (k.state, 'all')
+ ORDER BY k.state = 'open' DESC, iif(k.state = 'open', k.id, -k.id) LIMIT :limit"""
+CONFLICT = f"{_CONFLICT} WHERE k.id = :id"
+CONFLICT_COUNT = "SELECT count(*) AS count FROM conflict WHERE :state IN (state, 'all')"
 EVENTS = "SELECT * FROM journal ORDER BY id DESC LIMIT :limit"
 
 #: Every name under which something may be known.

@@ -19,7 +19,7 @@ from agent.api.peer import Peer
 from agent.api.server import listen, serve
 from agent.errors import Denied, InputError, StoreError
 from agent.operations.registry import VERBS, Level, Role
-from agent.operations.wire import ServiceDown
+from agent.operations.wire import Digests, ServiceDown
 from tests.api.served import served
 from tests.operations.site import Site
 from tests.operations.site import site as open_site
@@ -133,9 +133,13 @@ class TestWho:
         await site.born()
         await site.rejected()
         async with served(site, path, roles=lambda peer: Role.VIEWER) as client:
-            act = {"exceptions retry": client.retry, "exceptions close": client.close_exception}[verb]
+            acts = {
+                "exceptions retry": lambda: client.retry(1, "because"),
+                "exceptions close": lambda: client.close_exception(1, "because"),
+                "conflicts rule": lambda: client.rule(1, "winner", Digests(winner="0", loser="0"), "because"),
+            }
             with pytest.raises(Denied, match="is viewer"):
-                await act(1, "because")
+                await acts[verb]()
             events = (await client.overview()).recent
             assert (await client.exceptions()).total == 1
         assert any((event.subject, event.after) == (f"verb {verb} 1", "denied") for event in events)

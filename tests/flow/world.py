@@ -171,7 +171,7 @@ class World:
         if open_:
             number, winner, loser = open_[0]
             keep = ruling.Keep.LOSER if keep_loser else ruling.Keep.WINNER
-            shown = ruling.Shown(winner, loser)
+            shown = ruling.Shown.of(winner, loser)
             self._run(lambda: self._rule(int(number), keep, shown))
 
     async def _rule(self, number: int, keep: ruling.Keep, shown: ruling.Shown) -> int:

@@ -3,6 +3,7 @@
 from agent.errors import IsthmusError
 from agent.operations.wire.cells import MASKED, age, clean, mask, scrub
 from agent.operations.wire.client import PAGE, Client, Reads, ServiceDown, VerbResult
+from agent.operations.wire.conflicts import ConflictItem, ConflictPage, Digests, Side
 from agent.operations.wire.status import (
     ConflictCounts,
     Conservation,
@@ -35,9 +36,12 @@ __all__ = [
     "Client",
     "CommandState",
     "ConflictCounts",
+    "ConflictItem",
+    "ConflictPage",
     "ConflictState",
     "Conservation",
     "ConservationRow",
+    "Digests",
     "Event",
     "ExceptionCounts",
     "ExceptionItem",
@@ -54,6 +58,7 @@ __all__ = [
     "Reads",
     "Record",
     "ServiceDown",
+    "Side",
     "Status",
     "SystemStatus",
     "Trace",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from agent.errors import Unreachable
+from agent.operations.wire.conflicts import ConflictItem, ConflictPage, Digests, Side
 from agent.operations.wire.status import ExceptionItem, ExceptionPage, Overview, Status, Wire
 from agent.operations.wire.story import Trace
 
-#: Exceptions in one answer at most.
+#: Exceptions or conflicts in one answer at most.
 PAGE = 500
 
 
@@ -42,6 +43,12 @@ class Reads(Protocol):
     async def exception(self, number: int) -> ExceptionItem:
         """One exception."""
 
+    async def conflicts(self, state: str = "open", limit: int = PAGE) -> ConflictPage:
+        """Conflicts in one state or in all: open ones, oldest first; then decided ones, newest first."""
+
+    async def conflict(self, number: int) -> ConflictItem:
+        """One conflict."""
+
     async def trace(self, key: str) -> Trace:
         """A record by any of its names: business key, canonical id, system key, message id, handle or
         correlation id.
@@ -56,3 +63,6 @@ class Client(Reads, Protocol):
 
     async def close_exception(self, number: int, reason: str) -> VerbResult:
         """Close an exception without sending."""
+
+    async def rule(self, number: int, keep: Side, shown: Digests, reason: str) -> VerbResult:
+        """Say which value of a conflict holds, unless one has changed since it was shown."""

@@ -116,7 +116,7 @@ class Status(Wire):
 
 
 class ExceptionItem(Wire):
-    """What a person must look at. Cause and remedy hold no personal data."""
+    """What a person must look at. Cause and remedy hold no personal data; ``conflict`` is the one to rule."""
 
     id: int
     kind: str
@@ -140,6 +140,7 @@ class ExceptionItem(Wire):
     command: int | None = None
     command_state: str = ""
     message_id: str = ""
+    conflict: int | None = None
 
 
 class ExceptionPage(Wire):
