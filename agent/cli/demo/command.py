@@ -80,7 +80,7 @@ def play(stage: Stage, choices: Choices) -> dict[str, object]:
     """Run the demo on a stage; the summary that is printed."""
     started = time.monotonic()
     try:
-        say("starting a Salesforce org, an ERP (SQLite through ODBC), a SAP and the agent between them ...")
+        say("starting a Salesforce org, an ERP behind ODBC, a SAP and the agent between them ...")
         stage.open()
         stage.start_agent()
         stage.wait_for_agent()

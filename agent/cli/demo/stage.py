@@ -29,13 +29,17 @@ START_S = 60.0
 
 @dataclass
 class Stage:
-    """Everything that runs. ``close`` stops it in the order in which nobody misses anybody."""
+    """Everything that runs. ``close`` stops it in the order in which nobody misses anybody.
+
+    ``database`` is the ODBC connection string of another database for the sample ERP.
+    """
 
     folder: Path
     seed: int
     accounts: int = 0
     max_request_s: float = 3.0
     answer_s: float = 0.2
+    database: str | None = None
     org: dict[str, Any] = field(default_factory=dict)
     sap: dict[str, Any] = field(default_factory=dict)
     agent: subprocess.Popen[bytes] | None = None
@@ -53,7 +57,9 @@ class Stage:
 
     @property
     def erp(self) -> str:
-        """The ODBC connection string of the sample ERP."""
+        """The ODBC connection string of the sample ERP: the given database, else SQLite through ODBC."""
+        if self.database is not None:
+            return self.database
         driver = find_driver(SQLITE)
         if driver is None:
             raise InputError(
