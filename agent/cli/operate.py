@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command("tui")(tui)
     verbs = typer.Typer(help="What a person must look at.", no_args_is_help=True)
     verbs.command("list")(list_exceptions)
+    verbs.command("show")(show_exception)
     verbs.command("retry")(retry)
     verbs.command("close")(close)
     app.add_typer(verbs, name="exceptions")
@@ -73,6 +74,19 @@ def list_exceptions(
         put(found.model_dump(mode="json"))
     else:
         show.exceptions(found)
+
+
+def show_exception(
+    number: Annotated[int, typer.Argument(help="The exception's number.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Everything about one exception: cause, remedy, money, owner, due date, command."""
+    found = look(read_config(config), lambda reads: reads.exception(number))
+    if as_json:
+        put(found.model_dump(mode="json"))
+    else:
+        show.exception(found)
 
 
 def retry(

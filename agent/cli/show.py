@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import sys
 
-from agent.operations.plain import conflict_text, conflicts_text, exceptions_text, trace_text
+from agent.operations.plain import (
+    conflict_text,
+    conflicts_text,
+    exception_text,
+    exceptions_text,
+    trace_text,
+)
 from agent.operations.text import status_text
 from agent.operations.verdict import Verdict
-from agent.operations.wire import ConflictItem, ConflictPage, ExceptionPage, Status, Trace, VerbResult, clean
+from agent.operations.wire import (
+    ConflictItem,
+    ConflictPage,
+    ExceptionItem,
+    ExceptionPage,
+    Status,
+    Trace,
+    VerbResult,
+    clean,
+)
 
 
 def status(found: Status, judged: Verdict) -> None:
@@ -18,6 +33,11 @@ def status(found: Status, judged: Verdict) -> None:
 def exceptions(page: ExceptionPage) -> None:
     """What waits for a person, oldest due first."""
     _print(exceptions_text(page))
+
+
+def exception(item: ExceptionItem) -> None:
+    """Everything about one exception."""
+    _print(exception_text(item))
 
 
 def conflicts(page: ConflictPage) -> None:

@@ -22,7 +22,7 @@ INSTEAD: dict[Kind, str] = {
     " apply it twice",
     Kind.OVERDUE: "an answer is still due: ask at the target what became of it; sending it again could apply"
     " it twice",
-    Kind.CONFLICT: "two systems disagree: say which value holds; there is nothing to send before",
+    Kind.CONFLICT: "two systems disagree, and nothing can be sent before somebody says which value holds",
     Kind.IMMUTABLE: "a delivered document is never rewritten: reverse it at its system and post it anew",
     Kind.DELETED: "the record is gone at a system: restore it there, or delete it elsewhere and close this",
     Kind.UNDECODABLE: "it cannot be understood whoever asks: correct it at its system and have it sent again;"
@@ -120,6 +120,8 @@ def _close(desk: Desk, number: int, reason: str) -> Acted:
         acted = Acted(False, INSTEAD[Kind.UNCERTAIN], command.number)
     else:
         exceptions.close(desk.tx, number, reason)
+        if found.kind is Kind.IMMUTABLE:
+            conflicts.decide(desk.tx, int(found.subject), Keep.WINNER, reason)
         _give_up(desk, found)
         acted = Acted(True, "closed without sending; it counts as not delivered")
         if command is not None and command.state in OPEN:
@@ -150,9 +152,8 @@ def _standing(desk: Desk, number: int) -> Standing:
 def _which_ruling(desk: Desk, found: Standing) -> str:
     """Why a conflict is not tried again, with the verb that settles it."""
     number = conflicts.waiting(desk.tx, found.entity, found.mark)
-    if number is None:
-        return INSTEAD[Kind.CONFLICT]
-    return f"{INSTEAD[Kind.CONFLICT]}: isthmus conflicts rule {number} --keep SYSTEM --reason TEXT"
+    verb = f"conflicts rule {number} --keep SYSTEM --reason TEXT" if number is not None else "conflicts list"
+    return f"{INSTEAD[Kind.CONFLICT]}: isthmus {verb}"
 
 
 def _rule(desk: Desk, number: int, keep: Keep, shown: Shown, reason: str) -> Acted:

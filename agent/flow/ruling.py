@@ -67,7 +67,8 @@ def rule(desk: Desk, number: int, keep: Keep, shown: Shown, reason: str) -> Rule
     after = _ruled(before, row.loser_system, row.field, keep)
     conflicts.decide(desk.tx, number, keep, reason)
     mark = f"{row.loser_system}.{row.field}"
-    planning.settle(desk, before, planning.unpark(desk, after, mark, f"ruled: {keep}"))
+    kept = row.winner_system if keep is Keep.WINNER else row.loser_system
+    planning.settle(desk, before, planning.unpark(desk, after, mark, f"ruled: keep {kept}"))
     return Ruled.DONE
 
 

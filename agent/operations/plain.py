@@ -69,7 +69,7 @@ def conflict_text(item: ConflictItem) -> str:
         "Winner": f"{item.winner_system}: {_value(item.winner)}",
         "Loser": f"{item.loser_system}: {_value(item.loser)}",
         "Before": _value(item.base),
-        "By": _decided(item),
+        "By": "" if item.waits else _decided(item),
         "Reason": item.reason,
         "Ruled": f"{item.ruled:%Y-%m-%d %H:%M:%S} UTC" if item.ruled else "",
     }

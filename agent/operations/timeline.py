@@ -79,9 +79,10 @@ def _transition(
     elif subject == "conflict":
         conflict = conflicts[int(id_)]
         place = conflict.loser_system
+        reason = f": {why}" if row["before"] else ""
         why = (
             f"{conflict.field}: {conflict.winner_system} '{conflict.winner}' over"
-            f" {conflict.loser_system} '{conflict.loser}', base '{conflict.base}', by {conflict.rule}"
+            f" {conflict.loser_system} '{conflict.loser}', base '{conflict.base}', by {conflict.rule}{reason}"
         )
     if row["actor"] != "agent":
         why = f"{why} (by {clean(row['actor'])})"

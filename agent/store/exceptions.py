@@ -147,11 +147,14 @@ class Standing:
     system: str
     entity: str
     mark: str
+    subject: str
     command: int | None
     state: str
 
 
 def get(tx: Transaction, number: int) -> Standing | None:
     """One exception."""
-    row = tx.one("SELECT id, kind, system, entity, mark, command, state FROM exception WHERE id = ?", number)
-    return Standing(row[0], Kind(row[1]), row[2], row[3], row[4], row[5], row[6]) if row else None
+    row = tx.one(
+        "SELECT id, kind, system, entity, mark, subject, command, state FROM exception WHERE id = ?", number
+    )
+    return Standing(row[0], Kind(row[1]), *row[2:]) if row else None

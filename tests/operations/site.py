@@ -55,7 +55,7 @@ def _place(system: str, name: str, fields: Mapping[str, str], guarantees: Guaran
 
 
 def rulebook() -> Rulebook:
-    """The customer of the demo, cut down: the name is personal data, the phone is shared."""
+    """The customer of the demo, cut down: the name is personal data, phone and note are shared."""
     sf, erp, sap = (OwnerRow(name) for name in KINDS)
     fields = (
         ContractField("number", owners=(sf,)),
@@ -64,6 +64,7 @@ def rulebook() -> Rulebook:
         ContractField("currency", owners=(sf,)),
         ContractField("order_block", owners=(sap,)),
         ContractField("phone", survivorship=Survivorship(SurvivorshipKind.MANUAL), pii=True),
+        ContractField("note", survivorship=Survivorship(SurvivorshipKind.MANUAL)),
     )
     at_sf = {f.name: f.name.title() for f in fields}
     at_erp = {f.name: f.name for f in fields}
@@ -189,6 +190,17 @@ class Site:
         """The ERP refuses the customer, and repeats its name in doing so."""
         outcome = Outcome(OutcomeKind.REJECTED, reason=Reason.BUSINESS, code="E42", text=text)
         await self.deliver("erp", outcome)
+
+    async def clashed(self, field: str, at_salesforce: str, at_erp: str) -> None:
+        """A customer that has arrived in the ERP is edited there and in Salesforce at once."""
+        first = {"number": "C-000123", "name": "Müller & Söhne", "currency": "EUR"}
+        first |= {"phone": "0461 123", "note": "white"}
+        born = {name.title(): value for name, value in first.items()}
+        await self.changed("salesforce", "001A", born, Operation.CREATE)
+        await self.deliver("erp", Outcome(OutcomeKind.ACCEPTED, key="4711", code="201"))
+        await self.read("erp", "4711", first)
+        await self.changed("salesforce", "001A", {field.title(): at_salesforce})
+        await self.read("erp", "4711", {**first, field: at_erp})
 
     def execute(self, statement: str) -> None:
         """Damage the store behind the engine's back."""
