@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapters.odbc import sql
-from adapters.odbc.records import Shape, Unreadable, images
+from adapters.odbc.records import Shape, images
 from adapters.odbc.session import Session, SqlFault
 from agent.core.change import Change, ChangeKind, Operation, RawValue
 from agent.errors import Refused
@@ -97,7 +97,7 @@ _OPERATIONS = {"I": Operation.CREATE, "U": Operation.UPDATE, "D": Operation.DELE
 def _change(
     instance: str,
     entry: Sequence[object],
-    records: dict[str, dict[str, dict[str, RawValue] | Unreadable]],
+    records: dict[str, dict[str, dict[str, RawValue]]],
 ) -> Change:
     seq, name, key, op, marker = str(entry[0]), str(entry[1]), entry[2], str(entry[3]), entry[4]
     source_id = f"{instance}:{seq}"
@@ -112,17 +112,6 @@ def _change(
             reason="the table was emptied" if op == "T" else "a row without a key was written",
         )
     image = records[name].get(str(key))
-    if isinstance(image, Unreadable):
-        return Change(
-            source_id,
-            STREAM,
-            ChangeKind.UNDECODABLE,
-            name,
-            (str(key),),
-            order=int(seq),
-            origin=origin,
-            reason=image.text,
-        )
     operation = _OPERATIONS.get(op, Operation.UPDATE)
     if image is None:
         operation = Operation.DELETE

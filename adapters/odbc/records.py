@@ -17,13 +17,6 @@ _CHUNK = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A record with a value that nobody can understand; ``text`` names the column, never the value."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Shape:
     """A table seen through one object: which columns are read and as what."""
 
@@ -47,16 +40,22 @@ class Shape:
         return cls(table=table, spec=spec, names=names, kinds=kinds)
 
     def image(self, session: Session, values: Sequence[object]) -> dict[str, RawValue]:
-        """Canonical fields of a row as selected (without the key). Raises Unfit."""
+        """Canonical fields of a row as selected (without the key).
+
+        A value that nobody can understand is handed on as it stands: it stops its own field, not its record.
+        """
         return {
-            name: decode(self.table.column(name), self.kinds[name], value, session.zone)
-            for name, value in zip(self.names, values, strict=True)
+            name: self._value(session, name, value) for name, value in zip(self.names, values, strict=True)
         }
 
+    def _value(self, session: Session, name: str, value: object) -> RawValue:
+        try:
+            return decode(self.table.column(name), self.kinds[name], value, session.zone)
+        except Unfit:
+            return str(value)
 
-def images(
-    session: Session, shape: Shape, keys: Sequence[str]
-) -> dict[str, dict[str, RawValue] | Unreadable]:
+
+def images(session: Session, shape: Shape, keys: Sequence[str]) -> dict[str, dict[str, RawValue]]:
     """The records that exist, by the key as it was asked for."""
     column = shape.table.column(shape.spec.key)
     asked: dict[str, str] = {}
@@ -64,7 +63,7 @@ def images(
         bound = encode_key(column, key)
         if bound is not None:
             asked[bound.rstrip(" ") if column.padded else bound] = key
-    found: dict[str, dict[str, RawValue] | Unreadable] = {}
+    found: dict[str, dict[str, RawValue]] = {}
     bound_keys = list(asked)
     for start in range(0, len(bound_keys), _CHUNK):
         chunk = bound_keys[start : start + _CHUNK]
@@ -72,10 +71,7 @@ def images(
         statement = sql.select_by_keys(session.dialect, shape.table, shape.spec.key, shape.names, len(chunk))
         for key, *values in session.rows(statement, chunk):
             text = str(key).rstrip(" ") if column.padded else str(key)
-            try:
-                found[asked.get(text, text)] = shape.image(session, values)
-            except Unfit as unfit:
-                found[asked.get(text, text)] = Unreadable(str(unfit))
+            found[asked.get(text, text)] = shape.image(session, values)
     return found
 
 
@@ -83,7 +79,7 @@ def read(session: Session, object_name: str, keys: Sequence[str]) -> list[Row]:
     """One row per asked key, fields None where there is no such record."""
     shape = Shape.of(session, object_name)
     found = images(session, shape, list(dict.fromkeys(keys)))
-    return [_row(session, key, found.get(key)) for key in keys]
+    return [Row(key, found.get(key)) for key in keys]
 
 
 def page(session: Session, object_name: str, behind: str | None, size: int) -> list[Row]:
@@ -123,21 +119,4 @@ def find(session: Session, object_name: str, fields: Mapping[str, object]) -> li
 
 
 def _rows(session: Session, shape: Shape, selected: Sequence[Sequence[object]]) -> list[Row]:
-    rows = []
-    for key, *values in selected:
-        try:
-            image: dict[str, RawValue] | Unreadable = shape.image(session, values)
-        except Unfit as unfit:
-            image = Unreadable(str(unfit))
-        rows.append(_row(session, str(key), image))
-    return rows
-
-
-def _row(session: Session, key: str, image: dict[str, RawValue] | Unreadable | None) -> Row:
-    if isinstance(image, Unreadable):
-        raise Refused(
-            f"a record cannot be read: {image.text}",
-            where=session.erp.name,
-            remedy="correct the value in the ERP, or map the field as text",
-        )
-    return Row(key=key, fields=image)
+    return [Row(str(key), shape.image(session, values)) for key, *values in selected]

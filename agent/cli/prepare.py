@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from agent import runtime
 from agent.cli.example import example
 from agent.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, put, read_config, say
 from agent.errors import InputError
+from agent.operations.wire import clean
 from agent.ports import Check
 
 
@@ -84,9 +83,12 @@ async def _probe(assembly: runtime.Assembly) -> dict[str, list[Check]]:
 
 
 def _print(found: dict[str, list[Check]]) -> None:
-    table = Table("system", "check", "result", "detail and what to do", box=None)
+    rows = [("system", "check", "result", "detail and what to do")]
     for system, checks in found.items():
         for one in checks:
             text = one.detail if one.ok else f"{one.detail} → {one.remedy}" if one.remedy else one.detail
-            table.add_row(system, one.name, "ok" if one.ok else "FAILED", text)
-    Console(markup=False, highlight=False).print(table)
+            rows.append((system, one.name, "ok" if one.ok else "FAILED", clean(text)))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        typer.echo("  ".join([*cells, row[3]]).rstrip())

@@ -151,7 +151,7 @@ def _create(
     if born is None or not born.fresh:
         return Wait(Hold.SOURCE_STALE, entity.birth)
     draft = _draft(entity, place, rules, context, Image(fields={}, fresh=True), around)
-    if draft.unmapped is not None and rules.transfer is Transfer.EVENT:
+    if draft.unmapped is not None:
         return Wait(Hold.UNMAPPED, draft.unmapped)
     if draft.parent is not None:
         return Wait(Hold.PARENT, draft.parent)

@@ -110,8 +110,11 @@ def _date(raw: RawValue) -> str | None:
     text = str(raw).strip()
     if not text or text == "00000000":
         return None
+    day, _, rest = text.replace("T", " ").partition(" ")
+    if rest.strip("0:. Z+") != "":
+        raise ValueFault("a date with a time of day")
     try:
-        return date.fromisoformat(text[:10]).isoformat()
+        return date.fromisoformat(day).isoformat()
     except ValueError:
         raise ValueFault("not a date") from None
 

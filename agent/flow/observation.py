@@ -68,9 +68,9 @@ def _undecodable(desk: Desk, system: str, change: Change) -> None:
             kind=Kind.UNDECODABLE,
             system=system,
             cause=change.reason or "the source sent something that cannot be understood",
-            subject=change.source_id,
+            subject=_subject(change),
             inbox=seq,
-            remedy="the bytes are kept; the records are read again where that is possible",
+            remedy="the bytes are kept; the record is read again where that is possible",
         )
     )
     rules = desk.book.for_object(system, change.object)
@@ -86,6 +86,11 @@ def _undecodable(desk: Desk, system: str, change: Change) -> None:
             image = before.images.get(system) or Image(fields={}, fresh=False)
             after = before.with_image(system, image.marked(Stale.GAP, desk.tx.token))
             planning.settle(desk, before, after)
+
+
+def _subject(change: Change) -> str:
+    """What an exception is about: the record where it is known, else the message."""
+    return f"{change.object}/{change.keys[0]}" if len(change.keys) == 1 else change.source_id
 
 
 def lose_track(desk: Desk, rules: EntityRules, system: str, why: str) -> None:
@@ -257,6 +262,8 @@ def read(desk: Desk, rules: EntityRules, system: str, row: Row, result: ReadResu
     image, effect = apply_read(earlier, found, issue, desk.tx.token)
     after = before.with_image(system, image)
     if effect is Effect.MERGED:
+        subject = f"{place.object.name}/{row.key}"
+        exceptions.close_subject(desk.tx, Kind.UNDECODABLE, system, subject, "the record was read")
         if earlier is None or dict(earlier.fields) != dict(image.fields) or earlier.exists != image.exists:
             _oblige(desk, rules, system, entity, _keep_read(desk, place, row))
         after = _answered(desk, after, place, issue)

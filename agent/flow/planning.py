@@ -90,7 +90,7 @@ def plan_target(desk: Desk, entity: Entity, target: str, rules: EntityRules) -> 
     around = _surroundings(desk, entity, target, rules)
     decision = plan(entity, target, rules, desk.context(entity, rules), around)
     if target in entity.parked and not isinstance(decision, Wait):
-        entity = unpark(desk, entity, target, "its users changed what was refused")
+        entity = _try_anew(desk, entity, target, settled=isinstance(decision, Agree))
     ready = entity.commands.get(target)
     if ready is not None and ready.state is not CommandState.READY:
         ready = None
@@ -104,11 +104,29 @@ def plan_target(desk: Desk, entity: Entity, target: str, rules: EntityRules) -> 
                 _withdraw(desk, ready.number, "nothing is left to send")
             waiting.clear(desk.tx, entity.id, target)
             obligations.agree(desk.tx, entity.id, target)
+            exceptions.close_all(desk.tx, entity.id, target, (Kind.REJECTED,), "nothing differs any more")
         case Send():
             waiting.clear(desk.tx, entity.id, target)
             _send(desk, entity, target, rules, decision)
             desk.effects.deliver.add(target)
     return entity
+
+
+def _try_anew(desk: Desk, entity: Entity, target: str, *, settled: bool) -> Entity:
+    """What a target refused was changed by its users, or is not wanted any more.
+
+    The exception stays until the target has taken it: its due date does not begin anew with every attempt.
+    """
+    if settled:
+        return unpark(desk, entity, target, "nothing differs any more")
+    after = replace(
+        entity,
+        parked=entity.parked - {target},
+        refused={t: fields for t, fields in entity.refused.items() if t != target},
+    )
+    entities.save(desk.tx, entity, after)
+    obligations.reopen(desk.tx, entity.id, target)
+    return after
 
 
 def unpark(desk: Desk, entity: Entity, mark: str, why: str) -> Entity:

@@ -48,7 +48,7 @@ class Raised:
 
 
 def open_(tx: Transaction, raised: Raised) -> int | None:
-    """Open an exception; None when the same one is open already."""
+    """Open an exception; None when the same one is open already: then it tells the newest cause."""
     count = tx.run(
         "INSERT INTO exception (kind, system, entity, mark, subject, command, inbox, code, cause, remedy,"
         " amount, currency, owner, opened, due, state, resolution)"
@@ -71,6 +71,18 @@ def open_(tx: Transaction, raised: Raised) -> int | None:
         tx.now + raised.due_ms,
     )
     if count == 0:
+        tx.run(
+            "UPDATE exception SET cause = ?, code = ?, command = coalesce(?, command) WHERE state = 'open'"
+            " AND kind = ? AND entity = ? AND system = ? AND mark = ? AND subject = ?",
+            raised.cause,
+            raised.code,
+            raised.command,
+            raised.kind,
+            raised.entity,
+            raised.system,
+            raised.mark,
+            raised.subject,
+        )
         return None
     row = tx.one("SELECT max(id) FROM exception")
     number = int(row[0]) if row else 0

@@ -284,6 +284,7 @@ class ExceptionRow(SQLModel, table=True):
             sqlite_where=sql("state = 'open'"),
         ),
         Index("ix_exception_state", "state", "due"),
+        Index("ix_exception_entity", "entity", "system", sqlite_where=sql("state = 'open'")),
         COUNTED,
     )
     id: int | None = serial()

@@ -132,6 +132,34 @@ def test_a_refused_document_holds_back_those_behind_it_in_its_lane(world: World)
     judge(world)
 
 
+def test_the_due_date_of_a_refusal_does_not_begin_anew_with_every_attempt(world: World) -> None:
+    refused = Outcome(OutcomeKind.REJECTED, reason=Reason.BUSINESS, code="NO")
+    forbid(world, lambda delivery: refused if "Terms" in delivery.fields else None)
+    world.edit_erp(0, "terms")
+    world.settle()
+    first = world.rows("SELECT id, opened, due FROM exception WHERE state = 'open'")
+    world.wait(3600)
+    world.edit_erp(0, "phone")
+    world.settle()
+    assert world.rows("SELECT id, opened, due FROM exception WHERE state = 'open'") == first
+
+
+@pytest.mark.invariant("I12")
+def test_a_document_that_cannot_be_mapped_holds_back_only_its_own_lane(world: World) -> None:
+    world.create()
+    world.settle()
+    world.book_document(0)
+    world.erp.rows["invoice", "i1"]["amount"] = "half\0read"
+    world.book_document(1)
+    world.book_document(0)
+    world.settle()
+    arrived = [r.fields["Amount"] for r in world.cloud.records.values() if r.object == "Invoice__c"]
+    assert arrived == [world.erp.rows["invoice", "i2"]["amount"]]
+    assert ("unmapped", "erp", "open", "") in exceptions(world)
+    world.erp.user_edit("invoice", "i1", "amount", "v99")
+    judge(world)
+
+
 @pytest.mark.invariant("I14")
 def test_a_document_refused_and_retried_keeps_its_message_id(world: World) -> None:
     world.book_document(0)

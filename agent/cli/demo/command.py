@@ -66,6 +66,8 @@ def demo(
     shown = headless or as_json or not sys.stdout.isatty()
     choices = Choices(shown, seconds, seed, with_tamper, as_json, keep)
     with contextlib.ExitStack() as stack:
+        if keep is not None and (keep.is_file() or (keep.is_dir() and any(keep.iterdir()))):
+            raise InputError("it is not an empty folder", where=str(keep), remedy="name another folder")
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="isthmus-demo-")))
         summary = play(Stage(folder.resolve(), seed), choices)
     if as_json:

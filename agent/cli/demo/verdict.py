@@ -84,7 +84,7 @@ def judge(stage: Stage, business: Summary, seed: int) -> dict[str, object]:
 
 def show(summary: Mapping[str, Any]) -> None:
     """The verdict for people, the word first."""
-    console = Console(markup=False, highlight=False)
+    console = Console(markup=False, highlight=False, soft_wrap=True)
     green = summary["equal"] and summary["conservation"]
     style = "bold green" if green else "bold red"
     console.print("EQUAL AND CONSERVED" if green else "NOT EQUAL OR NOT CONSERVED", style=style)

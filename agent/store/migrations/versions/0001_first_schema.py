@@ -125,6 +125,9 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     with op.batch_alter_table("exception", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_exception_entity", ["entity", "system"], unique=False, sqlite_where=sa.text("state = 'open'")
+        )
         batch_op.create_index("ix_exception_state", ["state", "due"], unique=False)
         batch_op.create_index(
             "ux_exception_open",
