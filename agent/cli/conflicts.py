@@ -68,7 +68,7 @@ def rule(
     async def ruled(client: ServiceClient) -> VerbResult:
         found = await client.conflict(number)
         kept = side(found, keep)
-        if found.state == "open":
+        if found.waits:
             say(choice_text(found, kept))
         return await client.rule(number, kept, found.shown, reason)
 

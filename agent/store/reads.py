@@ -79,16 +79,18 @@ SELECT x.*, coalesce(e.type, '') AS type, coalesce(e.business_key, '') AS busine
 EXCEPTIONS = f"{_EXCEPTION} WHERE x.state = :state ORDER BY x.due, x.id LIMIT :limit"
 EXCEPTION = f"{_EXCEPTION} WHERE x.id = :id"
 EXCEPTION_COUNT = "SELECT count(*) AS count FROM exception WHERE state = :state"
-#: A conflict with the person's ruling, where there was one.
-_CONFLICT = """
+#: Conflicts, each with the person's ruling where there was one.
+_RULED = """
 SELECT k.*, coalesce(e.type, '') AS type, coalesce(e.business_key, '') AS business_key,
  j.at AS ruled, coalesce(j.actor, '') AS actor, coalesce(j.why, '') AS reason
- FROM conflict AS k LEFT JOIN entity AS e ON e.id = k.entity
+ FROM found AS k LEFT JOIN entity AS e ON e.id = k.entity
  LEFT JOIN journal AS j
-  ON j.subject = 'conflict' AND j.subject_id = CAST(k.id AS TEXT) AND j.before = 'open'"""
-CONFLICT_LIST = f"""{_CONFLICT} WHERE :state IN (k.state, 'all')
- ORDER BY k.state = 'open' DESC, iif(k.state = 'open', k.id, -k.id) LIMIT :limit"""
-CONFLICT = f"{_CONFLICT} WHERE k.id = :id"
+  ON j.subject = 'conflict' AND j.subject_id = CAST(k.id AS TEXT) AND j.before = 'open'
+ ORDER BY k.state = 'open' DESC, iif(k.state = 'open', k.id, -k.id)"""
+CONFLICT_LIST = f"""
+WITH found AS (SELECT * FROM conflict WHERE :state IN (state, 'all')
+ ORDER BY state = 'open' DESC, iif(state = 'open', id, -id) LIMIT :limit){_RULED}"""  # noqa: S608 - constants
+CONFLICT = f"WITH found AS (SELECT * FROM conflict WHERE id = :id){_RULED}"  # noqa: S608 - constants
 CONFLICT_COUNT = "SELECT count(*) AS count FROM conflict WHERE :state IN (state, 'all')"
 EVENTS = "SELECT * FROM journal ORDER BY id DESC LIMIT :limit"
 

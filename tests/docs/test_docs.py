@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.core.transitions import TRANSITIONS
+from agent.operations.registry import VERBS
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,12 +29,22 @@ def test_the_design_page_has_the_graph_of_the_code() -> None:
     assert rows == {(str(a), str(b), why) for (a, b), why in TRANSITIONS.items()}
 
 
-@pytest.mark.parametrize("verb", verbs())
-def test_every_verb_of_the_readme_exists(verb: str) -> None:
+@pytest.mark.parametrize("verb", sorted({*verbs(), *VERBS}))
+def test_every_verb_of_the_readme_and_of_the_registry_exists(verb: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "agent.cli", verb, "--help"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "agent.cli", *verb.split(), "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_of_the_registry_is_in_the_readme(verb: str) -> None:
+    group, _, act = verb.partition(" ")
+    lines = re.findall(rf"^isthmus {group}\b.*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert any(re.search(rf"\b{act}\b", line) for line in lines), verb
 
 
 def test_both_commands_of_the_readme_are_targets_of_the_makefile() -> None:
