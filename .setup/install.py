@@ -42,13 +42,17 @@ def main() -> int:
     return 0
 
 
+#: What a .venv was made for. A patch release that apt brings in keeps it working.
+VERSION = "{}.{}".format(*sys.version_info)
+
+
 def set_up_python() -> None:
     """Bring .venv up to requirements.lock and pyproject.toml."""
     done = read_stamp()
-    wanted = {"python": sys.version, "lock": digest(LOCK), "project": digest(REPOSITORY / "pyproject.toml")}
+    wanted = {"python": VERSION, "lock": digest(LOCK), "project": digest(REPOSITORY / "pyproject.toml")}
     if done == wanted and ISTHMUS.exists():
         return
-    if not venv_works() or done.get("python", sys.version) != sys.version:
+    if not venv_works() or done.get("python", VERSION) != VERSION:
         make_venv()
         done = {}
     STAMP.unlink(missing_ok=True)

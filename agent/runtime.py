@@ -184,6 +184,8 @@ class Runtime:
         try:
             while True:
                 try:
+                    await intake.open()
+                    await self._health.well(system, "intake")
                     await intake.step()
                 except RemoteError as error:
                     failures += 1

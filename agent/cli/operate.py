@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from agent.api.client import ServiceClient, ask
 from agent.cli import show
 from agent.cli.asking import ReasonOption, act, look
 from agent.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, put, read_config, say
-from agent.errors import IsthmusError
+from agent.errors import InputError, IsthmusError
 from agent.operations.verdict import Code, verdict
 from agent.operations.wire import ServiceDown
 
@@ -55,17 +56,19 @@ def trace(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """The whole story of one record: seen, decided, sent, answered, confirmed."""
+    """The whole story of a record: seen, decided, sent, answered, confirmed. 1 for a key nobody has."""
     found = look(read_config(config), lambda reads: reads.trace(key))
     if as_json:
         put(found.model_dump(mode="json"))
     else:
         show.trace(found)
+    if found.record is None and not found.matches:
+        raise typer.Exit(1)
 
 
 def list_exceptions(
     config: ConfigOption = DEFAULT_CONFIG,
-    state: Annotated[str, typer.Option("--state", help="open, closed or all.")] = "open",
+    state: Annotated[str, typer.Option("--state", help="open or closed.")] = "open",
     as_json: JsonOption = False,
 ) -> None:
     """What waits for a person, with cause, money, owner and due date."""
@@ -123,6 +126,10 @@ def tui(
     if svg is not None:
         svg.write_text(ask(socket, lambda client: picture(client, PICTURE)))
         return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError(
+            "the dashboard needs a terminal", remedy="use 'isthmus status', or 'isthmus tui --svg FILE'"
+        )
     app = IsthmusApp(ServiceClient(socket), ascii=ascii_only)
     app.run()
     raise typer.Exit(app.return_code or 0)

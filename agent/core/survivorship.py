@@ -180,7 +180,10 @@ def _follow(work: _Work, name: str, system: str, owning: str) -> None:
 
 
 def _changed(value: Canonical, held: Base | None) -> bool:
-    return held is None or (value != held.value and value not in held.ruled)
+    """Whether users of the system said something new. A null of which nothing is known says nothing."""
+    if held is None:
+        return value is not None
+    return value != held.value and value not in held.ruled
 
 
 def _merge_shared(work: _Work, rule: ContractField, systems: list[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from agent.core.entity import OPEN, Stale
+from agent.core.entity import OPEN, CommandState, Stale
 from agent.errors import InputError
 from agent.flow import planning, ruling
 from agent.flow.desk import Desk
@@ -27,6 +27,9 @@ INSTEAD: dict[Kind, str] = {
     Kind.DELETED: "the record is gone at a system: restore it there, or delete it elsewhere and close this",
     Kind.UNDECODABLE: "it cannot be understood whoever asks: correct it at its system and have it sent again;"
     " then close this",
+    Kind.UNKEYED: "the target created the record: find its key there; creating it again would make two",
+    Kind.DUPLICATE: "the target holds one record for two entities: merge them there, then close this",
+    Kind.GAP: "have the system send its records again; this cannot be asked for from here",
     Kind.UNBOUND: "no entity is bound to this record: give it the canonical id at its system, or allow births"
     " there; then close this",
 }
@@ -74,7 +77,7 @@ def _retry(desk: Desk, number: int, reason: str) -> Acted:
     found = _standing(desk, number)
     if found.state != "open":
         acted = Acted(False, f"exception {number} is closed already")
-    elif found.kind is Kind.REJECTED:
+    elif found.kind is Kind.REJECTED or _never_created(desk, found):
         acted = _send_again(desk, found, reason)
     elif found.kind is Kind.UNMAPPED:
         acted = _read_again(desk, found)
@@ -84,6 +87,12 @@ def _retry(desk: Desk, number: int, reason: str) -> Acted:
         acted = Acted(False, INSTEAD[found.kind], found.command)
     _note(desk, f"exceptions retry {number}", acted, reason)
     return acted
+
+
+def _never_created(desk: Desk, found: Standing) -> bool:
+    """A duplicate that was met before anything was sent may be tried again; one made by a create never."""
+    command = outbox.get(desk.tx, found.command) if found.command is not None else None
+    return found.kind is Kind.DUPLICATE and command is not None and command.state is CommandState.SUPERSEDED
 
 
 def _send_again(desk: Desk, found: Standing, reason: str) -> Acted:

@@ -13,7 +13,7 @@ from agent.core.entity import CommandState, Stale
 from agent.core.mapping import MappingFault, encode
 from agent.core.transitions import Way, resolve_uncertain
 from agent.errors import RemoteError
-from agent.flow import answer, planning
+from agent.flow import answer, duplicate, planning
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
 from agent.ports import System
@@ -72,16 +72,17 @@ class Delivery:
         )
 
     async def _send(self) -> int:
-        prepared = await self._engine.work("delivery.take", self._ready)
-        if not prepared:
+        taken = await self._engine.work("delivery.take", self._ready)
+        if not taken:
             return 0
+        prepared = await duplicate.probe(self._engine, self._system, taken)
         await self._system.target.prepare(prepared)
         failpoints.hit("delivery.after_prepare")
         numbers = [delivery.number for delivery in prepared]
         standing = await self._engine.work("delivery.sent", lambda desk: _mark_sent(desk, numbers))
         sending = [delivery for delivery in prepared if delivery.number in standing]
         await self._apply(sending)
-        return len(prepared)
+        return len(taken)
 
     async def _resolve(self) -> int:
         again = await self._engine.work("delivery.resolve", self._uncertain)

@@ -61,4 +61,5 @@ class Health:
         self._state[system] = key
         await self.engine.work("health", lambda desk: systems.change(desk.tx, system, state, reason[:300]))
         if before != state:
-            log.info(f"system {state}", action=f"system.{state}", system=system, reason=reason)
+            tell = log.info if state == "up" else log.warning
+            tell(f"system {state}", action=f"system.{state}", system=system, reason=reason)

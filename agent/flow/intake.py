@@ -28,7 +28,7 @@ class Intake:
 
     async def open(self) -> None:
         """Start behind the stored positions. A lost one makes its scope stale before it is given up (I3)."""
-        while True:
+        while not self._open:
             known = await self._engine.work(
                 "intake.position", lambda desk: positions.get(desk.tx, self._system.name)
             )
@@ -38,12 +38,10 @@ class Intake:
                 await self._lose(lost)
                 continue
             self._open = True
-            return
 
     async def step(self) -> int:
         """Wait for a batch, make it durable, release it. Returns how many changes it held."""
-        if not self._open:
-            await self.open()
+        await self.open()
         issued = self._engine.store.token
         try:
             batch = await self._system.source.read()

@@ -50,6 +50,16 @@ def _overdue(desk: Desk) -> int:
     return len(found)
 
 
+def _remedy(desk: Desk, system: str, object_: str) -> str:
+    rules = desk.book.for_object(system, object_)
+    own = rules.at(system).object.external_id if rules is not None else None
+    if own is None:
+        return f"allow births at {system} in the configuration, or close this if it is nobody's"
+    return (
+        f"if it belongs to an entity, write that one's id (isthmus trace KEY tells it) into its field {own}"
+    )
+
+
 def _unbound(desk: Desk) -> int:
     count = 0
     for seq, system, object_, key in inbox.unbound(desk.tx, UNBOUND_AFTER_MS, LIMIT):
@@ -64,7 +74,7 @@ def _unbound(desk: Desk) -> int:
                 cause=f"{object_} {key} belongs to no entity, and none is born at {system}",
                 subject=f"{object_}/{key}",
                 inbox=seq,
-                remedy="bind it to an entity, or allow births there",
+                remedy=_remedy(desk, system, object_),
             )
         )
     return count

@@ -15,16 +15,18 @@ from agent.operations.wire import (
 
 
 def exceptions_text(page: ExceptionPage) -> str:
-    """A line per exception, oldest due first, under a head that says how many there are."""
+    """Each exception with owner, due date, cause and what to do, oldest due first, under a head."""
     lines = [
         f"{page.total} exceptions"
         + (f", the first {len(page.items)}" if page.total > len(page.items) else "")
     ]
-    lines += [
-        f"{item.id}  {_due(item)}  {item.kind}  {item.system}  {item.business_key or item.type or '-'}"
-        f"  {_money(item)}{item.code} {item.cause}".rstrip()
-        for item in page.items
-    ]
+    for item in page.items:
+        lines.append(
+            f"{item.id}  {_due(item)}  {item.kind}  {item.system}  {item.business_key or item.type or '-'}"
+            f"  {_money(item)}owner {item.owner}  {item.code} {item.cause}".rstrip()
+        )
+        if item.remedy:
+            lines.append(f"     do: {item.remedy}")
     return "\n".join(lines)
 
 

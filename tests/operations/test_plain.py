@@ -10,9 +10,12 @@ async def test_the_list_names_record_code_and_cause(site: Site) -> None:
     assert exceptions_text(await site.reads.exceptions()) == "0 exceptions"
     await site.born()
     await site.rejected()
-    head, line = exceptions_text(await site.reads.exceptions()).splitlines()
+    head, line, remedy = exceptions_text(await site.reads.exceptions()).splitlines()
     assert head == "1 exceptions"
-    assert line == "1  due within 1d00 of opening  rejected  erp  C-000123  E42 Name '***' is blocked"
+    assert line == (
+        "1  due within 1d00 of opening  rejected  erp  C-000123  owner operations  E42 Name '***' is blocked"
+    )
+    assert remedy.startswith("     do: ")
     site.clock.go_on(25 * 3600)
     assert "1  LATE  rejected" in exceptions_text(await site.reads.exceptions())
 

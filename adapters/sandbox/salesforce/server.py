@@ -157,7 +157,11 @@ def _credentials(number: int, org: Org, keys: KeyFiles) -> Credentials:
 def _listen(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((HOST, port))
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise SystemExit(f"port {port} on {HOST} cannot be had: {error.strerror}") from None
     return listener
 
 

@@ -68,6 +68,12 @@ def demo(
     with contextlib.ExitStack() as stack:
         if keep is not None and (keep.is_file() or (keep.is_dir() and any(keep.iterdir()))):
             raise InputError("it is not an empty folder", where=str(keep), remedy="name another folder")
+        if keep is not None:
+            try:
+                keep.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                text = f"it cannot be made: {error.strerror}"
+                raise InputError(text, where=str(keep), remedy="name another folder") from None
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="isthmus-demo-")))
         summary = play(Stage(folder.resolve(), seed), choices)
     if as_json:
@@ -86,7 +92,8 @@ def play(stage: Stage, choices: Choices) -> dict[str, object]:
         stage.open()
         stage.start_agent()
         stage.wait_for_agent()
-        say(f"running after {time.monotonic() - started:.1f} s; everything is in {stage.folder}")
+        kept = "kept there" if choices.keep is not None else "removed at the end; --keep DIR keeps it"
+        say(f"running after {time.monotonic() - started:.1f} s; everything is in {stage.folder} ({kept})")
         done = business(stage, choices)
         say(f"business is over ({done.operations} operations, {done.edits} edits); waiting for rest ...")
         rest(stage)

@@ -1,0 +1,82 @@
+"""Duplicates: before a create the target is asked whether it has a record with that business key (I20)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent.core.change import Row
+from agent.core.contract import EntityRules
+from agent.core.delivery import Delivery, DeliveryKind
+from agent.core.entity import CommandState, Image, Stale
+from agent.flow import planning
+from agent.flow.desk import Desk
+from agent.flow.engine import Engine
+from agent.ports import System
+from agent.store import entities, outbox
+from agent.store.exceptions import Kind, Raised
+
+
+async def probe(engine: Engine, system: System, deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """The deliveries that may be sent. A create whose record is there already is withdrawn and told.
+
+    Raises Unreachable when the target cannot be asked; nothing has been sent then.
+    """
+    clear = []
+    for delivery in deliveries:
+        asked = _question(engine.book.of(delivery.entity_type), system.name, delivery)
+        rows = await system.target.find(delivery.object, asked) if asked else ()
+        if not rows:
+            clear.append(delivery)
+            continue
+        await engine.work("delivery.probe", lambda desk, d=delivery, r=rows: _withdraw(desk, d, r))  # type: ignore[misc] # bound now
+    return clear
+
+
+def _question(rules: EntityRules, system: str, delivery: Delivery) -> dict[str, object]:
+    """The field and value by which people would find the record; empty where nothing can be asked."""
+    place = rules.at(system)
+    if delivery.kind is not DeliveryKind.CREATE or place.blind or rules.key not in place.fields:
+        return {}
+    source = place.fields[rules.key or ""].source
+    value = delivery.fields.get(source)
+    return {} if value is None else {source: value}
+
+
+def _withdraw(desk: Desk, delivery: Delivery, rows: Sequence[Row]) -> None:
+    command = outbox.get(desk.tx, delivery.number)
+    if command is None or command.state is not CommandState.READY:
+        return
+    outbox.move(desk.tx, command, CommandState.SUPERSEDED, "the record is there", finished=desk.tx.now)
+    before = entities.get(desk.tx, command.entity)
+    place = desk.book.of(command.type).at(command.target)
+    own = place.object.external_id
+    ours = [row for row in rows if own and row.fields and row.fields.get(own) == command.entity]
+    after = before
+    if ours and desk.bind(command.entity, command.type, command.target, ours[0].key):
+        image = before.images.get(command.target) or Image(fields={}, fresh=False)
+        after = before.with_image(command.target, image.marked(Stale.CHANGED, desk.tx.token))
+        after = replace(after, keys={**after.keys, command.target: ours[0].key})
+    else:
+        _tell(desk, delivery, command, rows, own)
+        after = replace(before, parked=before.parked | {command.target})
+    planning.settle(desk, before, replace(after, commands=outbox.standing(desk.tx, after.id)))
+
+
+def _tell(
+    desk: Desk, delivery: Delivery, command: outbox.Command, rows: Sequence[Row], own: str | None
+) -> None:
+    keys = ", ".join(row.key for row in rows[:3])
+    same = f"if it is the same, write {command.entity} into its field {own}" if own else "bind it"
+    desk.raise_(
+        Raised(
+            kind=Kind.DUPLICATE,
+            system=command.target,
+            cause=f"{command.target} has a {delivery.object} with this business key already: {keys}",
+            entity=command.entity,
+            mark=command.target,
+            command=command.number,
+            remedy=f"{same}; if it is another, give one of them another key, then retry",
+        ),
+        entities.get(desk.tx, command.entity),
+    )
