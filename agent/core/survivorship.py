@@ -187,9 +187,12 @@ def _changed(value: Canonical, held: Base | None) -> bool:
 
 
 def _merge_shared(work: _Work, rule: ContractField, systems: list[str]) -> None:
-    for system in systems:
-        if f"{system}.{rule.name}" not in work.parked and _quiet(work, system):
-            _take(work, rule, system)
+    free = [s for s in systems if f"{s}.{rule.name}" not in work.parked and _quiet(work, s)]
+    for system in free:
+        _take(work, rule, system)
+    for system in free:  # what was agreed last may be what one of them held all the time
+        if _image(work, system).fields[rule.name] == work.agreed[rule.name].value:
+            work.confirm(system, rule.name)
 
 
 def _take(work: _Work, rule: ContractField, system: str) -> None:

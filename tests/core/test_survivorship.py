@@ -25,6 +25,23 @@ def test_merging_twice_changes_nothing_more(entity: Entity) -> None:
     assert twice.conflicts == ()
 
 
+@pytest.mark.invariant("I31")
+def test_a_system_that_held_the_last_agreed_value_all_the_time_is_confirmed_at_once() -> None:
+    entity = Entity(
+        id="customer-1",
+        type="customer",
+        images={
+            "cloud": Image(fields={"name": None, "note": None}, fresh=True),
+            "sap": Image(fields={"note": None}, fresh=True, base={"note": Base("a", 1)}),
+        },
+        agreed={"note": Agreed("a", 1, "cloud")},
+        keys={"cloud": "c", "sap": "s"},
+        birth="cloud",
+    )
+    once = merge(entity, THREE, TODAY)
+    assert merge(once.entity, THREE, TODAY).entity == once.entity
+
+
 @pytest.mark.invariant("I11")
 @EVERY_TIME_THE_SAME
 @given(entities())
