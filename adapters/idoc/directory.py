@@ -71,9 +71,17 @@ def move(source: Path, target: Path) -> None:
         sync_directory(source.parent)
 
 
+def _cut(text: str, size: int) -> str:
+    """The text in at most so many bytes of a file name, whole characters only."""
+    return os.fsencode(text)[:size].decode("utf-8", errors="ignore")
+
+
 def free_name(directory: Path, name: str, digest: str) -> Path:
-    """A name for this content in a directory: the hash tells contents apart, a count tells copies apart."""
-    stem, suffix = Path(name).stem, Path(name).suffix
+    """A name for this content in a directory: the hash tells contents apart, a count tells copies apart.
+
+    A name near the file system's limit (255 bytes) is cut so that the hash fits: it must not stop intake.
+    """
+    stem, suffix = _cut(Path(name).stem, 180), _cut(Path(name).suffix, 40)
     path = directory / f"{stem}.{digest[:16]}{suffix}"
     count = 1
     while path.exists():

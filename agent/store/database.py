@@ -61,6 +61,7 @@ class Store:
         try:
             _upgrade(file)
             connection = connect(file)
+            file.chmod(0o600)
             _check(connection, file)
             store = cls(directory, clock, connection, lock)
         except sqlite3.DatabaseError as error:

@@ -155,6 +155,16 @@ async def test_an_acknowledged_file_is_in_the_archive_and_not_read_again(tmp_pat
     assert archived.name.startswith("O_100_1.") and archived.name.endswith(".idoc")
 
 
+async def test_a_name_as_long_as_names_may_be_does_not_stop_the_intake(tmp_path: Path) -> None:
+    content = flat(customer(1))
+    place(tmp_path, "é" * 118 + ".idoc", content)
+    async with opened(tmp_path) as source:
+        await source.ack(await next_file(source))
+        await idle(source)
+    (archived,) = (tmp_path / "archive").iterdir()
+    assert archived.read_bytes() == content
+
+
 async def test_a_file_not_acknowledged_comes_again_with_the_same_identities(tmp_path: Path) -> None:
     place(tmp_path, "O_100_1", flat(customer(1), customer(2)))
     async with opened(tmp_path) as source:

@@ -133,6 +133,10 @@ def test_a_life_that_ended_without_notice_cannot_write_any_more(store: Store) ->
         pass
 
 
+def test_nobody_else_may_read_the_store(store: Store) -> None:
+    assert store.file.stat().st_mode & 0o077 == 0
+
+
 def test_a_restart_keeps_the_epoch_and_the_token(tmp_path: Path) -> None:
     store = Store.open(tmp_path, TestClock())
     with store.transaction("work") as tx:
