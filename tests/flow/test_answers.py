@@ -90,7 +90,39 @@ def test_a_message_that_is_never_answered_becomes_an_exception(world: World) -> 
     judge(world)
 
 
-def answer_again(world: World, handle: str, outcome: str) -> None:
+@pytest.mark.invariant("I14")
+def test_a_create_accepted_without_a_key_is_told_and_never_made_twice(world: World) -> None:
+    world.deliver("sap")
+    [(handle,)] = world.rows("SELECT handle FROM outbox WHERE target = 'sap'")
+    delivery = world.sap.handed.pop(0)
+    world.sap.records["0000000001"] = dict(delivery.fields)
+    answer_again(world, str(handle), "accepted")
+    world.settle()
+    assert world.sap.hand_overs.total() == 1
+    assert world.rows("SELECT kind, state FROM exception") == [("unkeyed", "open")]
+    answer_again(world, str(handle), "accepted", key="0000000001")
+    judge(world)
+    assert world.rows("SELECT kind, state FROM exception") == [("unkeyed", "closed")]
+
+
+@pytest.mark.invariant("I20")
+def test_a_key_that_another_entity_has_is_told_and_stops_nobody_else(world: World) -> None:
+    world.settle()
+    world.create()
+    world.intake("sf")
+    world.deliver("sap")
+    [(handle,)] = world.rows("SELECT handle FROM outbox WHERE target = 'sap' AND state = 'stored'")
+    world.sap.handed.clear()
+    answer_again(world, str(handle), "accepted", key="0000000001")
+    world.settle()
+    assert world.rows("SELECT kind, system, state FROM exception") == [("duplicate", "sap", "open")]
+    assert len(world.sap.records) == 1
+    world.edit_cloud(0, "Name")
+    world.settle()
+    assert world.sap.records["0000000001"]["NAME1"] == world.cloud.records["A001"].fields["Name"]
+
+
+def answer_again(world: World, handle: str, outcome: str, key: str | None = None) -> None:
     """SAP sends one more answer."""
     world.sap._order += 1
     number = world.sap._order
@@ -101,6 +133,6 @@ def answer_again(world: World, handle: str, outcome: str) -> None:
             kind=ChangeKind.ANSWER,
             object="DEBMAS",
             order=number,
-            answer=Answer(handle, outcome, "68" if outcome == "rejected" else "53", "said again"),
+            answer=Answer(handle, outcome, "68" if outcome == "rejected" else "53", "said again", key),
         )
     )
