@@ -109,7 +109,7 @@ def plan(entity: Entity, target: str, rules: EntityRules, context: Context, arou
     command = entity.commands.get(target)
     if command is not None and command.state in IN_FLIGHT:
         return Wait(Hold.IN_FLIGHT, target)
-    gone = _gone(entity, target, rules)
+    gone = _gone(entity, target)
     if gone is not None:
         return Wait(Hold.DELETED, gone)
     if target not in entity.keys:
@@ -133,7 +133,7 @@ def _differs_from_refused(entity: Entity, target: str, decision: Decision) -> bo
             return False
 
 
-def _gone(entity: Entity, target: str, rules: EntityRules) -> str | None:
+def _gone(entity: Entity, target: str) -> str | None:
     for system in {entity.birth, target}:
         image = entity.images.get(system)
         if image is not None and image.fresh and not image.exists:

@@ -8,7 +8,7 @@ from agent.core.contract import EntityRules, LanePolicy, Transfer
 from agent.core.entity import CommandState, Entity
 from agent.core.mapping import is_unresolved
 from agent.core.message_id import event_message_id, payload_hash
-from agent.core.plan import Agree, Decision, Hold, Send, Surroundings, Wait, plan, referred
+from agent.core.plan import Agree, Hold, Send, Surroundings, Wait, plan, referred
 from agent.core.rulebook import agreed_value
 from agent.core.survivorship import Conflict, merge
 from agent.flow.desk import Desk
@@ -250,12 +250,3 @@ def _message_id(entity: Entity, target: str, rules: EntityRules, send: Send) -> 
     if rules.transfer is Transfer.EVENT and send.create:
         return event_message_id(target, entity.birth, entity.keys.get(entity.birth, entity.id), "create")
     return None
-
-
-def decision_of(desk: Desk, entity_id: str, target: str) -> Decision:
-    """What would be decided now, without writing anything."""
-    entity = entities.get(desk.tx, entity_id)
-    rules = desk.book.of(entity.type)
-    context = desk.context(entity, rules)
-    merged = merge(entity, rules, context).entity
-    return plan(merged, target, rules, context, _surroundings(desk, merged, target, rules))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from agent.core.entity import Agreed, Base, Entity, Grade, Image, Stale
-from agent.core.value import Canonical
 from agent.store import bindings, outbox
 from agent.store.transaction import Transaction, dump, load
 
@@ -262,11 +260,6 @@ def holding(tx: Transaction, type_: str, system: str) -> list[str]:
         system,
     )
     return [str(row[0]) for row in found]
-
-
-def values(agreed: Mapping[str, Agreed]) -> dict[str, Canonical]:
-    """The agreed values alone."""
-    return {name: entry.value for name, entry in agreed.items()}
 
 
 def _time(text: str | None) -> datetime | None:
