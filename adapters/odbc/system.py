@@ -83,7 +83,10 @@ class LedgerTarget:
         self.link = link
 
     def guarantees(self, object: str) -> Guarantees:
-        """The same for every table."""
+        """The same for every table.
+
+        A lost request needs no waiting out: while it runs it holds its ledger row, afterwards the row tells.
+        """
         return Guarantees(
             compare_and_set=True,
             read_back=True,
@@ -91,7 +94,6 @@ class LedgerTarget:
             answers=False,
             on_uncertain_update=Resolution.RESEND,
             on_uncertain_create=Resolution.RESEND,
-            max_request_s=self.link.deadline_s,
             batch=100,
         )
 

@@ -39,7 +39,8 @@ class Delivery:
             if system.name in rules.systems
         ]
         self._batch = max(limits, default=1)
-        self._known_since: dict[int, float] = {}
+        self._began = engine.clock.monotonic()
+        self._sent_at: dict[int, float] = {}
         self._last: Counter[OutcomeKind] = Counter()
         self._text = ""
 
@@ -95,7 +96,7 @@ class Delivery:
             return
         now = self._engine.clock.monotonic()
         for delivery in sending:
-            self._known_since[delivery.number] = now
+            self._sent_at[delivery.number] = now
         failpoints.hit("delivery.before_apply")
         try:
             outcomes = await self._system.target.apply(sending)
@@ -114,16 +115,15 @@ class Delivery:
         self._last.update(outcome.kind for outcome in outcomes)
         for delivery, outcome in zip(sending, outcomes, strict=True):
             if outcome.kind is not OutcomeKind.UNCERTAIN:
-                self._known_since.pop(delivery.number, None)
+                self._sent_at.pop(delivery.number, None)
         self._text = next((f"{o.code} {o.text}".strip() for o in outcomes if o.code or o.text), "")
 
     def _waited_out(self, number: int, seconds: float) -> bool:
         """Whether a lost request was waited out by the clock that nobody can set, too.
 
-        Of what an earlier process sent only the time since this one first saw it counts.
+        Of what an earlier process sent only the time since this one began counts.
         """
-        now = self._engine.clock.monotonic()
-        return now - self._known_since.setdefault(number, now) >= seconds
+        return self._engine.clock.monotonic() - self._sent_at.get(number, self._began) >= seconds
 
     def _ready(self, desk: Desk) -> list[Outgoing]:
         found = []

@@ -307,3 +307,4 @@ async def test_the_guarantees_are_those_of_a_ledger(site: Site) -> None:
     assert guarantees.compare_and_set and guarantees.read_back and guarantees.delete
     assert guarantees.on_uncertain_create is guarantees.on_uncertain_update is Resolution.RESEND
     assert guarantees.batch == 100 and not guarantees.answers
+    assert guarantees.max_request_s == 0, "the ledger tells at once what became of a lost request"

@@ -205,7 +205,7 @@ def test_connecting_reads_no_secret() -> None:
         raise AssertionError(f"asked for {reference}")
 
     system = connect("erp", Settings(connection="credential:erp"), [], secret)
-    assert system.target.guarantees("customer").max_request_s == 30.0
+    assert system.target.guarantees("customer").batch == 100
 
 
 async def test_a_secret_that_cannot_be_read_is_refused_at_the_first_use_and_asked_for_again() -> None:
