@@ -21,15 +21,17 @@ import orjson
 import uvicorn
 from starlette.types import ASGIApp
 
-from adapters.sandbox.salesforce import app, certificates, seed
-from adapters.sandbox.salesforce.calls import DataApi
-from adapters.sandbox.salesforce.certificates import KeyFiles
-from adapters.sandbox.salesforce.connections import Connections
-from adapters.sandbox.salesforce.oauth import Credentials, OAuth
-from adapters.sandbox.salesforce.org import Org
-from adapters.sandbox.salesforce.pubsub import PubSub, handlers
-from adapters.sandbox.salesforce.subscription import Timings
-from adapters.sandbox.salesforce.tokens import Tokens
+from adapters.sandbox.salesforce.identity import certificates
+from adapters.sandbox.salesforce.identity.certificates import KeyFiles
+from adapters.sandbox.salesforce.identity.oauth import Credentials, OAuth
+from adapters.sandbox.salesforce.identity.tokens import Tokens
+from adapters.sandbox.salesforce.org import seed
+from adapters.sandbox.salesforce.org.org import Org
+from adapters.sandbox.salesforce.pubsub.service import PubSub, handlers
+from adapters.sandbox.salesforce.pubsub.subscription import Timings
+from adapters.sandbox.salesforce.rest import application
+from adapters.sandbox.salesforce.rest.calls import DataApi
+from adapters.sandbox.salesforce.rest.connections import Connections
 
 HOST = "127.0.0.1"
 
@@ -90,7 +92,7 @@ async def running(options: Options) -> AsyncIterator[Details]:
         org.at_once["revoke"] = tokens.revoke_all
         connections = Connections()
         credentials = _credentials(options.seed, org, keys)
-        web = app.build(org, DataApi(org, tokens, connections), OAuth(org, tokens, credentials))
+        web = application.build(org, DataApi(org, tokens, connections), OAuth(org, tokens, credentials))
         sockets = [_listen(port) for port in (options.http_port, options.https_port)]
         service = PubSub(org, tokens, options.timings)
         async with _web(web, connections, sockets, keys), _rpc(service, options, keys) as (secure, plain):

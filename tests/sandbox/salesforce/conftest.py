@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from adapters.sandbox.salesforce.pubsub.subscription import Timings
 from adapters.sandbox.salesforce.server import Options, running
-from adapters.sandbox.salesforce.subscription import Timings
 from tests.sandbox.salesforce.client import Client
 
 QUICK = Timings(keepalive=0.2, credit_timeout=0.2, latest_settle=0.0)

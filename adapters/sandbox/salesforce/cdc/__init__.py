@@ -1,0 +1,1 @@
+"""Change Data Capture: schemas, bitmaps, events and the bus that carries them."""

@@ -1,0 +1,1 @@
+"""The endpoints of the sandbox's own: faults, log, rules, clock."""

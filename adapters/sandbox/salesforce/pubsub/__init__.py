@@ -1,0 +1,1 @@
+"""The Pub/Sub API over gRPC: six rpcs on the event bus."""

@@ -1,0 +1,1 @@
+"""The REST API: every resource below /services/data."""

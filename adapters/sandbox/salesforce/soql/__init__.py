@@ -1,0 +1,1 @@
+"""SOQL: parsing, conditions, grouping and relationships over the records of the org."""
