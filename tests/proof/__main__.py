@@ -1,4 +1,4 @@
-"""``python -m tests.proof [--json FILE] [--minutes M] [--seed N]``: show the promises at work.
+"""``python -m tests.proof [--json FILE] [--minutes M] [--seed N] [--only PART]``: the promises at work.
 
 Narrates on stderr with rate and time left; the scorecard comes last on stdout. Exits 1 when anything falls
 short: a promise broken in the product, a mutant not found in its budget, a crash that cost something.
@@ -11,14 +11,21 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.proof.card import Card, Line
 from tests.proof.narration import Narration
 from tests.proof.parts import crashes, mutants, stories
 
-#: How the given time is shared: hunts of the product, mutants, crashes.
-SHARES = (0.45, 0.35, 0.20)
+#: Gives its lines for a seed, within about so many seconds.
+Part = Callable[[int, float, Narration], Iterator[Line]]
+#: The parts in their order, each with its share of the time; the last gets what the others leave over.
+PARTS: dict[str, tuple[Part, float]] = {
+    "mutants": (mutants, 0.35),
+    "crashes": (crashes, 0.20),
+    "stories": (stories, 0.45),
+}
 
 
 def _arguments() -> argparse.Namespace:
@@ -26,11 +33,21 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures into FILE")
     parser.add_argument("--minutes", type=float, default=10.0, help="how long it may take, about (10)")
     parser.add_argument("--seed", type=int, default=1, help="where the hunts begin (1)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
     return parser.parse_args()
 
 
+def _shares(names: list[str]) -> Iterator[tuple[Part, float]]:
+    """The chosen parts in order, each with its share of the time that is left when it begins."""
+    rest = sum(PARTS[name][1] for name in PARTS if name in names)
+    for name in (name for name in PARTS if name in names):
+        part, share = PARTS[name]
+        yield part, share / rest
+        rest -= share
+
+
 def main() -> int:
-    """Run the three parts within the time; print the scorecard; 0 when every line holds."""
+    """Run the parts within the time; print the scorecard; 0 when every line holds."""
     chosen = _arguments()
     budget = chosen.minutes * 60.0
     started = time.monotonic()
@@ -38,10 +55,9 @@ def main() -> int:
     lines: list[Line] = []
     stopped = False
     try:
-        for part, share in zip((mutants, crashes, stories), (SHARES[1], SHARES[2], SHARES[0]), strict=True):
+        for part, share in _shares(chosen.only or list(PARTS)):
             left = budget - (time.monotonic() - started)
-            limit = left if part is stories else min(left, budget * share)
-            for line in part(chosen.seed, max(limit, 1.0), narration):
+            for line in part(chosen.seed, max(left * share, 1.0), narration):
                 lines.append(line)
     except KeyboardInterrupt:
         stopped = True

@@ -47,10 +47,15 @@ def test_a_run_that_is_stopped_says_so_and_falls_short(
     def interrupted(*_: object) -> list[Line]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(proof, "mutants", interrupted)
+    monkeypatch.setitem(proof.PARTS, "mutants", (interrupted, 0.35))
     assert proof.main() == 1
     assert "stopped before the end" in capsys.readouterr().out
     assert json.loads(ended.read_text())["stopped"] is True
+
+
+def test_the_time_is_shared_among_the_parts_that_were_chosen() -> None:
+    shares = [share for _, share in proof._shares(["stories", "mutants"])]
+    assert shares == [pytest.approx(0.35 / 0.80), pytest.approx(1.0)]
 
 
 def test_a_mutant_that_nobody_finds_falls_short(monkeypatch: pytest.MonkeyPatch) -> None:
