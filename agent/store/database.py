@@ -18,7 +18,7 @@ from pathlib import Path
 from agent import failpoints
 from agent.clock import Clock, milliseconds
 from agent.errors import Fenced, StoreError
-from agent.store import entities, outbox
+from agent.store import beside, entities, outbox
 from agent.store.transaction import Transaction
 
 #: "Isth" as a big-endian number: `file` and this program know whose database it is.
@@ -124,21 +124,14 @@ class Store:
 
     def _begin_life(self) -> None:
         """Compare the epoch with the one kept beside the store: an older store was restored (I22)."""
-        beside = self.directory / "epoch"
-        known, token = _number(beside), _number(self.directory / "token")
+        known, token = beside.number(self.directory / "epoch"), beside.number(self.directory / "token")
         if self.epoch == 0:
             self._set_epoch(known + 1)
         elif known > self.epoch or token > self.token:
             self._set_epoch(max(known, self.epoch) + 1, restored=True)
-        temporary = self.directory / "epoch.tmp"
-        with temporary.open("w") as file:
-            file.write(str(self.epoch))
-            file.flush()
-            os.fsync(file.fileno())
-        failpoints.hit("epoch.before_rename")
-        temporary.replace(beside)
-        failpoints.hit("epoch.after_rename")
-        fsync_directory(self.directory)
+        if self.epoch != known:
+            beside.keep(self.directory / "epoch", self.epoch)
+        beside.fsync_directory(self.directory)
         self._note_token()
 
     def _note_token(self) -> None:
@@ -147,11 +140,7 @@ class Store:
         Written after the commit that it speaks of, so it never runs ahead of a store that lost nothing.
         """
         self._noted = self.clock.monotonic()
-        descriptor = os.open(self.directory / "token", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.pwrite(descriptor, f"{self.token:<20}".encode(), 0)
-        finally:
-            os.close(descriptor)
+        beside.note(self.directory / "token", self.token)
 
     def _set_epoch(self, epoch: int, *, restored: bool = False) -> None:
         """Begin an epoch; after a restore, in the same transaction, nothing is assumed any more."""
@@ -270,20 +259,3 @@ def _check(connection: sqlite3.Connection, file: Path) -> None:
             where=str(file),
             remedy="keep the file aside and restore the last backup",
         )
-
-
-def _number(file: Path) -> int:
-    """The number in a small file; 0 where there is none, as after a power cut in its first second."""
-    try:
-        return int(file.read_text().strip() or "0")
-    except (FileNotFoundError, ValueError):
-        return 0
-
-
-def fsync_directory(directory: Path) -> None:
-    """Make a rename in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
