@@ -97,14 +97,16 @@ class World:
 
     def restart(self) -> None:
         """The agent dies and is started again."""
-        self.engine.store.close()
-        try:
-            self._start()
-        except failpoints.Crash:
-            self.crashes += 1
-            failpoints.disarm()
+        while True:
             self.engine.store.close()
-            self._start()
+            try:
+                return self._start()
+            except failpoints.Crash:
+                self._died()
+
+    def _died(self) -> None:
+        self.crashes += 1
+        failpoints.disarm()
 
     def close(self) -> None:
         """Take everything away."""
@@ -119,8 +121,7 @@ class World:
         try:
             return now(step())
         except failpoints.Crash:
-            self.crashes += 1
-            failpoints.disarm()
+            self._died()
             self.restart()
             return 1
 
@@ -299,6 +300,10 @@ class World:
     def settle(self) -> None:
         """Everything runs until nothing moves any more."""
         failpoints.disarm()
+        self.rest()
+
+    def rest(self) -> None:
+        """The same, while what is armed stays armed."""
         self.meanwhile.armed.clear()
         quiet = 0
         for _ in range(600):

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.proof.card import Card, Line
+from tests.proof.crashing import crashes
 from tests.proof.narration import Narration
-from tests.proof.parts import crashes, mutants, stories
+from tests.proof.parts import mutants, stories
 
 #: Gives its lines for a seed, within about so many seconds.
 Part = Callable[[int, float, Narration], Iterator[Line]]

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 
 from tests.flow.hunt import Hunt, hunt
 from tests.flow.mutants import MUTANTS
-from tests.flow.reference import crashed, places
 from tests.proof.card import Line
 from tests.proof.narration import Narration
 
@@ -46,27 +45,6 @@ def _caught(name: str, came: Hunt, before: int) -> Line:
     said = came.found.said if came.found else "not found"
     holds = came.found is not None and came.found.promise.startswith("I")
     return Line("mutant", name, holds, before + came.stories, "stories", said)
-
-
-def crashes(seed: int, seconds: float, narration: Narration) -> Iterator[Line]:
-    """Let the agent die at every failpoint of the reference scenario, first hits first, as time allows."""
-    passed = places()
-    narration.begin(f"crashes at {len(passed)} failpoints, passed {passed.total()} times")
-    started, done = time.monotonic(), 0
-    tried = dict.fromkeys(passed, 0)
-    broken: dict[str, str] = {}
-    for hit in range(1, max(passed.values()) + 1):
-        for place in sorted(p for p, count in passed.items() if count >= hit and p not in broken):
-            if hit > 1 and time.monotonic() - started > seconds:
-                break
-            try:
-                crashed(place, hit)
-            except Exception as error:  # whatever breaks after a crash is what is looked for
-                broken[place] = f"hit {hit}: {error}"
-            tried[place], done = tried[place] + 1, done + 1
-            narration.progress("crashes", done, "crashes", time.monotonic() - started)
-    for place in sorted(passed):
-        yield Line("crash", place, place not in broken, tried[place], "crashes", broken.get(place, ""))
 
 
 def stories(seed: int, seconds: float, narration: Narration) -> Iterator[Line]:

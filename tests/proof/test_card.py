@@ -13,7 +13,7 @@ from tests.flow.mutants import MUTANTS
 from tests.proof import __main__ as proof
 from tests.proof.card import Card, Line
 from tests.proof.narration import Narration
-from tests.proof.parts import crashes, mutants, stories
+from tests.proof.parts import mutants, stories
 
 GOOD = Line("product", "seed 1", True, 2_000, "steps")
 BAD = Line("mutant", "no_cas", False, 12, "stories", "not found", (("create", ()),))
@@ -72,11 +72,3 @@ def test_a_product_that_breaks_a_promise_falls_short_and_shows_how(monkeypatch: 
         [line] = stories(1, 60.0, Narration(io.StringIO(), 60.0))
     assert not line.holds
     assert ("create", ()) in line.script
-
-
-def test_every_failpoint_is_crashed_at_once_however_short_the_time_is() -> None:
-    told = io.StringIO()
-    lines = list(crashes(1, 0.0, Narration(told, 1.0)))
-    assert {line.tried for line in lines} == {1}
-    assert all(line.holds for line in lines)
-    assert "left" in told.getvalue()
