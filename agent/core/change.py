@@ -97,11 +97,15 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record as a read found it; ``fields`` is None when there is no such record."""
+    """One record as a read found it; ``fields`` is None when there is no such record.
+
+    merged_into   the key of the record that took its place, where it is gone and the system tells
+    """
 
     key: str
     fields: Mapping[str, RawValue] | None
     version: str | None = None
+    merged_into: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

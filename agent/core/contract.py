@@ -40,6 +40,13 @@ class SurvivorshipKind(StrEnum):
     MANUAL = "manual"
 
 
+class Deletes(StrEnum):
+    """What follows when a record is deleted at the system that owns its existence."""
+
+    ASK = "ask"  # a person rules
+    FOLLOW = "follow"  # it is deleted wherever the agent may delete
+
+
 class LanePolicy(StrEnum):
     """What an event entity that waits for a person does to those behind it in its lane."""
 
@@ -125,6 +132,7 @@ class EntityAtSystem:
     """How one system stores the entity and what the agent may do to it there.
 
     create    the agent may create records here
+    delete    the agent may delete records here
     client    the tag by which our own writes come back, where the system has one
     """
 
@@ -133,6 +141,7 @@ class EntityAtSystem:
     fields: Mapping[str, FieldMapping]
     guarantees: Guarantees
     create: bool = False
+    delete: bool = False
     role: Role = Role.LIVE
     client: str | None = None
     slack_s: float = 0.0
@@ -147,7 +156,8 @@ class EntityAtSystem:
 class EntityRules:
     """Everything that decides about one entity type.
 
-    births       systems in which such a record may come into being (they own its existence)
+    births       systems in which such a record may come into being; its own one owns its existence
+    deletes      what follows when it is deleted there
     lane         the field within whose value event entities keep their order
     key          the business key that people say on the phone
     amount       the field that holds the money at risk, beside ``currency``
@@ -159,6 +169,7 @@ class EntityRules:
     fields: Mapping[str, ContractField]
     systems: Mapping[str, EntityAtSystem]
     births: tuple[str, ...]
+    deletes: Deletes = Deletes.ASK
     lane: str | None = None
     lane_policy: LanePolicy = LanePolicy.BLOCK
     key: str | None = None

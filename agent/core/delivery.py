@@ -55,6 +55,7 @@ class Guarantees:
     answers           outcomes come late, through intake (``stored``)
     on_uncertain_*    how a lost answer is resolved for an update and for a create
     max_request_s     how long the target may go on working on a request whose answer was lost
+    tells_merges      a read of a record that is gone tells into which other it was merged
     batch             how many commands one call of ``apply`` may carry
     """
 
@@ -66,6 +67,7 @@ class Guarantees:
     on_uncertain_create: Resolution
     max_request_s: float = 0.0
     batch: int = 1
+    tells_merges: bool = False
 
 
 @dataclass(frozen=True, slots=True)

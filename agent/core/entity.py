@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from agent.core.delivery import DeliveryKind
 from agent.core.value import Canonical
 
 
@@ -82,6 +83,7 @@ class Image:
     not_before   of the last read: every commit up to then is in it (the system's clock)
     not_after    of the last read: no later commit is in it
     faulty       fields whose value there cannot be held by the contract: not known until it is corrected
+    merged_into  of a record that is gone because the system merged it: the entity that took its place
     """
 
     fields: Mapping[str, Canonical]
@@ -96,6 +98,7 @@ class Image:
     not_before: datetime | None = None
     not_after: datetime | None = None
     faulty: frozenset[str] = frozenset()
+    merged_into: str | None = None
     base: Mapping[str, Base] = field(default_factory=dict)
 
     def marked(self, reason: Stale, token: int) -> Image:
@@ -113,9 +116,25 @@ class OpenCommand:
 
     number: int
     state: CommandState
-    create: bool
+    kind: DeliveryKind
     fields: Mapping[str, Canonical]
     numbers: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A tombstone: the record is gone for good where its existence is decided.
+
+    by    the system that owns its existence, or OPERATOR for a person's ruling
+    into  the entity that it was merged into there
+    """
+
+    by: str
+    into: str | None = None
+
+
+#: Stands for a person where a system is named that decided about existence.
+OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +144,8 @@ class Entity:
     parked   targets, or (target, field) pairs as "target.field", that wait for a person
     keys     system → key there (live bindings)
     refused  target → the fields it refused: the same ones are not sent again by themselves
+    ended    set once its existence has ended: what is left of it elsewhere is deleted, if at all
+    absent   systems where it was deleted and, by a person's ruling, is to stay so
     """
 
     id: str
@@ -136,6 +157,13 @@ class Entity:
     parked: frozenset[str] = frozenset()
     refused: Mapping[str, Mapping[str, Canonical]] = field(default_factory=dict)
     birth: str = ""
+    ended: Ended | None = None
+    absent: frozenset[str] = frozenset()
+
+    def gone(self, system: str) -> bool:
+        """Whether the system is known not to have the record any more."""
+        image = self.images.get(system)
+        return image is not None and image.fresh and not image.exists
 
     def image(self, system: str) -> Image | None:
         """The image of a system, or None when nothing was seen there."""

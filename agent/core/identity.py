@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from agent.core.contract import EntityRules
+from agent.core.contract import EntityRules, Role
 from agent.core.message_id import entity_id
 
 
@@ -14,6 +14,8 @@ class Sighting:
     """A record that was seen at a system.
 
     bound        the entity that has its key there, if any
+    role         in which role, if so
+    live         that entity has another, live key there
     carried      the canonical id that the record carries, if such an entity exists
     taken        that entity has another key there already
     deleted      what was seen is its deletion
@@ -24,6 +26,8 @@ class Sighting:
     system: str
     key: str
     bound: str | None = None
+    role: Role = Role.LIVE
+    live: bool = False
     carried: str | None = None
     taken: bool = False
     deleted: bool = False
@@ -35,6 +39,7 @@ class By(StrEnum):
     """How a record was identified."""
 
     KEY = "key"
+    ASIDE = "aside"  # its entity is kept under another key there: what it says changes nothing
     CARRIED = "carried"  # it is to be bound to the entity whose id it carries
     BIRTH = "birth"  # it is to become a new entity
 
@@ -53,7 +58,8 @@ def identify(rules: EntityRules, seen: Sighting) -> Identified | None:
     Such a record stays in the inbox until something binds its key; it is never guessed.
     """
     if seen.bound is not None:
-        return Identified(seen.bound, By.KEY)
+        counts = seen.role is Role.LIVE or (seen.role is Role.RETIRED and not seen.live)
+        return Identified(seen.bound, By.KEY if counts else By.ASIDE)
     if seen.carried is not None:
         return None if seen.taken else Identified(seen.carried, By.CARRIED)
     if seen.system not in rules.births or seen.deleted or seen.repeated:

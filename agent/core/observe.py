@@ -42,11 +42,14 @@ class Seen:
     version: str | None = None
 
 
-def merge_event(image: Image | None, seen: Seen, slack: timedelta, token: int) -> tuple[Image, Effect]:
+def merge_event(
+    image: Image | None, seen: Seen, slack: timedelta, token: int, *, tells_merges: bool = False
+) -> tuple[Image, Effect]:
     """Merge an event of an ordered stream. It overwrites only what it is provably newer than.
 
     A read has no version that could be compared with an event: only the source's own clock, with slack,
     tells which came first. In doubt the image becomes stale, unless the event says nothing new.
+    ``tells_merges``: a read, but no event, tells whether a deleted record was merged into another.
     """
     complete = seen.operation in (Operation.CREATE, Operation.UNDELETE)
     if image is None:
@@ -56,7 +59,10 @@ def merge_event(image: Image | None, seen: Seen, slack: timedelta, token: int) -
         return _merged(replace(first, fresh=True, token=token), seen, token), Effect.MERGED
     if seen.order and seen.order < image.order:
         return image, Effect.OLDER
-    match _compare(image, seen, slack):
+    effect = _compare(image, seen, slack)
+    if effect is not Effect.OLDER and _must_be_read(image, seen, tells_merges=tells_merges):
+        return image.marked(Stale.CHANGED, token), Effect.STALE
+    match effect:
         case Effect.OLDER:
             return image, Effect.OLDER
         case Effect.STALE if _says_nothing_new(image, seen):
@@ -65,6 +71,13 @@ def merge_event(image: Image | None, seen: Seen, slack: timedelta, token: int) -
             return image.marked(Stale.CHANGED, token), Effect.STALE
         case _:
             return _merged(image, seen, token), Effect.MERGED
+
+
+def _must_be_read(image: Image, seen: Seen, *, tells_merges: bool) -> bool:
+    """Whether only a read can tell: an update alone never brings a deleted record back (I21)."""
+    if seen.operation is Operation.DELETE:
+        return tells_merges and image.exists
+    return not image.exists and seen.operation is not Operation.UNDELETE
 
 
 def _compare(image: Image, seen: Seen, slack: timedelta) -> Effect:
@@ -92,6 +105,7 @@ def _merged(image: Image, seen: Seen, token: int) -> Image:
         image,
         fields={n: v for n, v in {**image.fields, **seen.fields}.items() if n not in seen.unknown},
         exists=True,
+        merged_into=None,
         token=token,
         faulty=(image.faulty - seen.fields.keys()) | seen.unknown,
         order=max(image.order, seen.order),
@@ -120,10 +134,12 @@ class Found:
     """What a read by key found; ``fields`` is None when there is no such record.
 
     unknown  fields whose value the contract cannot hold
+    into     the entity that a record which is gone was merged into
     """
 
     fields: Mapping[str, Canonical] | None
     unknown: frozenset[str] = frozenset()
+    into: str | None = None
     version: str | None = None
     not_before: datetime | None = None
     not_after: datetime | None = None
@@ -148,6 +164,7 @@ def apply_read(image: Image | None, found: Found, issued: int, token: int) -> tu
         grade=Grade.READ,
         token=token,
         faulty=found.unknown,
+        merged_into=found.into if found.fields is None else None,
         version=found.version,
         not_before=found.not_before,
         not_after=found.not_after,
@@ -177,6 +194,7 @@ def assume(image: Image | None, fields: Mapping[str, Canonical], order: int, tok
         earlier,
         fields={**earlier.fields, **fields},
         exists=True,
+        merged_into=None,
         fresh=True,
         stale=None,
         grade=Grade.ASSUMED,

@@ -20,6 +20,7 @@ from agent.core.contract import (
     Part,
     Transfer,
 )
+from agent.core.delivery import DeliveryKind
 from agent.core.entity import IN_FLIGHT, Entity, Grade, Image
 from agent.core.mapping import is_unresolved
 from agent.core.ownership import owner
@@ -33,6 +34,7 @@ class Hold(StrEnum):
     TARGET_STALE = "target-stale"  # the target's own image must be read first
     IN_FLIGHT = "in-flight"  # an earlier command has no outcome yet
     PARENT = "parent"  # a record it refers to has no key at the target yet
+    CHILD = "child"  # a deleted record that refers to it is still there
     LANE = "lane"  # an earlier one of its lane has not arrived
     PARKED = "parked"  # waits for a person
     UNMAPPED = "unmapped"  # its owner holds a value that the contract cannot hold
@@ -58,11 +60,11 @@ class Agree:
 class Send:
     """One command. ``guard`` holds the shared fields as last seen at the target, for compare-and-set.
 
-    rules    field → the rule that chose its value, with the rules' version
+    rules    field → the rule that chose its value, with the rules' version; "" for a deletion's
     partial  something else differs that cannot be sent now: this command does not settle everything
     """
 
-    create: bool
+    kind: DeliveryKind
     fields: Mapping[str, Canonical]
     numbers: Mapping[str, int]
     rules: Mapping[str, str]
@@ -79,11 +81,15 @@ class Surroundings:
     """What a plan may know beyond the entity.
 
     bound       canonical ids that have a live key at the target
+    cycle       of those without one: records that in turn wait for this one, so that neither could be first
     lane_ahead  an earlier entity of the same lane has not arrived at the target
+    child       a deleted record that refers to this one and is still at the target
     """
 
     bound: frozenset[str] = frozenset()
+    cycle: frozenset[str] = frozenset()
     lane_ahead: str | None = None
+    child: str | None = None
 
 
 @dataclass
@@ -94,13 +100,14 @@ class _Draft:
     shared: set[str] = field(default_factory=set)
     stale: str | None = None
     parent: str | None = None
+    later: str | None = None
     parked: bool = False
     unmapped: str | None = None
 
     @property
     def partial(self) -> bool:
         """Whether something that may differ is not in it."""
-        held_back = (self.stale, self.parent, self.unmapped)
+        held_back = (self.stale, self.parent, self.later, self.unmapped)
         return self.parked or any(one is not None for one in held_back)
 
 
@@ -110,9 +117,11 @@ def plan(entity: Entity, target: str, rules: EntityRules, context: Context, arou
     if command is not None and command.state in IN_FLIGHT:
         return Wait(Hold.IN_FLIGHT, target)
     gone = _gone(entity, target)
-    if gone is not None:
+    if entity.ended is not None:
+        decision = _end(entity, target, rules, around)
+    elif gone is not None:
         return Wait(Hold.DELETED, gone)
-    if target not in entity.keys:
+    elif target not in entity.keys:
         decision = _create(entity, target, rules, context, around)
     else:
         decision = _update(entity, target, rules, context, around)
@@ -134,11 +143,30 @@ def _differs_from_refused(entity: Entity, target: str, decision: Decision) -> bo
 
 
 def _gone(entity: Entity, target: str) -> str | None:
-    for system in {entity.birth, target}:
-        image = entity.images.get(system)
-        if image is not None and image.fresh and not image.exists:
+    """Where the record is gone and nobody has said yet what is to follow."""
+    for system in (entity.birth, target):
+        if system in entity.keys and entity.gone(system):
             return system
     return None
+
+
+def _end(entity: Entity, target: str, rules: EntityRules, around: Surroundings) -> Decision:
+    """What is left of an ended entity at the target goes, children first; a merged one's key moves on."""
+    place = rules.at(target)
+    if target not in entity.keys or entity.gone(target):
+        return Agree("gone")
+    if not place.delete:
+        return Agree("kept there by rule")
+    image = entity.images.get(target)
+    if image is None or not image.fresh:
+        return Wait(Hold.TARGET_STALE, target)
+    if around.child is not None:
+        return Wait(Hold.CHILD, around.child)
+    shared = [name for name in place.fields if rules.fields[name].shared and name in image.fields]
+    guard = {name: image.fields[name] for name in shared} or None
+    by = entity.ended.by if entity.ended is not None else ""
+    rule = {"": f"existence:{by}@{rules.version}"}
+    return Send(DeliveryKind.DELETE, {}, {}, rule, guard, image.version if guard else None)
 
 
 def _create(
@@ -147,9 +175,14 @@ def _create(
     place = rules.at(target)
     if not place.create:
         return Agree("not created there by rule")
+    if target in entity.absent:
+        return Agree("stays deleted there by a ruling")
     born = entity.images.get(entity.birth)
-    if born is None or not born.fresh:
-        return Wait(Hold.SOURCE_STALE, entity.birth)
+    if target != entity.birth:
+        if born is None or not born.fresh:
+            return Wait(Hold.SOURCE_STALE, entity.birth)
+        if not born.exists:
+            return Agree("gone where it was born")
     draft = _draft(entity, place, rules, context, Image(fields={}, fresh=True), around)
     if draft.unmapped is not None:
         return Wait(Hold.UNMAPPED, draft.unmapped)
@@ -158,7 +191,7 @@ def _create(
     if around.lane_ahead is not None:
         return Wait(Hold.LANE, around.lane_ahead)
     filled = {n: value for n, value in draft.fields.items() if value is not None and n != IDENTITY}
-    return Send(True, filled, draft.numbers, draft.rules, partial=draft.partial)
+    return Send(DeliveryKind.CREATE, filled, draft.numbers, draft.rules, partial=draft.partial)
 
 
 def _update(
@@ -175,9 +208,10 @@ def _update(
         guarded = {name: image.fields.get(name) for name in draft.fields if name in draft.shared}
         guard = guarded or None
         version = image.version if guard else None
-        return Send(False, draft.fields, draft.numbers, draft.rules, guard, version, draft.partial)
-    if draft.parent is not None:
-        return Wait(Hold.PARENT, draft.parent)
+        kind = DeliveryKind.UPDATE
+        return Send(kind, draft.fields, draft.numbers, draft.rules, guard, version, draft.partial)
+    if draft.parent is not None or draft.later is not None:
+        return Wait(Hold.PARENT, draft.parent or draft.later or "")
     if draft.stale is not None:
         return Wait(Hold.SOURCE_STALE, draft.stale)
     if draft.parked:
@@ -202,6 +236,9 @@ def _draft(
         rule = rules.fields[name]
         source = _source(entity, rules, rule, context)
         if source == place.system:
+            if creating and name in entity.agreed:
+                _again(draft, entity, rule, around)
+                draft.rules[name] = f"seed:{source}@{rules.version}"
             continue
         if f"{place.system}.{name}" in entity.parked:
             draft.parked = True
@@ -212,6 +249,14 @@ def _draft(
         if name in draft.fields:
             draft.rules[name] = f"{_rule_name(rule, source)}@{rules.version}"
     return draft
+
+
+def _again(draft: _Draft, entity: Entity, rule: ContractField, around: Surroundings) -> None:
+    """A record that is made again at the owner of a field gets back what that owner had said of it."""
+    agreed = entity.agreed[rule.name]
+    if rule.reference is None or agreed.value is None or str(agreed.value) in around.bound:
+        draft.fields[rule.name] = agreed.value
+        draft.numbers[rule.name] = agreed.number
 
 
 def _field(
@@ -235,7 +280,10 @@ def _field(
         return
     refers = rule.reference is not None and agreed.value is not None
     if refers and (is_unresolved(agreed.value) or str(agreed.value) not in around.bound):
-        draft.parent = str(agreed.value)
+        if str(agreed.value) in around.cycle:
+            draft.later = str(agreed.value)
+        else:
+            draft.parent = str(agreed.value)
         return
     draft.fields[name] = agreed.value
     draft.numbers[name] = agreed.number

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from agent import failpoints
 from agent.core.contract import EntityRules
 from agent.core.delivery import Delivery as Outgoing
-from agent.core.delivery import DeliveryKind, Guard, Outcome, OutcomeKind
+from agent.core.delivery import Guard, Outcome, OutcomeKind
 from agent.core.entity import CommandState, Stale
 from agent.core.mapping import MappingFault, encode
 from agent.core.transitions import Way, resolve_uncertain
@@ -179,7 +179,7 @@ def _outgoing(desk: Desk, command: Command) -> Outgoing | None:
         message_id=command.message_id,
         entity_type=command.type,
         object=place.object.name,
-        kind=DeliveryKind(command.kind),
+        kind=command.kind,
         key=command.key,
         reference=command.entity,
         fields=fields,

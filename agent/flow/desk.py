@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from agent.clock import moment
-from agent.core.contract import Context, EntityAtSystem, EntityRules
+from agent.core.contract import Context, EntityAtSystem, EntityRules, Role
 from agent.core.entity import Entity
 from agent.core.mapping import Decoder
 from agent.core.rulebook import Rulebook, agreed_value, context_of
@@ -43,6 +43,9 @@ class Desk:
     """Everything a unit of work needs. ``spread`` in [0, 1) jitters retries; it is drawn outside the core.
 
     because  the inbox row of the observation that is being taken: the cause of what is planned now
+    merged   (loser, winner) pairs whose keys and dependants are to be passed on
+    retired  (entity, system) pairs whose key was given up
+    ended    entities that ended
     """
 
     tx: Transaction
@@ -52,15 +55,27 @@ class Desk:
     effects: Effects = field(default_factory=Effects)
     bound: list[Bound] = field(default_factory=list)
     because: int | None = None
+    merged: list[tuple[str, str]] = field(default_factory=list)
+    retired: list[tuple[str, str]] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+
+    @property
+    def pending(self) -> bool:
+        """Whether something still follows from the work of this transaction."""
+        return bool(self.bound or self.merged or self.retired or self.ended)
 
     def bind(self, entity: str, type_: str, system: str, key: str) -> bool:
         """Give an entity its key at a system; what waited for it is taken up at the end of the work.
 
         False when another entity has that key: two entities would share one record.
         """
-        holder = bindings.entity_of(self.tx, type_, system, key)
+        holder = bindings.holder(self.tx, type_, system, key)
+        if holder is not None and (holder.entity != entity or holder.role is not Role.RETIRED):
+            return holder.entity == entity
         if holder is not None:
-            return holder == entity
+            bindings.change_role(self.tx, entity, system, key, Role.LIVE, "the record is there again")
+            self.bound.append(Bound(entity, type_, system, key))
+            return True
         bindings.bind(self.tx, entity, type_, system, key)
         self.bound.append(Bound(entity, type_, system, key))
         return True

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from agent.clock import Clock, milliseconds
 from agent.core.rulebook import Rulebook
-from agent.flow import binding
+from agent.flow import binding, existence
 from agent.flow.desk import Desk, Terms
 from agent.flow.effects import Effects
 from agent.ports import System
@@ -69,7 +69,9 @@ class Engine:
         def run(tx: object) -> T:
             desk = Desk(tx, self.book, self.terms, spread)  # type: ignore[arg-type] # the writer's own type
             result = work(desk)
-            binding.follow_up(desk)
+            while desk.pending:
+                existence.follow_up(desk)
+                binding.follow_up(desk)
             effects.add(desk.effects)
             return result
 

@@ -6,9 +6,10 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 
 from agent.core.change import Change, ChangeKind, Operation, ReadResult, Row
-from agent.core.contract import IDENTITY, EntityAtSystem, EntityRules
+from agent.core.contract import IDENTITY, EntityAtSystem, EntityRules, Role
+from agent.core.delivery import DeliveryKind
 from agent.core.entity import CommandState, Entity, Image, Stale
-from agent.core.identity import By, Sighting, identify
+from agent.core.identity import By, Identified, Sighting, identify
 from agent.core.mapping import Decoded, is_unresolved
 from agent.core.observe import (
     Effect,
@@ -81,8 +82,8 @@ def _undecodable(desk: Desk, system: str, change: Change) -> None:
     desk.because = seq
     for key in change.keys:
         found = _enrol(desk, rules, _sighting(desk, rules, system, key, Decoded({}), change), seq)
-        if found is not None:
-            before = entities.get(desk.tx, found)
+        if found is not None and found.by is not By.ASIDE:
+            before = entities.get(desk.tx, found.entity)
             image = before.images.get(system) or Image(fields={}, fresh=False)
             after = before.with_image(system, image.marked(Stale.GAP, desk.tx.token))
             planning.settle(desk, before, after)
@@ -124,8 +125,13 @@ def _record(desk: Desk, system: str, change: Change, key: str, issued: int) -> N
         return
     place = rules.at(system)
     decoded = desk.decoder(rules, place).decode(change.fields, whole=_is_whole(change))
-    found = _enrol(desk, rules, _sighting(desk, rules, system, key, decoded, change), seq)
-    if found is None:
+    identified = _enrol(desk, rules, _sighting(desk, rules, system, key, decoded, change), seq)
+    if identified is None:
+        return
+    found = identified.entity
+    if identified.by is By.ASIDE:
+        if seq is not None:
+            inbox.attach(desk.tx, seq, found, 0)
         return
     _oblige(desk, rules, system, found, seq)
     before = entities.get(desk.tx, found)
@@ -160,9 +166,10 @@ def _sighting(
 ) -> Sighting:
     """What the store knows about a record that was seen."""
     carried = decoded.fields.get(IDENTITY)
-    bound = bindings.entity_of(desk.tx, rules.type, system, key)
+    bound = bindings.holder(desk.tx, rules.type, system, key)
     if bound is not None:
-        return Sighting(system, key, bound)
+        live = bound.role is not Role.LIVE and system in bindings.keys(desk.tx, bound.entity)
+        return Sighting(system, key, bound.entity, bound.role, live)
     known = carried if isinstance(carried, str) and entities.exists(desk.tx, carried, rules.type) else None
     return Sighting(
         system=system,
@@ -174,16 +181,16 @@ def _sighting(
     )
 
 
-def _enrol(desk: Desk, rules: EntityRules, seen: Sighting, seq: int | None) -> str | None:
+def _enrol(desk: Desk, rules: EntityRules, seen: Sighting, seq: int | None) -> Identified | None:
     """The entity of a record, bound or born in this transaction where it has to be."""
     found = identify(rules, replace(seen, repeated=seq is None))
     if found is None:
         return None
     if found.by is By.BIRTH:
         entities.add(desk.tx, entities.Born(found.entity, rules.type, seen.system, seq or 0))
-    if found.by is not By.KEY:
+    if found.by in (By.BIRTH, By.CARRIED):
         desk.bind(found.entity, rules.type, seen.system, seen.key)
-    return found.entity
+    return found
 
 
 def observe(
@@ -210,9 +217,10 @@ def observe(
         return entity.with_image(system, apply_told(image, seen, written, token)[0])
     if change.kind is ChangeKind.READ:
         gone = change.operation is Operation.DELETE
-        found = Found(None if gone else decoded.fields, decoded.unknown, change.version)
+        found = Found(None if gone else decoded.fields, decoded.unknown, version=change.version)
         return entity.with_image(system, apply_read(image, found, issued, token)[0])
-    merged, effect = merge_event(image, seen, timedelta(seconds=place.slack_s), token)
+    slack, tells = timedelta(seconds=place.slack_s), place.guarantees.tells_merges
+    merged, effect = merge_event(image, seen, slack, token, tells_merges=tells)
     if effect is Effect.MERGED and change.origin is not None and change.origin == place.client:
         merged = _echo(desk, entity, system, merged)
     return entity.with_image(system, merged)
@@ -253,11 +261,14 @@ def read(desk: Desk, rules: EntityRules, system: str, row: Row, result: ReadResu
     if row.fields is not None:
         decoded = desk.decoder(rules, place).decode(row.fields, whole=True)
         fields = decoded.fields
-    entity = bindings.entity_of(desk.tx, rules.type, system, row.key) or _found(desk, place, row, decoded)
+    entity = _read_of(desk, rules, place, row, decoded)
     if entity is None:
         return
     before = entities.get(desk.tx, entity)
-    found = Found(fields, decoded.unknown, row.version, result.not_before, result.not_after)
+    into = (
+        None if row.merged_into is None else bindings.entity_of(desk.tx, rules.type, system, row.merged_into)
+    )
+    found = Found(fields, decoded.unknown, into, row.version, result.not_before, result.not_after)
     earlier = before.images.get(system)
     image, effect = apply_read(earlier, found, issue, desk.tx.token)
     after = before.with_image(system, image)
@@ -272,6 +283,16 @@ def read(desk: Desk, rules: EntityRules, system: str, row: Row, result: ReadResu
     planning.settle(desk, before, after)
 
 
+def _read_of(desk: Desk, rules: EntityRules, place: EntityAtSystem, row: Row, decoded: Decoded) -> str | None:
+    """The entity that a row read is about; None for nobody's, and for one that is kept under another key."""
+    if bindings.holder(desk.tx, rules.type, place.system, row.key) is None:
+        return _found(desk, place, row, decoded)
+    known = identify(
+        rules, _sighting(desk, rules, place.system, row.key, decoded, _as_change(desk, place, row))
+    )
+    return known.entity if known is not None and known.by is not By.ASIDE else None
+
+
 def _found(desk: Desk, place: EntityAtSystem, row: Row, decoded: Decoded) -> str | None:
     """A record that nothing was known of, as a snapshot finds it: it may be born here, or carry our id."""
     rules = desk.book.for_object(place.system, place.object.name)
@@ -282,10 +303,11 @@ def _found(desk: Desk, place: EntityAtSystem, row: Row, decoded: Decoded) -> str
     if identify(rules, seen) is None:
         return None
     seq = inbox.add(desk.tx, inbox.Received(place.system, change, row.key))
-    entity = _enrol(desk, rules, seen, seq)
-    if entity is not None:
-        _oblige(desk, rules, place.system, entity, seq)
-    return entity
+    found = _enrol(desk, rules, seen, seq)
+    if found is None:
+        return None
+    _oblige(desk, rules, place.system, found.entity, seq)
+    return found.entity
 
 
 def _keep_read(desk: Desk, place: EntityAtSystem, row: Row) -> int | None:
@@ -309,7 +331,8 @@ def _as_change(desk: Desk, place: EntityAtSystem, row: Row) -> Change:
 def _answered(desk: Desk, entity: Entity, place: EntityAtSystem, issue: int) -> Entity:
     """A read issued after a lost request was waited out answers what became of it (I16)."""
     standing = entity.commands.get(place.system)
-    if standing is None or standing.state is not CommandState.UNCERTAIN or standing.create:
+    lost = standing is not None and standing.state is CommandState.UNCERTAIN
+    if standing is None or not lost or standing.kind is DeliveryKind.CREATE:
         return entity
     command = outbox.get(desk.tx, standing.number)
     if command is None or command.asked is None or issue < command.asked:
@@ -317,7 +340,8 @@ def _answered(desk: Desk, entity: Entity, place: EntityAtSystem, issue: int) -> 
     shown = answered_by_read(entity, place.system, command.fields)
     numbers = {name: number for name, number in command.numbers.items() if name in shown}
     entity = accepted(entity, place.system, command.fields, numbers)
-    whole = shown == frozenset(command.fields)
+    gone = entity.gone(place.system)
+    whole = gone if command.kind is DeliveryKind.DELETE else shown == frozenset(command.fields)
     outbox.move(
         desk.tx,
         command,

@@ -5,14 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent.core.contract import EntityRules, LanePolicy, Transfer
+from agent.core.delivery import DeliveryKind
 from agent.core.entity import CommandState, Entity
 from agent.core.mapping import is_unresolved
 from agent.core.message_id import event_message_id, payload_hash
 from agent.core.plan import Agree, Hold, Send, Surroundings, Wait, plan, referred
 from agent.core.rulebook import agreed_value
 from agent.core.survivorship import Conflict, merge
+from agent.flow import existence
 from agent.flow.desk import Desk
-from agent.store import bindings, conflicts, entities, exceptions, obligations, outbox, references, waiting
+from agent.store import (
+    bindings,
+    conflicts,
+    entities,
+    exceptions,
+    links,
+    obligations,
+    outbox,
+    references,
+    waiting,
+)
 from agent.store.exceptions import Kind, Raised
 
 
@@ -23,12 +35,14 @@ def settle(desk: Desk, before: Entity, after: Entity) -> None:
     """
     rules = desk.book.of(after.type)
     merged = merge(after, rules, desk.context(after, rules))
-    entity = merged.entity
+    entity = existence.follow(desk, merged.entity, rules)
     for conflict in merged.conflicts:
         number = conflicts.add(desk.tx, entity.id, conflict, rules.version)
         if not conflict.decided:
             _ask(desk, entity, conflict, number)
     entities.save(desk.tx, before, entity)
+    if entity.agreed != before.agreed and any(rule.reference for rule in rules.fields.values()):
+        links.put(desk.tx, entity.id, referred(entity, rules))
     _returned(desk, before, entity, rules)
     lane = agreed_value(entity, rules.lane)
     key = agreed_value(entity, rules.key)
@@ -151,7 +165,21 @@ def _surroundings(desk: Desk, entity: Entity, target: str, rules: EntityRules) -
     if rules.transfer is Transfer.EVENT and target not in entity.keys:
         skip = rules.lane_policy is LanePolicy.SKIP
         ahead = entities.lane_ahead(desk.tx, entity.id, target, skip)
-    return Surroundings(bound, ahead)
+    cycle, child = frozenset[str](), None
+    if entity.ended is not None:
+        child = _child(desk, entity.id, target)
+    else:
+        missing = referred(entity, rules) - bound
+        cycle = frozenset(id_ for id_ in missing if waiting.leads_to(desk.tx, id_, target, entity.id))
+    return Surroundings(bound, cycle, ahead, child)
+
+
+def _child(desk: Desk, entity: str, target: str) -> str | None:
+    """A deleted dependant that goes first, unless it waits for this one in turn."""
+    child = links.ended_dependant(desk.tx, entity, target)
+    if child is None or waiting.leads_to(desk.tx, child, target, entity):
+        return None
+    return child
 
 
 def _wait(desk: Desk, entity: Entity, target: str, reason: Hold, on: str) -> None:
@@ -196,7 +224,9 @@ def _withdraw(desk: Desk, number: int, why: str) -> None:
 
 def _send(desk: Desk, entity: Entity, target: str, rules: EntityRules, send: Send) -> None:
     """Write the command, unless the one that stands ready already says the same."""
-    kind = "create" if send.create else "update"
+    if send.kind is DeliveryKind.DELETE:
+        existence.note_lost(desk, entity, rules, target)
+    kind = send.kind
     key = entity.keys.get(target)
     hash_ = payload_hash(kind, key, send.fields)
     tries, not_before = 0, 0
@@ -247,6 +277,6 @@ def _says(command: outbox.Command, hash_: str, send: Send) -> bool:
 
 
 def _message_id(entity: Entity, target: str, rules: EntityRules, send: Send) -> str | None:
-    if rules.transfer is Transfer.EVENT and send.create:
+    if rules.transfer is Transfer.EVENT and send.kind is DeliveryKind.CREATE:
         return event_message_id(target, entity.birth, entity.keys.get(entity.birth, entity.id), "create")
     return None

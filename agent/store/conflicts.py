@@ -65,6 +65,29 @@ def waiting(tx: Transaction, entity: str, mark: str) -> int | None:
     return int(row[0]) if row and row[0] is not None else None
 
 
+def known(tx: Transaction, entity: str, conflict: Conflict) -> bool:
+    """Whether this very decision about this loser is written down."""
+    return (
+        tx.one(
+            "SELECT 1 FROM conflict WHERE entity = ? AND field = ? AND rule = ? AND loser_system = ?"
+            " AND loser = ?",
+            entity,
+            conflict.field,
+            conflict.rule,
+            conflict.loser_system,
+            dump(conflict.loser),
+        )
+        is not None
+    )
+
+
+def drop(tx: Transaction, entity: str, why: str) -> None:
+    """Nobody has to rule any more: the record has ended. Both values stay in the rows."""
+    for row in tx.rows("SELECT id FROM conflict WHERE entity = ? AND state = 'open'", entity):
+        tx.run("UPDATE conflict SET state = 'decided' WHERE id = ?", row[0])
+        tx.journal("conflict", str(row[0]), "open", "decided", why)
+
+
 def refresh(tx: Transaction, number: int, winner: Agreed, loser: Canonical) -> None:
     """Show an open conflict with the values of today; another system may have said the winner's since."""
     tx.run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent.core.entity import Agreed, Base, Entity, Grade, Image, Stale
+from agent.core.entity import Agreed, Base, Ended, Entity, Grade, Image, Stale
 from agent.store import bindings, outbox
 from agent.store.transaction import Transaction, dump, load
 
@@ -26,8 +26,8 @@ class Born:
 def add(tx: Transaction, born: Born) -> None:
     """Write a new entity; ``seq`` is the inbox row that it was first seen in: its place in its lane."""
     tx.run(
-        "INSERT INTO entity (id, type, birth, born, agreed, parked, refused)"
-        " VALUES (?, ?, ?, ?, '{}', '[]', '{}')",
+        "INSERT INTO entity (id, type, birth, born, agreed, parked, refused, absent)"
+        " VALUES (?, ?, ?, ?, '{}', '[]', '{}', '[]')",
         born.id,
         born.type,
         born.birth,
@@ -42,7 +42,10 @@ def exists(tx: Transaction, entity: str, type_: str) -> bool:
 
 def get(tx: Transaction, entity: str) -> Entity:
     """Load an entity. Raises KeyError when there is none."""
-    row = tx.one("SELECT type, birth, agreed, parked, refused FROM entity WHERE id = ?", entity)
+    row = tx.one(
+        "SELECT type, birth, agreed, parked, refused, ended, merged_into, absent FROM entity WHERE id = ?",
+        entity,
+    )
     if row is None:
         raise KeyError(entity)
     agreed = {name: Agreed(value, number, system) for name, (value, number, system) in load(row[2]).items()}
@@ -56,6 +59,8 @@ def get(tx: Transaction, entity: str) -> Entity:
         parked=frozenset(load(row[3])),
         refused=load(row[4]),
         birth=row[1],
+        ended=Ended(row[5], row[6]) if row[5] is not None else None,
+        absent=frozenset(load(row[7])),
     )
 
 
@@ -63,7 +68,7 @@ def images(tx: Transaction, entity: str) -> dict[str, Image]:
     """The images of an entity, by system."""
     found = tx.rows(
         "SELECT system, fields, base, fresh, grade, present, stale, token, order_no, answered, version,"
-        " not_before, not_after, faulty FROM image WHERE entity = ?",
+        " not_before, not_after, faulty, merged_into FROM image WHERE entity = ?",
         entity,
     )
     return {
@@ -84,6 +89,7 @@ def images(tx: Transaction, entity: str) -> dict[str, Image]:
             not_before=_time(row[11]),
             not_after=_time(row[12]),
             faulty=frozenset(load(row[13])),
+            merged_into=row[14],
         )
         for row in found
     }
@@ -95,15 +101,32 @@ def save(tx: Transaction, before: Entity, after: Entity) -> None:
         earlier = before.images.get(system)
         if image != earlier:
             _save_image(tx, after.id, system, image, earlier)
-    if (after.agreed, after.parked, after.refused) != (before.agreed, before.parked, before.refused):
+    if _written(after) != _written(before):
         agreed = {name: [a.value, a.number, a.system] for name, a in after.agreed.items()}
+        ended = after.ended
         tx.run(
-            "UPDATE entity SET agreed = ?, parked = ?, refused = ? WHERE id = ?",
+            "UPDATE entity SET agreed = ?, parked = ?, refused = ?, ended = ?, merged_into = ?, absent = ?"
+            " WHERE id = ?",
             dump(agreed),
             dump(sorted(after.parked)),
             dump(after.refused),
+            ended.by if ended is not None else None,
+            ended.into if ended is not None else None,
+            dump(sorted(after.absent)),
             after.id,
         )
+    if after.ended != before.ended:
+        was, is_ = ("lives" if e.ended is None else "ended" for e in (before, after))
+        why = "is there again" if after.ended is None else _ending(after.ended)
+        tx.journal("entity", after.id, was, is_, why)
+
+
+def _written(entity: Entity) -> tuple[object, ...]:
+    return entity.agreed, entity.parked, entity.refused, entity.ended, entity.absent
+
+
+def _ending(ended: Ended) -> str:
+    return f"deleted by {ended.by}" if ended.into is None else f"merged into {ended.into} by {ended.by}"
 
 
 def label(tx: Transaction, entity: str, business_key: str | None, lane: str | None) -> None:
@@ -123,14 +146,14 @@ def _save_image(tx: Transaction, entity: str, system: str, image: Image, earlier
     base = {name: [b.value, b.number, b.ruled] for name, b in image.base.items()}
     tx.run(
         "INSERT INTO image (entity, system, fields, base, fresh, grade, present, stale, stale_since, token,"
-        " order_no, answered, version, not_before, not_after, faulty, seen)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " order_no, answered, version, not_before, not_after, faulty, merged_into, seen)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (entity, system) DO UPDATE SET fields = excluded.fields, base = excluded.base,"
         " fresh = excluded.fresh, grade = excluded.grade, present = excluded.present,"
         " stale = excluded.stale, stale_since = coalesce(image.stale_since, excluded.stale_since),"
         " token = excluded.token, order_no = excluded.order_no, answered = excluded.answered,"
         " version = excluded.version, not_before = excluded.not_before, not_after = excluded.not_after,"
-        " faulty = excluded.faulty, seen = excluded.seen",
+        " faulty = excluded.faulty, merged_into = excluded.merged_into, seen = excluded.seen",
         entity,
         system,
         dump(image.fields),
@@ -147,6 +170,7 @@ def _save_image(tx: Transaction, entity: str, system: str, image: Image, earlier
         image.not_before.isoformat() if image.not_before else None,
         image.not_after.isoformat() if image.not_after else None,
         dump(sorted(image.faulty)),
+        image.merged_into,
         tx.now,
     )
     if image.fresh:
@@ -170,7 +194,7 @@ def stale(tx: Transaction, system: str, type_: str, confirm_before: int, limit: 
     found = tx.rows(
         "SELECT binding.key FROM image"
         " JOIN binding ON binding.entity = image.entity AND binding.system = image.system"
-        " AND binding.valid_to IS NULL AND binding.role = 'live'"
+        " AND binding.valid_to IS NULL AND binding.role IN ('live', 'retired')"
         " WHERE image.system = ? AND image.fresh = 0 AND binding.type = ?"
         " AND (image.stale <> 'confirm' OR image.stale_since <= ?)"
         " ORDER BY image.stale_since LIMIT ?",
@@ -186,8 +210,8 @@ def oldest_stale(tx: Transaction, system: str) -> int | None:
     """Since when (ms) the image waits that has waited longest at a system."""
     row = tx.one(
         "SELECT min(image.stale_since) FROM image JOIN binding ON binding.entity = image.entity"
-        " AND binding.system = image.system AND binding.valid_to IS NULL AND binding.role = 'live'"
-        " WHERE image.system = ? AND image.fresh = 0",
+        " AND binding.system = image.system AND binding.valid_to IS NULL"
+        " AND binding.role IN ('live', 'retired') WHERE image.system = ? AND image.fresh = 0",
         system,
     )
     return None if row is None or row[0] is None else int(row[0])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent.core.delivery import DeliveryKind
 from agent.core.entity import CommandState, OpenCommand
 from agent.core.message_id import state_message_id
 from agent.core.transitions import check
@@ -31,7 +32,7 @@ class Command:
     entity: str
     type: str
     target: str
-    kind: str
+    kind: DeliveryKind
     key: str | None
     fields: Mapping[str, Canonical]
     numbers: Mapping[str, int]
@@ -49,7 +50,7 @@ class Command:
     @property
     def create(self) -> bool:
         """Whether it creates the record."""
-        return self.kind == "create"
+        return self.kind is DeliveryKind.CREATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class New:
     entity: str
     type: str
     target: str
-    kind: str
+    kind: DeliveryKind
     key: str | None
     fields: Mapping[str, Canonical]
     numbers: Mapping[str, int]
@@ -135,7 +136,7 @@ def standing(tx: Transaction, entity: str) -> dict[str, OpenCommand]:
         entity,
     )
     return {
-        target: OpenCommand(number, CommandState(state), kind == "create", load(fields), load(numbers))
+        target: OpenCommand(number, CommandState(state), DeliveryKind(kind), load(fields), load(numbers))
         for target, number, state, kind, fields, numbers in found
     }
 
@@ -238,7 +239,7 @@ def _command(row: Sequence[Any]) -> Command:
         entity=row[3],
         type=row[4],
         target=row[5],
-        kind=row[6],
+        kind=DeliveryKind(row[6]),
         key=row[7],
         fields=load(row[8]),
         numbers=load(row[9]),

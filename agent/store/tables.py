@@ -41,13 +41,14 @@ class Meta(SQLModel, table=True):
 
 class Entity(SQLModel, table=True):
     """A canonical business object. ``agreed``: field → [value, number, system]; ``parked``: marks;
-    ``refused``: target → the fields that it refused.
+    ``refused``: target → the fields that it refused; ``ended``: who ended it; ``absent``: where it stays so.
     """
 
     __tablename__ = "entity"
     __table_args__ = (
         Index("ix_entity_lane", "type", "lane", "born", sqlite_where=sql("lane IS NOT NULL")),
         Index("ix_entity_business_key", "business_key"),
+        CheckConstraint("merged_into IS NULL OR ended IS NOT NULL", name="ck_entity_merged_has_ended"),
         STRICT,
     )
     id: str = text(primary=True)
@@ -59,6 +60,18 @@ class Entity(SQLModel, table=True):
     agreed: str = text(default="{}")
     parked: str = text(default="[]")
     refused: str = text(default="{}")
+    ended: str | None = text(null=True)
+    merged_into: str | None = text(null=True)
+    absent: str = text(default="[]")
+
+
+class Link(SQLModel, table=True):
+    """Which entity refers to which: found again when the one referred to is bound, deleted or merged."""
+
+    __tablename__ = "link"
+    __table_args__ = (Index("ix_link_entity", "entity"), STRICT)
+    refers_to: str = text(primary=True)
+    entity: str = text(primary=True)
 
 
 class Image(SQLModel, table=True):
@@ -70,6 +83,7 @@ class Image(SQLModel, table=True):
         one_of("stale", Stale, null=True),
         CheckConstraint("(fresh = 1) = (stale IS NULL)", name="ck_image_fresh_or_why"),
         CheckConstraint("fresh IN (0, 1) AND present IN (0, 1)", name="ck_image_flags"),
+        CheckConstraint("merged_into IS NULL OR present = 0", name="ck_image_merged_is_gone"),
         Index("ix_image_stale", "system", "stale_since", sqlite_where=sql("fresh = 0")),
         STRICT,
     )
@@ -80,6 +94,7 @@ class Image(SQLModel, table=True):
     fresh: int = whole()
     grade: str = text()
     present: int = whole(default=1)
+    merged_into: str | None = text(null=True)
     stale: str | None = text(null=True)
     stale_since: int | None = whole(null=True)
     token: int = whole()

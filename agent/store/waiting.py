@@ -23,6 +23,19 @@ def clear(tx: Transaction, entity: str, target: str) -> None:
     tx.run("DELETE FROM waiting WHERE entity = ? AND target = ?", entity, target)
 
 
+def leads_to(tx: Transaction, entity: str, target: str, goal: str) -> bool:
+    """Whether an entity waits at a target, over any number of others, for ``goal``: a cycle."""
+    row = tx.one(
+        "WITH RECURSIVE chain (entity) AS (VALUES (?) UNION SELECT waiting.waits_on FROM waiting"
+        " JOIN chain ON waiting.entity = chain.entity WHERE waiting.target = ?"
+        " AND waiting.reason IN ('parent', 'child')) SELECT 1 FROM chain WHERE entity = ?",
+        entity,
+        target,
+        goal,
+    )
+    return row is not None
+
+
 def on(tx: Transaction, what: str) -> list[tuple[str, str]]:
     """(entity, target) pairs that wait for an entity or a placeholder."""
     found = tx.rows("SELECT entity, target FROM waiting WHERE waits_on = ?", what)

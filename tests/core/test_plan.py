@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.core.delivery import DeliveryKind
 from agent.core.entity import CommandState, Entity, Image, OpenCommand, Stale
 from agent.core.ownership import owner
 from agent.core.plan import Agree, Hold, Send, Surroundings, Wait, plan
@@ -33,7 +34,7 @@ def _merged(entity: Entity) -> Entity:
 
 
 def _standing(state: CommandState) -> OpenCommand:
-    return OpenCommand(1, state, False, {"phone": "2"}, {"phone": 2})
+    return OpenCommand(1, state, DeliveryKind.UPDATE, {"phone": "2"}, {"phone": 2})
 
 
 @pytest.mark.invariant("I31")
@@ -55,7 +56,7 @@ def test_an_update_holds_only_fields_that_differ_and_that_the_target_does_not_ow
 ) -> None:
     merged = _merged(entity)
     decision = plan(merged, target, RULES, TODAY, ALONE)
-    if not isinstance(decision, Send) or decision.create:
+    if not isinstance(decision, Send) or decision.kind is DeliveryKind.CREATE:
         return
     held = merged.images[target].fields
     assert decision.fields
@@ -115,7 +116,7 @@ def test_a_shared_field_is_sent_on_the_condition_of_what_was_seen() -> None:
 def test_an_owned_field_is_sent_without_a_condition() -> None:
     entity = _merged(seen(agreed_customer({"name": "Meier"}, SYSTEMS), "cloud", name="Mayer"))
     decision = plan(entity, "erp", RULES, TODAY, ALONE)
-    assert decision == Send(False, {"name": "Mayer"}, {"name": 2}, {"name": "owner:cloud@v1"})
+    assert decision == Send(DeliveryKind.UPDATE, {"name": "Mayer"}, {"name": 2}, {"name": "owner:cloud@v1"})
 
 
 def test_a_field_of_a_stale_owner_waits_while_another_targets_fields_go() -> None:
@@ -131,7 +132,7 @@ def test_a_create_needs_a_fresh_look_at_where_the_record_was_born() -> None:
     entity = agreed_customer({"name": "Meier"})
     unborn = replace(entity, keys={"cloud": "c1"}, images={"cloud": entity.images["cloud"]})
     decision = plan(unborn, "erp", RULES, TODAY, ALONE)
-    assert isinstance(decision, Send) and decision.create
+    assert isinstance(decision, Send) and decision.kind is DeliveryKind.CREATE
     stale = unborn.with_image("cloud", unborn.images["cloud"].marked(Stale.GAP, 1))
     assert plan(stale, "erp", RULES, TODAY, ALONE) == Wait(Hold.SOURCE_STALE, "cloud")
 

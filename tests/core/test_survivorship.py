@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
+from agent.core.delivery import DeliveryKind
 from agent.core.entity import Agreed, Base, CommandState, Entity, Image, OpenCommand, Stale
 from agent.core.survivorship import accepted, answered_by_read, merge
 from tests.core.samples import EVERY_TIME_THE_SAME, SYSTEMS, TODAY, agreed_customer, customer, entities, seen
@@ -114,7 +115,7 @@ def test_a_change_where_another_system_owns_is_recorded_once_and_overruled() -> 
 
 @pytest.mark.invariant("I11")
 def test_what_a_target_holds_while_our_command_is_in_flight_is_no_conflict() -> None:
-    standing = OpenCommand(7, CommandState.UNCERTAIN, False, {"phone": "2"}, {"phone": 2})
+    standing = OpenCommand(7, CommandState.UNCERTAIN, DeliveryKind.UPDATE, {"phone": "2"}, {"phone": 2})
     entity = seen(seen(agreed_customer({"phone": "1"}), "cloud", phone="3"), "erp", phone="2")
     merged = merge(replace(entity, commands={"erp": standing}), RULES, TODAY)
     assert merged.conflicts == ()

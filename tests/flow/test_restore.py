@@ -23,8 +23,8 @@ def restored(tmp_path: Path) -> Iterator[Path]:
     store = Store.open(directory, TestClock())
     with store.transaction("seed") as tx:
         tx.run(
-            "INSERT INTO entity (id, type, birth, born, agreed, parked, refused)"
-            " VALUES ('c1', 'customer', 'sf', 1, '{}', '[]', '{}')"
+            "INSERT INTO entity (id, type, birth, born, agreed, parked, refused, absent)"
+            " VALUES ('c1', 'customer', 'sf', 1, '{}', '[]', '{}', '[]')"
         )
         tx.run(
             "INSERT INTO image (entity, system, fields, base, fresh, grade, present, token, order_no,"

@@ -87,6 +87,10 @@ def upgrade() -> None:
         sa.Column("agreed", sa.Text(), nullable=False),
         sa.Column("parked", sa.Text(), nullable=False),
         sa.Column("refused", sa.Text(), nullable=False),
+        sa.Column("ended", sa.Text(), nullable=True),
+        sa.Column("merged_into", sa.Text(), nullable=True),
+        sa.Column("absent", sa.Text(), nullable=False),
+        sa.CheckConstraint("merged_into IS NULL OR ended IS NOT NULL", name="ck_entity_merged_has_ended"),
         sa.PrimaryKeyConstraint("id"),
         sqlite_strict=True,
     )
@@ -155,6 +159,7 @@ def upgrade() -> None:
         sa.Column("fresh", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("grade", sa.Text(), nullable=False),
         sa.Column("present", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("merged_into", sa.Text(), nullable=True),
         sa.Column("stale", sa.Text(), nullable=True),
         sa.Column("stale_since", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("token", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -171,6 +176,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("(fresh = 1) = (stale IS NULL)", name="ck_image_fresh_or_why"),
         sa.CheckConstraint("fresh IN (0, 1) AND present IN (0, 1)", name="ck_image_flags"),
+        sa.CheckConstraint("merged_into IS NULL OR present = 0", name="ck_image_merged_is_gone"),
         sa.PrimaryKeyConstraint("entity", "system"),
         sqlite_strict=True,
     )
@@ -243,6 +249,16 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("journal", schema=None) as batch_op:
         batch_op.create_index("ix_journal_subject", ["subject", "subject_id", "id"], unique=False)
+
+    op.create_table(
+        "link",
+        sa.Column("refers_to", sa.Text(), nullable=False),
+        sa.Column("entity", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("refers_to", "entity"),
+        sqlite_strict=True,
+    )
+    with op.batch_alter_table("link", schema=None) as batch_op:
+        batch_op.create_index("ix_link_entity", ["entity"], unique=False)
 
     op.create_table(
         "meta",

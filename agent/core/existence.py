@@ -1,0 +1,71 @@
+"""Existence: whether a record still is, and who decides it (I21).
+
+The system at which an entity was born owns its existence. A deletion there ends the entity where the rules
+say so; anywhere else it is a conflict, and a person rules. What has ended leaves a tombstone: older news of
+it never bring it back, only its owner having it again does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from agent.core.contract import Deletes, EntityRules, Transfer
+from agent.core.entity import Ended, Entity
+from agent.core.survivorship import Conflict
+
+
+class Turn(StrEnum):
+    """What has become of an entity's existence."""
+
+    ENDS = "ends"
+    RETURNS = "returns"
+
+
+@dataclass(frozen=True, slots=True)
+class Existence:
+    """A change of existence; ``ended`` is the tombstone of one that ends."""
+
+    turn: Turn
+    ended: Ended | None = None
+
+
+def judge(entity: Entity, rules: EntityRules) -> Existence | None:
+    """What the images say about the entity's existence that is not written down yet; None for nothing new.
+
+    A document is never ended by its deletion: what was posted is reversed, never deleted.
+    """
+    if entity.ended is not None:
+        image = entity.images.get(entity.ended.by)
+        back = image is not None and image.fresh and image.exists and entity.ended.by in entity.keys
+        return Existence(Turn.RETURNS) if back else None
+    owner = entity.birth
+    if owner not in entity.keys or not entity.gone(owner) or rules.transfer is Transfer.EVENT:
+        return None
+    into = entity.images[owner].merged_into
+    if into is not None and into != entity.id:
+        return Existence(Turn.ENDS, Ended(owner, into))
+    if rules.deletes is Deletes.FOLLOW:
+        return Existence(Turn.ENDS, Ended(owner))
+    return None
+
+
+def lost(entity: Entity, rules: EntityRules, target: str) -> tuple[Conflict, ...]:
+    """What users of a target wrote into shared fields and whoever deleted the record never saw (I10)."""
+    ended, image = entity.ended, entity.images.get(target)
+    if ended is None or image is None:
+        return ()
+    decided = entity.images.get(ended.by)
+    found = []
+    for name, rule in rules.fields.items():
+        agreed = entity.agreed.get(name)
+        if not rule.shared or agreed is None or agreed.system != target or agreed.value is None:
+            continue
+        seen = decided.base.get(name) if decided is not None else None
+        if seen is not None and seen.number >= agreed.number:
+            continue
+        base = seen.value if seen is not None else None
+        found.append(
+            Conflict(name, f"existence:{ended.by}", ended.by, None, target, agreed.value, base, decided=True)
+        )
+    return tuple(found)

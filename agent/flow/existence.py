@@ -1,0 +1,173 @@
+"""Existence: what follows when a record ends, returns, or is merged into another (I21)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.core.contract import EntityRules, Role
+from agent.core.entity import Base, Ended, Entity, Image, Stale
+from agent.core.existence import Turn, judge, lost
+from agent.core.value import Canonical
+from agent.flow import planning
+from agent.flow.desk import Bound, Desk
+from agent.store import bindings, conflicts, entities, exceptions, links
+from agent.store.exceptions import Kind, Raised
+
+#: What nobody has to look at any more once the record has ended.
+SETTLED = (Kind.CONFLICT, Kind.REJECTED, Kind.DELETED, Kind.UNMAPPED, Kind.DUPLICATE)
+
+
+def follow(desk: Desk, entity: Entity, rules: EntityRules) -> Entity:
+    """The entity after what its images say about its existence. Keys of what is gone are retired."""
+    for system in tuple(entity.absent):
+        if _is_there(entity, system):
+            entity = replace(entity, absent=entity.absent - {system})
+    entity = _revived(desk, entity)
+    turn = judge(entity, rules)
+    if turn is not None:
+        entity = _turned(desk, entity, turn.turn, turn.ended)
+    if entity.ended is None:
+        return entity
+    for system in tuple(entity.keys):
+        if entity.gone(system):
+            entity = retire(desk, entity, system, "the record is gone there")
+    if entity.ended is not None and entity.ended.into is not None and entity.keys:
+        desk.merged.append((entity.id, entity.ended.into))
+    return entity
+
+
+def _turned(desk: Desk, entity: Entity, turn: Turn, ended: Ended | None) -> Entity:
+    if turn is Turn.RETURNS:
+        return replace(entity, ended=None)
+    assert ended is not None
+    return end(desk, entity, ended)
+
+
+def end(desk: Desk, entity: Entity, ended: Ended) -> Entity:
+    """Write the tombstone: nothing about the record waits for a person any more."""
+    why = f"the record was deleted by {ended.by}"
+    for system in desk.book.of(entity.type).systems:
+        exceptions.close_all(desk.tx, entity.id, system, SETTLED, why)
+    conflicts.drop(desk.tx, entity.id, why)
+    desk.ended.append(entity.id)
+    return replace(entity, ended=ended, parked=frozenset(), refused={})
+
+
+def _is_there(entity: Entity, system: str) -> bool:
+    image = entity.images.get(system)
+    return image is not None and image.fresh and image.exists
+
+
+def _revived(desk: Desk, entity: Entity) -> Entity:
+    """A record that is there again under its retired key is live again."""
+    for system, key in bindings.retired(desk.tx, entity.id).items():
+        if system not in entity.keys and _is_there(entity, system):
+            bindings.change_role(desk.tx, entity.id, system, key, Role.LIVE, "the record is there again")
+            desk.bound.append(Bound(entity.id, entity.type, system, key))
+            entity = replace(entity, keys={**entity.keys, system: key})
+    return entity
+
+
+def retire(desk: Desk, entity: Entity, system: str, why: str) -> Entity:
+    """Give up the key of a record that is gone; it still answers for late news and for references."""
+    bindings.change_role(desk.tx, entity.id, system, entity.keys[system], Role.RETIRED, why)
+    desk.retired.append((entity.id, system))
+    return replace(entity, keys={name: key for name, key in entity.keys.items() if name != system})
+
+
+def forget(desk: Desk, entity: Entity, system: str) -> Entity:
+    """Make room for the record to be created again: nothing that was known there holds for the new one."""
+    image = entity.images[system]
+    entity = retire(desk, entity, system, "to be created again")
+    blank = Image(fields={}, fresh=True, exists=False, token=desk.tx.token, order=image.order)
+    marks = {mark for mark in entity.parked if mark.partition(".")[0] == system}
+    entity = replace(
+        entity.with_image(system, blank),
+        parked=entity.parked - marks,
+        refused={target: fields for target, fields in entity.refused.items() if target != system},
+        absent=entity.absent - {system},
+    )
+    for mark in marks:
+        exceptions.close_marked(desk.tx, entity.id, mark, "the record is created again")
+    return entity
+
+
+def note_lost(desk: Desk, entity: Entity, rules: EntityRules, target: str) -> None:
+    """Record what a deletion takes away that whoever deleted had never seen (I10)."""
+    for conflict in lost(entity, rules, target):
+        if not conflicts.known(desk.tx, entity.id, conflict):
+            conflicts.add(desk.tx, entity.id, conflict, rules.version)
+
+
+def follow_up(desk: Desk) -> None:
+    """What merges, deletions and retired keys of this transaction mean for other entities."""
+    while desk.merged or desk.retired or desk.ended:
+        while desk.merged:
+            _merge(desk, *desk.merged.pop(0))
+        while desk.retired:
+            planning.let_pass(desk, *desk.retired.pop(0))
+        while desk.ended:
+            for dependant in links.dependants(desk.tx, desk.ended.pop(0)):
+                planning.reconsider(desk, dependant)
+
+
+def _merge(desk: Desk, loser: str, winner: str) -> None:
+    """The loser's keys elsewhere pass to the winner, and whatever referred to the loser refers to it."""
+    before = entities.get(desk.tx, loser)
+    for system in tuple(before.keys):
+        _pass_on(desk, before, system, winner)
+    for dependant in links.dependants(desk.tx, loser):
+        known = entities.get(desk.tx, dependant)
+        planning.settle(desk, known, _redirected(desk, known, loser, winner))
+    planning.reconsider(desk, loser)
+    planning.reconsider(desk, winner)
+
+
+def _pass_on(desk: Desk, loser: Entity, system: str, winner: str) -> None:
+    taken = system in bindings.keys(desk.tx, winner)
+    for key, role in bindings.close(desk.tx, loser.id, system, f"merged into {winner}"):
+        passed = Role.READ_ONLY if taken or role is not Role.LIVE else Role.LIVE
+        bindings.bind(desk.tx, winner, loser.type, system, key, passed)
+        if passed is Role.LIVE:
+            desk.bound.append(Bound(winner, loser.type, system, key))
+            before = entities.get(desk.tx, winner)
+            image = before.images.get(system) or Image(fields={}, fresh=False)
+            after = before.with_image(system, image.marked(Stale.GAP, desk.tx.token))
+            planning.settle(desk, before, after)
+        elif role is Role.LIVE:
+            _ask_to_merge(desk, loser, system, key, winner)
+
+
+def _ask_to_merge(desk: Desk, loser: Entity, system: str, key: str, winner: str) -> None:
+    by = loser.ended.by if loser.ended is not None else ""
+    desk.raise_(
+        Raised(
+            kind=Kind.MERGED,
+            system=system,
+            cause=f"{by} merged this record into another; {system} still has both, this one as {key}",
+            entity=winner,
+            subject=key,
+            remedy=f"merge them at {system} too, then close this; nothing is sent for {key} any more",
+        ),
+        entities.get(desk.tx, winner),
+    )
+
+
+def _redirected(desk: Desk, entity: Entity, loser: str, winner: str) -> Entity:
+    """Every reference to the loser, in images, bases and agreed values, as one to the winner."""
+    type_ = entities.get(desk.tx, winner).type
+    names = {name for name, rule in desk.book.of(entity.type).fields.items() if rule.reference == type_}
+
+    def passed(name: str, value: Canonical) -> Canonical:
+        return winner if name in names and value == loser else value
+
+    after = entity
+    for system, image in entity.images.items():
+        fields = {name: passed(name, value) for name, value in image.fields.items()}
+        base = {
+            name: Base(passed(name, b.value), b.number, tuple(passed(name, r) for r in b.ruled))
+            for name, b in image.base.items()
+        }
+        after = after.with_image(system, replace(image, fields=fields, base=base))
+    agreed = {name: replace(a, value=passed(name, a.value)) for name, a in after.agreed.items()}
+    return replace(after, agreed=agreed)
