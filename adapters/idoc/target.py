@@ -184,7 +184,9 @@ class IdocFiles:
     def _with_both(self, delivery: Delivery, handle: str) -> Outcome:
         """The final name is taken: by this very command, else the number was used before."""
         outcome = self._with_final(delivery, handle)
+        failpoints.hit("idoc.before_discard")
         self._temporary(delivery).unlink()
+        failpoints.hit("idoc.after_discard")
         sync_directory(self._settings.outbound_dir)
         return outcome
 

@@ -14,6 +14,7 @@ from adapters.odbc.dialect import Fault, Verdict
 from adapters.odbc.records import Shape
 from adapters.odbc.session import Session, SqlFault
 from adapters.odbc.values import Unfit, decode, encode, encode_key
+from agent import failpoints
 from agent.core.change import RawValue
 from agent.core.delivery import Delivery, DeliveryKind, Outcome, OutcomeKind, Reason
 from agent.core.objects import FieldType
@@ -62,6 +63,7 @@ def _apply(session: Session, delivery: Delivery) -> Outcome:
         return _already_there(session, delivery)
     _fence(session, delivery)
     key = _EFFECTS[delivery.kind](session, delivery, shape, values)
+    failpoints.hit("odbc.before_commit")
     try:
         session.commit()
     except SqlFault as fault:
@@ -73,6 +75,7 @@ def _apply(session: Session, delivery: Delivery) -> Outcome:
                 text=f"commit not answered: {fault.verdict.text}",
             )
         raise  # the server's own verdict on the commit, such as a deferred constraint: nothing was stored
+    failpoints.hit("odbc.after_commit")
     return Outcome(OutcomeKind.ACCEPTED, key=key, evidence=f"ledger {delivery.message_id}")
 
 

@@ -26,6 +26,7 @@ from adapters.odbc.journal import install_script, remove_script, run_script, ver
 from adapters.odbc.session import Session, SqlFault
 from adapters.odbc.settings import Erp
 from adapters.odbc.wire import Lane, Reply, Request, pack, read_frame
+from agent import failpoints
 from agent.core.change import Row
 from agent.core.delivery import Delivery, Outcome, OutcomeKind
 from agent.errors import Refused, RemoteError, Unreachable
@@ -72,7 +73,9 @@ class ReadLane:
 
     def ack(self, seqs: Sequence[int]) -> None:
         """Release journal rows."""
+        failpoints.hit("odbc.before_release")
         self._reader().ack(seqs)
+        failpoints.hit("odbc.after_release")
 
     def read(self, name: str, keys: Sequence[str]) -> list[Row]:
         """Records by key."""
@@ -217,6 +220,7 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     requests = sys.stdin.buffer
+    failpoints.arm_from_environment()
     erp = read_frame(requests.read)
     if isinstance(erp, Erp):
 

@@ -13,6 +13,7 @@ import httpx2
 
 from adapters.salesforce.settings import Settings, loopback
 from adapters.salesforce.tls import http_trust
+from agent import failpoints
 
 #: Seconds to wait for a TCP and TLS connection; the answer has its own, longer limit.
 _CONNECT_S = 10.0
@@ -59,12 +60,15 @@ class HttpLink:
 
     async def send(self, method: str, url: str, **request: Any) -> httpx2.Response:
         """Send one request and read the whole answer, whatever its status. Raises NotSent, AnswerLost."""
+        failpoints.hit("salesforce.before_request")
         try:
-            return await self._open().request(method, url, **request)
+            response = await self._open().request(method, url, **request)
         except _NEVER_SENT as error:
             raise NotSent(describe(error)) from error
         except httpx2.RequestError as error:
             raise AnswerLost(describe(error)) from error
+        failpoints.hit("salesforce.after_request")
+        return response
 
     def _open(self) -> httpx2.AsyncClient:
         if self._client is None:
