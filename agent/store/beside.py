@@ -1,6 +1,6 @@
 """What is kept beside the store: its epoch, and how far it is, so that an older copy in its place is noticed.
 
-Two small files and the calls of the operating system that write them; nothing else belongs here.
+Two small files, and whatever else of the store is written by calls of the operating system.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ import os
 from pathlib import Path
 
 from agent import failpoints
+
+#: Bytes copied at once.
+PIECE = 1 << 20
 
 
 def number(file: Path) -> int:
@@ -45,6 +48,26 @@ def note(file: Path, value: int) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.pwrite(descriptor, f"{value:<20}".encode(), 0)
+    finally:
+        os.close(descriptor)
+
+
+def write_again(file: Path) -> None:
+    """Write the same bytes over what is in the file, and sync: after this it is really on the disk.
+
+    An earlier process may have met a failed sync. What it wrote is still shown to every reader, the system
+    takes it as clean, and only a new write makes a sync say the truth. Raises OSError.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        at = 0
+        while piece := os.pread(descriptor, PIECE, at):
+            os.pwrite(descriptor, piece, at)
+            at += len(piece)
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -7,19 +7,26 @@ SQLite's POSIX locks (sqlite.org/howtocorrupt.html section 2.2).
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from agent import failpoints
 from agent.clock import Clock, milliseconds
 from agent.errors import Fenced, StoreError
-from agent.store import beside, entities, outbox
+from agent.store import beside, entities, fault, outbox
+from agent.store.space import Ballast
 from agent.store.transaction import Transaction
+
+log = structlog.get_logger()
 
 #: "Isth" as a big-endian number: `file` and this program know whose database it is.
 APPLICATION_ID = 0x49737468
@@ -27,8 +34,19 @@ APPLICATION_ID = 0x49737468
 SCHEMA = 1
 
 FILE = "isthmus.db"
+LOG = f"{FILE}-wal"
+#: Pages (4096 bytes) in the write-ahead log after which a commit copies them into the database.
+CHECKPOINT_PAGES = 4000
 #: How often the token is written beside the store at most, in seconds.
 NOTE_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The write-ahead log: pages in it, and how many of them are in the database already."""
+
+    pages: int
+    copied: int
 
 
 class Store:
@@ -41,40 +59,51 @@ class Store:
         self._lock = lock
         self.epoch = int(self._meta("epoch", "0"))
         self.token = int(self._meta("token", "0"))
+        self.ballast = Ballast(directory)
         self._noted = 0.0
+        self._unnoted = False
+        self._broken: StoreError | None = None
 
     @classmethod
     def open(cls, directory: Path, clock: Clock) -> Store:
-        """Lock, check, migrate and start a life of the store. Raises StoreError or Fenced."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = _lock(directory)
+        """Lock, check, migrate and start a life of the store. Raises StoreError or Fenced.
+
+        Where the disk is full, the ballast is given up for it.
+        """
         try:
-            store = cls._opened(directory, clock, lock)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = _lock(directory)
+        except OSError as error:
+            raise fault.of_system(error, directory) from error
+        try:
+            try:
+                return cls._opened(directory, clock, lock)
+            except fault.DiskFull:
+                if not Ballast(directory).release():
+                    raise
+                return cls._opened(directory, clock, lock)
         except BaseException:
             os.close(lock)
             raise
-        return store
 
     @classmethod
     def _opened(cls, directory: Path, clock: Clock, lock: int) -> Store:
         file = directory / FILE
         try:
+            beside.write_again(directory / LOG)
             _upgrade(file)
-            connection = connect(file)
-            file.chmod(0o600)
-            _check(connection, file)
-            store = cls(directory, clock, connection, lock)
-        except sqlite3.DatabaseError as error:
-            raise StoreError(
-                f"it is no database, or it is damaged: {error}",
-                where=str(file),
-                remedy="keep the file aside and restore the last backup",
-            ) from error
-        try:
-            store._begin_life()
-        except BaseException:
-            connection.close()
-            raise
+            with contextlib.ExitStack() as stack:
+                connection = connect(file)
+                stack.callback(connection.close)
+                file.chmod(0o600)
+                _check(connection, file)
+                store = cls(directory, clock, connection, lock)
+                store._begin_life()
+                stack.pop_all()
+        except sqlite3.Error as error:
+            raise fault.of(error, file) or _damaged(file, str(error)) from error
+        except OSError as error:
+            raise fault.of_system(error, file) from error
         return store
 
     @property
@@ -84,27 +113,61 @@ class Store:
 
     @contextmanager
     def transaction(self, *labels: str, actor: str = "agent") -> Iterator[Transaction]:
-        """One transaction: all of it or nothing. ``labels`` name the failpoints around its commit."""
+        """One transaction: all of it or nothing. ``labels`` name the failpoints around its commit.
+
+        Raises DiskFull when there was no room: it may be run again. Raises DiskFault when the disk failed,
+        and from then on always: what it did not write may look written until the machine is switched off.
+        """
+        if self._broken is not None:
+            raise self._broken
         connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
+        tx = Transaction(
+            connection, milliseconds(self.clock.now()), self.token + 1, self.epoch, actor, self.file
+        )
         try:
+            connection.execute("BEGIN IMMEDIATE")
             self._fence()
-            token = self.token + 1
-            tx = Transaction(connection, milliseconds(self.clock.now()), token, self.epoch, actor)
             yield tx
+            if tx.fault is not None:
+                raise tx.fault
             if tx.written:
-                connection.execute("UPDATE meta SET value = ? WHERE key = 'token'", (str(token),))
+                connection.execute("UPDATE meta SET value = ? WHERE key = 'token'", (str(tx.token),))
             _pass(labels, "before_commit")
             connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+        except BaseException as error:
+            found = self._taken_back(error)
+            if found is error:
+                raise
+            raise found from error
         if tx.written:
-            self.token = token
+            self.token = tx.token
         _pass(labels, "after_commit")
         if self.clock.monotonic() - self._noted >= NOTE_EVERY_S:
             self._note_token()
+
+    def _taken_back(self, error: BaseException) -> BaseException:
+        """Roll back, and say what went wrong: the disk, or what was raised."""
+        said = fault.of(error, self.file) if isinstance(error, sqlite3.Error) else None
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error as worse:
+            said = fault.of(worse, self.file) or fault.DiskFault(str(worse), where=str(self.file))
+        found = said or error
+        if isinstance(found, fault.DiskFault) and not isinstance(found, fault.DiskFull):
+            self._broken = found
+        return found
+
+    def checkpoint(self) -> Log:
+        """Copy the log into the database as far as readers allow; how long it is. Raises DiskFault."""
+        if self._broken is not None:
+            raise self._broken
+        try:
+            row = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:
+            found = self._taken_back(error)
+            raise found from error
+        return Log(max(int(row[1]), 0), max(int(row[2]), 0))
 
     def close(self) -> None:
         """Close in good order; the lock falls last. Safe to call twice."""
@@ -140,7 +203,15 @@ class Store:
         Written after the commit that it speaks of, so it never runs ahead of a store that lost nothing.
         """
         self._noted = self.clock.monotonic()
-        beside.note(self.directory / "token", self.token)
+        try:
+            beside.note(self.directory / "token", self.token)
+        except OSError as error:
+            # What was committed stays committed; all that suffers is how well a restore is noticed.
+            if not self._unnoted:
+                log.warning("the token is not kept beside the store", action="store.token", reason=str(error))
+            self._unnoted = True
+        else:
+            self._unnoted = False
 
     def _set_epoch(self, epoch: int, *, restored: bool = False) -> None:
         """Begin an epoch; after a restore, in the same transaction, nothing is assumed any more."""
@@ -157,7 +228,7 @@ class Store:
         )
         if restored:
             now = milliseconds(self.clock.now())
-            tx = Transaction(connection, now, self.token + 1, epoch, "agent")
+            tx = Transaction(connection, now, self.token + 1, epoch, "agent", self.file)
             outbox.sent_is_uncertain(tx, "the store was restored")
             entities.stale_everything(tx)
             tx.journal("store", str(epoch), "running", "restored", "older than the last life of the agent")
@@ -196,10 +267,14 @@ def connect(file: Path, *, read_only: bool = False) -> sqlite3.Connection:
             "synchronous = FULL",
             "cell_size_check = ON",
             "journal_size_limit = 67108864",
-            "wal_autocheckpoint = 4000",
+            f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
         ]
-    for pragma in pragmas:
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -225,11 +300,10 @@ def _upgrade(file: Path) -> None:
     """Refuse what is not ours or newer than this program; bring an older schema up to date."""
     application = version = 0
     if file.exists():
-        connection = connect(file, read_only=True)
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        things = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        connection.close()
+        with contextlib.closing(connect(file, read_only=True)) as connection:
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            things = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if application == 0 and things:
             application = -1
     if application not in (0, APPLICATION_ID):
@@ -246,16 +320,25 @@ def _upgrade(file: Path) -> None:
         # Alembic and SQLAlchemy cost half a second to import: only a new schema pays.
         from agent.store.migration import upgrade
 
-        upgrade(file)
+        try:
+            upgrade(file)
+        except Exception as error:
+            behind = getattr(error, "orig", None)  # SQLAlchemy's own error around SQLite's
+            if isinstance(behind, sqlite3.Error):
+                raise behind from error
+            raise
 
 
 def _check(connection: sqlite3.Connection, file: Path) -> None:
     """Refuse to run on a damaged database."""
-    fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if fault != "ok":
-        connection.close()
-        raise StoreError(
-            f"the database is damaged: {fault}",
-            where=str(file),
-            remedy="keep the file aside and restore the last backup",
-        )
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise _damaged(file, str(found))
+
+
+def _damaged(file: Path, how: str) -> StoreError:
+    return StoreError(
+        f"it is no database, or it is damaged: {how}",
+        where=str(file),
+        remedy="keep the file aside and restore the last backup",
+    )

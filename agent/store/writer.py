@@ -13,10 +13,14 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+import structlog
+
 from agent.errors import StoreError
 from agent.store.database import Store
+from agent.store.fault import DiskFull
 from agent.store.transaction import Transaction
 
+log = structlog.get_logger()
 T = TypeVar("T")
 
 #: Units of work in one commit at most.
@@ -72,15 +76,27 @@ class Writer:
                 return
 
     def _commit(self, units: list[_Unit]) -> None:
-        results: list[tuple[_Unit, Any, BaseException | None]] = []
         try:
-            with self._store.transaction(*dict.fromkeys(unit.label for unit in units)) as tx:
-                for unit in units:
-                    results.append((unit, *_run_unit(tx, unit)))
+            results = with_ballast(self._store, lambda: self._together(units))
         except BaseException as error:
             results = [(unit, None, error) for unit in units]
         for unit, result, fault in results:
             unit.finish(result, fault)
+
+    def _together(self, units: list[_Unit]) -> list[_Result]:
+        with self._store.transaction(*dict.fromkeys(unit.label for unit in units)) as tx:
+            return [(unit, *_run_unit(tx, unit)) for unit in units]
+
+
+def with_ballast(store: Store, work: Callable[[], T]) -> T:
+    """Run a transaction; where the disk is full, give the ballast up and run it again. Raises DiskFull."""
+    try:
+        return work()
+    except DiskFull:
+        if not store.ballast.release():
+            raise
+    log.warning("the disk is full: the ballast was given up", action="store.ballast_released")
+    return work()
 
 
 def _run_unit(tx: Transaction, unit: _Unit) -> tuple[Any, BaseException | None]:
@@ -129,6 +145,9 @@ class _Unit:
             self.future.set_exception(fault)
 
 
+_Result = tuple[_Unit, Any, BaseException | None]
+
+
 class DirectWriter:
     """Writes on the calling thread, a transaction per unit: for one-shot verbs."""
 
@@ -137,5 +156,9 @@ class DirectWriter:
 
     async def write(self, label: str, work: Callable[[Transaction], T], actor: str = "agent") -> T:
         """Run a unit of work now."""
-        with self._store.transaction(label, actor=actor) as tx:
-            return work(tx)
+
+        def transaction() -> T:
+            with self._store.transaction(label, actor=actor) as tx:
+                return work(tx)
+
+        return with_ballast(self._store, transaction)
