@@ -300,7 +300,7 @@ def _upgrade(file: Path) -> None:
     """Refuse what is not ours or newer than this program; bring an older schema up to date."""
     application = version = 0
     if file.exists():
-        with contextlib.closing(connect(file, read_only=True)) as connection:
+        with contextlib.closing(_plain(file)) as connection:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             things = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -327,6 +327,15 @@ def _upgrade(file: Path) -> None:
             if isinstance(behind, sqlite3.Error):
                 raise behind from error
             raise
+
+
+def _plain(file: Path) -> sqlite3.Connection:
+    """A connection that changes no setting. Not a read-only one: it could not take back what a power cut
+    left half done in a migration, and would refuse the file (sqlite.org/lockingv3.html, hot journals).
+    """
+    connection = sqlite3.connect(f"file:{file}?mode=rw", uri=True, isolation_level=None)
+    connection.execute("PRAGMA busy_timeout = 5000")
+    return connection
 
 
 def _check(connection: sqlite3.Connection, file: Path) -> None:
