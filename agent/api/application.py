@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from agent.api.bounds import Bounded
 from agent.api.peer import Roles, actor, own_user_acts
+from agent.core.existence import Fate
 from agent.errors import Denied, InputError, IsthmusError, RemoteError, StoreError
 from agent.operations.reads import StoreReads
 from agent.operations.verbs import Acts, Verbs
@@ -38,6 +39,12 @@ class Reason(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     reason: str
+
+
+class Resolution(Reason):
+    """What is to follow from a deletion."""
+
+    fate: Fate
 
 
 class Ruling(Reason):
@@ -125,6 +132,10 @@ def _acting(app: FastAPI, verbs: Verbs, roles: Roles) -> None:
     @app.post("/exceptions/{number}/close")
     async def close(number: int, body: Reason, request: Request) -> VerbResult:
         return await verbs.close(number, actor(request, roles), body.reason)
+
+    @app.post("/exceptions/{number}/resolve")
+    async def resolve(number: int, body: Resolution, request: Request) -> VerbResult:
+        return await verbs.resolve(number, body.fate, actor(request, roles), body.reason)
 
     @app.post("/conflicts/{number}/rule")
     async def rule(number: int, body: Ruling, request: Request) -> VerbResult:

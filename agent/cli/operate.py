@@ -12,6 +12,7 @@ from agent.api.client import ServiceClient, ask
 from agent.cli import show
 from agent.cli.asking import ReasonOption, act, look
 from agent.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, put, read_config, say
+from agent.core.existence import Fate
 from agent.errors import InputError, IsthmusError
 from agent.operations.verdict import Code, verdict
 from agent.operations.wire import ServiceDown
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
     verbs.command("list")(list_exceptions)
     verbs.command("show")(show_exception)
     verbs.command("retry")(retry)
+    verbs.command("resolve")(resolve)
     verbs.command("close")(close)
     app.add_typer(verbs, name="exceptions")
 
@@ -100,6 +102,20 @@ def retry(
 ) -> None:
     """Try again what was refused, after its cause was mended. Refused where it could act twice."""
     act(read_config(config), lambda client: client.retry(number, reason), as_json)
+
+
+def resolve(
+    number: Annotated[int, typer.Argument(help="The exception's number.")],
+    fate: Annotated[
+        Fate,
+        typer.Option("--fate", help="Delete it everywhere, recreate it there, or leave it so."),
+    ],
+    reason: ReasonOption,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Rule what follows from a deletion that nobody else decides."""
+    act(read_config(config), lambda client: client.resolve(number, fate, reason), as_json)
 
 
 def close(

@@ -13,6 +13,7 @@ from agent.config.places import check_places
 from agent.config.problems import Fault, Problems, nearest
 from agent.config.repair import repaired, shaped, sound
 from agent.config.shape import AgentSettings, Config, EntitySettings, FieldSettings
+from agent.core.contract import Part
 from agent.core.objects import FieldType
 
 SECTIONS = ("agent", "systems", "entities")
@@ -115,10 +116,14 @@ def _references(entities: Mapping[str, EntitySettings]) -> Iterator[Fault]:
 
 
 def _cycles(entities: Mapping[str, EntitySettings]) -> Iterator[Fault]:
-    """No child is created before its parent, so entities that refer to each other would wait for ever."""
+    """No child is created before its parent. A cycle is broken where a reference may be added later.
+
+    The body of a document is never completed later: a cycle of nothing else would wait for ever.
+    """
     for name, entity in entities.items():
         for field, settings in entity.fields.items():
-            route = _route(_referred(settings), name, entities, ())
+            start = _referred(settings) if settings.part is Part.BODY else None
+            route = _route(start, name, entities, ())
             if route is not None:
                 text = f"records would wait for each other: {' → '.join((name, *route))}"
                 yield Fault(("entities", name, "fields", field, "reference"), text)
@@ -136,6 +141,8 @@ def _route(
     if start == goal:
         return (goal,)
     for settings in entities[start].fields.values():
+        if settings.part is not Part.BODY:
+            continue
         found = _route(_referred(settings), goal, entities, (*seen, start))
         if found is not None:
             return (start, *found)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from agent.config.contracts import FIELD_ROLES, writers
 from agent.config.problems import Fault, Loc, nearest
 from agent.config.shape import EntitySettings, FieldAtSystemSettings, FieldSettings, PlaceSettings
-from agent.core.contract import Role
+from agent.core.contract import Deletes, Role, Transfer
 from agent.core.objects import FieldType
 from agent.core.value import ValueFault, canonical
 
@@ -22,6 +22,7 @@ def check_places(entity: EntitySettings, systems: Mapping[str, object]) -> Itera
         yield from _check_fields(loc, place, entity)
     yield from _check_births(entity, systems)
     yield from _check_creation(entity)
+    yield from _check_deletion(entity)
     if len(entity.systems) < 2:
         yield Fault(
             ("systems",), "an entity is stored in at least two systems; nothing would be synchronised"
@@ -122,6 +123,24 @@ def _check_creation(entity: EntitySettings) -> Iterator[Fault]:
         elif entity.key in entity.fields and entity.key not in place.fields:
             text = f"'{name}' does not map the business key '{entity.key}', so duplicates cannot be looked up"
             yield Fault(loc, text)
+
+
+def _check_deletion(entity: EntitySettings) -> Iterator[Fault]:
+    """What a deletion is followed by. A posted document is reversed, never deleted."""
+    deleting = [name for name, place in entity.systems.items() if place.delete]
+    if entity.transfer is Transfer.EVENT:
+        if "deletes" in entity.model_fields_set:
+            yield Fault(("deletes",), "a document is reversed, never deleted")
+        for name in deleting:
+            yield Fault(("systems", name, "delete"), "a document is reversed, never deleted")
+        return
+    for name in deleting:
+        if not entity.systems[name].deliver:
+            text = "nothing is delivered to this system (deliver = false)"
+            yield Fault(("systems", name, "delete"), text)
+    if entity.deletes is Deletes.FOLLOW and not deleting:
+        text = 'nothing could follow: no system has delete = true; write deletes = "ask"'
+        yield Fault(("deletes",), text)
 
 
 def _check_writers(

@@ -88,6 +88,7 @@ def _place(
         },
         guarantees=can,
         create=bool(place.create),
+        delete=place.delete,
         role=place.role,
         client=client,
         slack_s=place.slack_s,
@@ -104,6 +105,7 @@ def _rules(
         fields={field: contract_field(field, settings) for field, settings in entity.fields.items()},
         systems=places,
         births=tuple(entity.births),
+        deletes=entity.deletes,
         lane=entity.lane,
         lane_policy=entity.lane_policy,
         key=entity.key,
@@ -122,6 +124,9 @@ def _target_faults(
         return
     yield from _shared_faults(entity, system, place, can)
     yield from _create_faults(system, place, can)
+    if place.delete and not can.delete:
+        text = f"'{system}' cannot delete a '{place.object}'; map a field that marks it as deleted there"
+        yield Fault(("systems", system, "delete"), text)
     yield from _uncertain_faults(system, place, can)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from agent.config.problems import Loc
-from agent.core.contract import LanePolicy, Part, Role, SurvivorshipKind, Transfer
+from agent.core.contract import Deletes, LanePolicy, Part, Role, SurvivorshipKind, Transfer
 from agent.core.objects import FieldType
 
 
@@ -105,6 +105,7 @@ class PlaceSettings(Shape):
     key: Text
     external_id: Text | None = None
     create: Create = False
+    delete: bool = False
     role: Annotated[Role, Field(strict=False)] = Role.LIVE
     capture: bool = True
     deliver: bool = True
@@ -118,6 +119,7 @@ class EntitySettings(Shape):
 
     transfer: Annotated[Transfer, Field(strict=False)] = Transfer.STATE
     births: list[Text]
+    deletes: Annotated[Deletes, Field(strict=False)] = Deletes.ASK
     key: Text | None = None
     lane: Text | None = None
     lane_policy: Annotated[LanePolicy, Field(strict=False)] = LanePolicy.BLOCK

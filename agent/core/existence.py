@@ -22,6 +22,14 @@ class Turn(StrEnum):
     RETURNS = "returns"
 
 
+class Fate(StrEnum):
+    """What a person may rule about a record that was deleted where nobody decides for them."""
+
+    DELETE = "delete"  # it is deleted everywhere, as far as the agent may
+    RECREATE = "recreate"  # it is created again where it was deleted
+    LEAVE = "leave"  # it stays deleted there; the others go on without it
+
+
 @dataclass(frozen=True, slots=True)
 class Existence:
     """A change of existence; ``ended`` is the tombstone of one that ends."""
@@ -30,15 +38,14 @@ class Existence:
     ended: Ended | None = None
 
 
-def judge(entity: Entity, rules: EntityRules) -> Existence | None:
+def judge(entity: Entity, rules: EntityRules, back: frozenset[str]) -> Existence | None:
     """What the images say about the entity's existence that is not written down yet; None for nothing new.
 
-    A document is never ended by its deletion: what was posted is reversed, never deleted.
+    ``back``: systems that have the record again. A document is never ended by its deletion: what was posted
+    is reversed, never deleted.
     """
     if entity.ended is not None:
-        image = entity.images.get(entity.ended.by)
-        back = image is not None and image.fresh and image.exists and entity.ended.by in entity.keys
-        return Existence(Turn.RETURNS) if back else None
+        return Existence(Turn.RETURNS) if entity.birth in back else None
     owner = entity.birth
     if owner not in entity.keys or not entity.gone(owner) or rules.transfer is Transfer.EVENT:
         return None
@@ -69,3 +76,18 @@ def lost(entity: Entity, rules: EntityRules, target: str) -> tuple[Conflict, ...
             Conflict(name, f"existence:{ended.by}", ended.by, None, target, agreed.value, base, decided=True)
         )
     return tuple(found)
+
+
+def refused(entity: Entity, rules: EntityRules, system: str, fate: Fate) -> str | None:
+    """Why a ruling about a record that is gone at ``system`` cannot be carried out; None where it can."""
+    if entity.ended is not None:
+        return f"the record was deleted by {entity.ended.by}"
+    if system not in entity.keys or not entity.gone(system):
+        return f"{system} has the record, or it is not known yet whether it has"
+    if fate is Fate.LEAVE:
+        return None
+    if rules.transfer is Transfer.EVENT:
+        return "a posted document is reversed, never deleted or posted again from here"
+    if fate is Fate.RECREATE and not rules.at(system).create:
+        return f"the configuration does not let the agent create it at {system}"
+    return None

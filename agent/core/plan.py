@@ -34,6 +34,7 @@ class Hold(StrEnum):
     TARGET_STALE = "target-stale"  # the target's own image must be read first
     IN_FLIGHT = "in-flight"  # an earlier command has no outcome yet
     PARENT = "parent"  # a record it refers to has no key at the target yet
+    ORPHAN = "orphan"  # a record that it refers to was deleted and will not be at the target
     CHILD = "child"  # a deleted record that refers to it is still there
     LANE = "lane"  # an earlier one of its lane has not arrived
     PARKED = "parked"  # waits for a person
@@ -82,12 +83,14 @@ class Surroundings:
 
     bound       canonical ids that have a live key at the target
     cycle       of those without one: records that in turn wait for this one, so that neither could be first
+    ended       of those without one: records that were deleted and will not be there
     lane_ahead  an earlier entity of the same lane has not arrived at the target
     child       a deleted record that refers to this one and is still at the target
     """
 
     bound: frozenset[str] = frozenset()
     cycle: frozenset[str] = frozenset()
+    ended: frozenset[str] = frozenset()
     lane_ahead: str | None = None
     child: str | None = None
 
@@ -187,7 +190,7 @@ def _create(
     if draft.unmapped is not None:
         return Wait(Hold.UNMAPPED, draft.unmapped)
     if draft.parent is not None:
-        return Wait(Hold.PARENT, draft.parent)
+        return Wait(_lacking(draft.parent, around), draft.parent)
     if around.lane_ahead is not None:
         return Wait(Hold.LANE, around.lane_ahead)
     filled = {n: value for n, value in draft.fields.items() if value is not None and n != IDENTITY}
@@ -211,7 +214,8 @@ def _update(
         kind = DeliveryKind.UPDATE
         return Send(kind, draft.fields, draft.numbers, draft.rules, guard, version, draft.partial)
     if draft.parent is not None or draft.later is not None:
-        return Wait(Hold.PARENT, draft.parent or draft.later or "")
+        missing = draft.parent or draft.later or ""
+        return Wait(_lacking(missing, around), missing)
     if draft.stale is not None:
         return Wait(Hold.SOURCE_STALE, draft.stale)
     if draft.parked:
@@ -219,6 +223,10 @@ def _update(
     if draft.unmapped is not None:
         return Wait(Hold.UNMAPPED, draft.unmapped)
     return Agree()
+
+
+def _lacking(parent: str, around: Surroundings) -> Hold:
+    return Hold.ORPHAN if parent in around.ended else Hold.PARENT
 
 
 def _draft(
@@ -280,7 +288,7 @@ def _field(
         return
     refers = rule.reference is not None and agreed.value is not None
     if refers and (is_unresolved(agreed.value) or str(agreed.value) not in around.bound):
-        if str(agreed.value) in around.cycle:
+        if str(agreed.value) in around.cycle and rule.part is not Part.BODY:
             draft.later = str(agreed.value)
         else:
             draft.parent = str(agreed.value)

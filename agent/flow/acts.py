@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from agent.core.entity import OPEN, CommandState, Stale
+from agent.core.existence import Fate
+from agent.core.existence import refused as why_not
 from agent.errors import InputError
-from agent.flow import planning, ruling
+from agent.flow import existence, planning, ruling
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
 from agent.flow.ruling import Keep, Ruled, Shown
@@ -24,7 +26,10 @@ INSTEAD: dict[Kind, str] = {
     " it twice",
     Kind.CONFLICT: "two systems disagree, and nothing can be sent before somebody says which value holds",
     Kind.IMMUTABLE: "a delivered document is never rewritten: reverse it at its system and post it anew",
-    Kind.DELETED: "the record is gone at a system: restore it there, or delete it elsewhere and close this",
+    Kind.DELETED: "the record is gone at a system: restore it there, or rule what follows: isthmus exceptions"
+    " resolve NUMBER --fate delete|recreate|leave --reason TEXT",
+    Kind.ORPHAN: "a record that it refers to was deleted: restore that one, or let it refer to another",
+    Kind.MERGED: "one system merged two records that another still has: merge them there, then close this",
     Kind.UNDECODABLE: "it cannot be understood whoever asks: correct it at its system and have it sent again;"
     " then close this",
     Kind.UNKEYED: "the target created the record: find its key there; creating it again would make two",
@@ -32,6 +37,13 @@ INSTEAD: dict[Kind, str] = {
     Kind.GAP: "have the system send its records again; this cannot be asked for from here",
     Kind.UNBOUND: "no entity is bound to this record: give it the canonical id at its system, or allow births"
     " there; then close this",
+}
+
+
+CARRIED_OUT: dict[Fate, str] = {
+    Fate.DELETE: "it is deleted elsewhere too, as far as the configuration lets the agent",
+    Fate.RECREATE: "it is created again at {system}",
+    Fate.LEAVE: "it stays deleted at {system}; the others go on without it",
 }
 
 
@@ -57,6 +69,12 @@ class ExceptionActs:
     async def close(self, exception: int, actor: str, reason: str) -> Acted:
         """Close an exception without sending. Raises InputError when there is no such exception."""
         return await self._engine.work("act.close", lambda desk: _close(desk, exception, reason), actor)
+
+    async def resolve(self, exception: int, fate: Fate, actor: str, reason: str) -> Acted:
+        """Rule what follows from a deletion. Raises InputError when there is no such exception."""
+        return await self._engine.work(
+            "act.resolve", lambda desk: _resolve(desk, exception, fate, reason), actor
+        )
 
     async def rule(self, conflict: int, keep: Keep, shown: Shown, actor: str, reason: str) -> Acted:
         """Settle an open conflict as it was shown. Raises InputError when there is no such conflict."""
@@ -119,6 +137,24 @@ def _read_again(desk: Desk, found: Standing) -> Acted:
     )
 
 
+def _resolve(desk: Desk, number: int, fate: Fate, reason: str) -> Acted:
+    found = _standing(desk, number)
+    if found.state != "open":
+        acted = Acted(False, f"exception {number} is closed already")
+    elif found.kind is not Kind.DELETED:
+        acted = Acted(
+            False, f"only a deletion is resolved so. {INSTEAD.get(found.kind, 'Retry or close it')}"
+        )
+    else:
+        entity = entities.get(desk.tx, found.entity)
+        problem = why_not(entity, desk.book.of(entity.type), found.system, fate)
+        if problem is None:
+            existence.carry_out(desk, entity, found.system, fate)
+        acted = Acted(problem is None, problem or CARRIED_OUT[fate].format(system=found.system))
+    _note(desk, f"exceptions resolve {number} {fate}", acted, reason)
+    return acted
+
+
 def _close(desk: Desk, number: int, reason: str) -> Acted:
     found = _standing(desk, number)
     command = outbox.get(desk.tx, found.command) if found.command is not None else None
@@ -127,6 +163,8 @@ def _close(desk: Desk, number: int, reason: str) -> Acted:
     elif found.kind is Kind.UNCERTAIN and command is not None and command.state in OPEN:
         # Closing it would hide a command of which nobody knows whether it had an effect.
         acted = Acted(False, INSTEAD[Kind.UNCERTAIN], command.number)
+    elif found.kind is Kind.DELETED:
+        return _resolve(desk, number, Fate.LEAVE, reason)
     else:
         exceptions.close(desk.tx, number, reason)
         if found.kind is Kind.IMMUTABLE:

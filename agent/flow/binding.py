@@ -21,7 +21,9 @@ def follow_up(desk: Desk) -> None:
         _resolve_references(desk, bound)
         _release(desk, bound)
         _take_up(desk, bound)
-        for waiting_id, _ in waiting.on(desk.tx, bound.entity):
+        for waiting_id, target in waiting.on(desk.tx, bound.entity):
+            if exceptions.close_all(desk.tx, waiting_id, target, (Kind.ORPHAN,), "the record is there again"):
+                obligations.reopen(desk.tx, waiting_id, target)
             planning.reconsider(desk, waiting_id)
 
 

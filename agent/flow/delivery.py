@@ -162,10 +162,10 @@ def _outgoing(desk: Desk, command: Command) -> Outgoing | None:
     """The command in the target's own names and values; one that cannot be expressed is refused."""
     rules = desk.book.of(command.type)
     place = rules.at(command.target)
+    again = command.state is CommandState.UNCERTAIN
+    key_of = bindings.last_key_of if again else bindings.key_of
     try:
-        fields = encode(
-            rules, place, command.fields, lambda id_, system: bindings.key_of(desk.tx, id_, system)
-        )
+        fields = encode(rules, place, command.fields, lambda id_, system: key_of(desk.tx, id_, system))
         guard = _guard(desk, rules, command)
     except MappingFault as fault:
         if command.state is CommandState.UNCERTAIN:

@@ -5,25 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent.core.contract import EntityRules, Role
-from agent.core.entity import Base, Ended, Entity, Image, Stale
-from agent.core.existence import Turn, judge, lost
+from agent.core.entity import OPERATOR, Base, Ended, Entity, Image, Stale
+from agent.core.existence import Fate, Turn, judge, lost
 from agent.core.value import Canonical
 from agent.flow import planning
 from agent.flow.desk import Bound, Desk
-from agent.store import bindings, conflicts, entities, exceptions, links
+from agent.store import bindings, conflicts, entities, exceptions, links, obligations
 from agent.store.exceptions import Kind, Raised
 
 #: What nobody has to look at any more once the record has ended.
-SETTLED = (Kind.CONFLICT, Kind.REJECTED, Kind.DELETED, Kind.UNMAPPED, Kind.DUPLICATE)
+SETTLED = (Kind.CONFLICT, Kind.REJECTED, Kind.DELETED, Kind.ORPHAN, Kind.UNMAPPED, Kind.DUPLICATE)
 
 
 def follow(desk: Desk, entity: Entity, rules: EntityRules) -> Entity:
     """The entity after what its images say about its existence. Keys of what is gone are retired."""
-    for system in tuple(entity.absent):
-        if _is_there(entity, system):
-            entity = replace(entity, absent=entity.absent - {system})
-    entity = _revived(desk, entity)
-    turn = judge(entity, rules)
+    entity, back = _revived(desk, entity)
+    turn = judge(entity, rules, back)
     if turn is not None:
         entity = _turned(desk, entity, turn.turn, turn.ended)
     if entity.ended is None:
@@ -48,6 +45,7 @@ def end(desk: Desk, entity: Entity, ended: Ended) -> Entity:
     why = f"the record was deleted by {ended.by}"
     for system in desk.book.of(entity.type).systems:
         exceptions.close_all(desk.tx, entity.id, system, SETTLED, why)
+        obligations.reopen(desk.tx, entity.id, system)
     conflicts.drop(desk.tx, entity.id, why)
     desk.ended.append(entity.id)
     return replace(entity, ended=ended, parked=frozenset(), refused={})
@@ -58,14 +56,18 @@ def _is_there(entity: Entity, system: str) -> bool:
     return image is not None and image.fresh and image.exists
 
 
-def _revived(desk: Desk, entity: Entity) -> Entity:
-    """A record that is there again under its retired key is live again."""
+def _revived(desk: Desk, entity: Entity) -> tuple[Entity, frozenset[str]]:
+    """A record that is there again, under its retired key or a new one, is live again: where it is so."""
+    back = set()
     for system, key in bindings.retired(desk.tx, entity.id).items():
-        if system not in entity.keys and _is_there(entity, system):
+        if not _is_there(entity, system):
+            continue
+        back.add(system)
+        if system not in entity.keys:
             bindings.change_role(desk.tx, entity.id, system, key, Role.LIVE, "the record is there again")
             desk.bound.append(Bound(entity.id, entity.type, system, key))
             entity = replace(entity, keys={**entity.keys, system: key})
-    return entity
+    return replace(entity, absent=entity.absent - back), frozenset(back)
 
 
 def retire(desk: Desk, entity: Entity, system: str, why: str) -> Entity:
@@ -75,21 +77,28 @@ def retire(desk: Desk, entity: Entity, system: str, why: str) -> Entity:
     return replace(entity, keys={name: key for name, key in entity.keys.items() if name != system})
 
 
-def forget(desk: Desk, entity: Entity, system: str) -> Entity:
-    """Make room for the record to be created again: nothing that was known there holds for the new one."""
-    image = entity.images[system]
-    entity = retire(desk, entity, system, "to be created again")
-    blank = Image(fields={}, fresh=True, exists=False, token=desk.tx.token, order=image.order)
+def carry_out(desk: Desk, entity: Entity, system: str, fate: Fate) -> None:
+    """What a person ruled about a record that is gone at a system, and all that follows from it."""
+    before, why = entity, f"ruled: {fate}"
+    exceptions.close_all(desk.tx, entity.id, system, (Kind.DELETED,), why)
+    for target in desk.book.deliverable(desk.book.of(entity.type)):
+        obligations.reopen(desk.tx, entity.id, target)
+    if fate is Fate.DELETE:
+        planning.settle(desk, before, end(desk, entity, Ended(OPERATOR)))
+        return
+    entity = retire(desk, entity, system, why)
     marks = {mark for mark in entity.parked if mark.partition(".")[0] == system}
-    entity = replace(
-        entity.with_image(system, blank),
-        parked=entity.parked - marks,
-        refused={target: fields for target, fields in entity.refused.items() if target != system},
-        absent=entity.absent - {system},
-    )
     for mark in marks:
-        exceptions.close_marked(desk.tx, entity.id, mark, "the record is created again")
-    return entity
+        exceptions.close_marked(desk.tx, entity.id, mark, why)
+    refused = {target: fields for target, fields in entity.refused.items() if target != system}
+    entity = replace(entity, parked=entity.parked - marks, refused=refused)
+    if fate is Fate.LEAVE:
+        entity = replace(entity, absent=entity.absent | {system})
+    else:  # nothing that was known of the old record holds for the new one
+        order = entity.images[system].order
+        blank = Image(fields={}, fresh=True, exists=False, token=desk.tx.token, order=order)
+        entity = entity.with_image(system, blank)
+    planning.settle(desk, before, entity)
 
 
 def note_lost(desk: Desk, entity: Entity, rules: EntityRules, target: str) -> None:

@@ -165,13 +165,12 @@ def _surroundings(desk: Desk, entity: Entity, target: str, rules: EntityRules) -
     if rules.transfer is Transfer.EVENT and target not in entity.keys:
         skip = rules.lane_policy is LanePolicy.SKIP
         ahead = entities.lane_ahead(desk.tx, entity.id, target, skip)
-    cycle, child = frozenset[str](), None
     if entity.ended is not None:
-        child = _child(desk, entity.id, target)
-    else:
-        missing = referred(entity, rules) - bound
-        cycle = frozenset(id_ for id_ in missing if waiting.leads_to(desk.tx, id_, target, entity.id))
-    return Surroundings(bound, cycle, ahead, child)
+        return Surroundings(bound, lane_ahead=ahead, child=_child(desk, entity.id, target))
+    missing = referred(entity, rules) - bound
+    cycle = frozenset(id_ for id_ in missing if waiting.leads_to(desk.tx, id_, target, entity.id))
+    ended = frozenset(id_ for id_ in missing if entities.ended(desk.tx, id_, target))
+    return Surroundings(bound, cycle, ended, ahead)
 
 
 def _child(desk: Desk, entity: str, target: str) -> str | None:
@@ -193,6 +192,18 @@ def _wait(desk: Desk, entity: Entity, target: str, reason: Hold, on: str) -> Non
     elif reason is Hold.PARKED:
         settle_as = obligations.except_ if target in entity.parked else obligations.park
         settle_as(desk.tx, entity.id, target)
+    elif reason is Hold.ORPHAN:
+        desk.raise_(
+            Raised(
+                kind=Kind.ORPHAN,
+                system=target,
+                cause=f"it refers to a record that was deleted and will not be at {target}",
+                entity=entity.id,
+                remedy="restore that record, or let it refer to another at its own system",
+            ),
+            entity,
+        )
+        obligations.except_(desk.tx, entity.id, target)
     elif reason is Hold.DELETED:
         desk.raise_(
             Raised(

@@ -41,6 +41,11 @@ def keys(tx: Transaction, entity: str) -> dict[str, str]:
     return {str(system): str(key) for system, key in found}
 
 
+def last_key_of(tx: Transaction, entity: str, system: str) -> str | None:
+    """The live key of an entity, or the one that it had last: what was sent once may be sent again so."""
+    return key_of(tx, entity, system) or retired(tx, entity).get(system)
+
+
 def retired(tx: Transaction, entity: str) -> dict[str, str]:
     """The last retired key of an entity at each system where it has one."""
     found = tx.rows(

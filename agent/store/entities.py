@@ -64,6 +64,12 @@ def get(tx: Transaction, entity: str) -> Entity:
     )
 
 
+def ended(tx: Transaction, entity: str, target: str) -> bool:
+    """Whether the record was deleted for good, or is to stay deleted at the target."""
+    row = tx.one("SELECT ended, absent FROM entity WHERE id = ?", entity)
+    return row is not None and (row[0] is not None or target in load(row[1]))
+
+
 def images(tx: Transaction, entity: str) -> dict[str, Image]:
     """The images of an entity, by system."""
     found = tx.rows(

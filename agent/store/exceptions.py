@@ -24,6 +24,7 @@ class Kind(StrEnum):
     UNBOUND = "unbound"  # a record that no entity is bound to, at a system where none is born
     UNKEYED = "unkeyed"  # the target created the record and did not say under which key
     DUPLICATE = "duplicate"  # two entities, one record at a target
+    ORPHAN = "orphan"  # a record that it refers to was deleted
     MERGED = "merged"  # records that one system merged are still two at another
     GAP = "gap"  # a stretch of a stream is missing: records that were born in it are not known
 
@@ -104,8 +105,8 @@ def close(tx: Transaction, number: int, resolution: str) -> bool:
     return done == 1
 
 
-def close_all(tx: Transaction, entity: str, system: str, kinds: tuple[Kind, ...], resolution: str) -> None:
-    """Close what the course of events has settled."""
+def close_all(tx: Transaction, entity: str, system: str, kinds: tuple[Kind, ...], resolution: str) -> int:
+    """Close what the course of events has settled. Returns how many that were."""
     marks = ", ".join("?" for _ in kinds)
     found = tx.rows(
         f"SELECT id FROM exception WHERE entity = ? AND system = ? AND state = 'open' AND kind IN ({marks})",  # noqa: S608
@@ -115,6 +116,7 @@ def close_all(tx: Transaction, entity: str, system: str, kinds: tuple[Kind, ...]
     )
     for row in found:
         close(tx, int(row[0]), resolution)
+    return len(found)
 
 
 def close_subject(tx: Transaction, kind: Kind, system: str, subject: str, resolution: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from agent.core.contract import (
     ContractField,
+    Deletes,
     EntityAtSystem,
     EntityRules,
     FieldMapping,
@@ -28,7 +29,13 @@ def owned(name: str, owner: str, **more: object) -> ContractField:
 
 
 def place(
-    system: System, object_: str, fields: Mapping[str, str], *, external_id: str | None, create: bool
+    system: System,
+    object_: str,
+    fields: Mapping[str, str],
+    *,
+    external_id: str | None,
+    create: bool,
+    delete: bool = False,
 ) -> EntityAtSystem:
     """An entity at a system; ``fields``: contract name → the system's name."""
     return EntityAtSystem(
@@ -37,6 +44,7 @@ def place(
         fields={name: FieldMapping(name, source) for name, source in fields.items()},
         guarantees=system.target.guarantees(object_),
         create=create,
+        delete=delete,
         client=CLIENT if system.kind == "cloud" else None,
     )
 
@@ -61,6 +69,7 @@ def rulebook(cloud: System, erp: System, sap: System) -> Rulebook:
                 {"name": "Name", "terms": "Terms", "block": "Block", "phone": "Phone", "note": "Note"},
                 external_id="Isthmus_Id__c",
                 create=True,
+                delete=True,
             ),
             "erp": place(
                 erp,
@@ -68,10 +77,12 @@ def rulebook(cloud: System, erp: System, sap: System) -> Rulebook:
                 {"name": "name", "terms": "terms", "block": "block", "phone": "phone", "note": "note"},
                 external_id="external_ref",
                 create=True,
+                delete=True,
             ),
             "sap": place(sap, "DEBMAS", {"name": "NAME1", "block": "AUFSD"}, external_id=None, create=True),
         },
         births=("sf",),
+        deletes=Deletes.FOLLOW,
         key="name",
     )
     document = EntityRules(

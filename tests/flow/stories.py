@@ -147,6 +147,20 @@ def _document(chance: random.Random) -> list[Operation]:
     return [("pay_document", (chance.randrange(3),))]
 
 
+def _deletion(chance: random.Random) -> list[Operation]:
+    """A customer is deleted, perhaps taken back, perhaps written to meanwhile."""
+    customer = int(chance.random() < 0.25)
+    if chance.random() < 0.3:
+        ruled: list[Operation] = [("resolve", (chance.choice(("recreate", "leave", "delete")),))]
+        return [("delete_erp", (customer,)), ("intake", ("erp",)), *ruled]
+    deleted: list[Operation] = [("delete_cloud", (customer,))]
+    if chance.random() < 0.5:
+        deleted += [("intake", ("sf",)), *[_user(chance), _agent(chance)] * chance.randrange(3)]
+    if chance.random() < 0.5:
+        deleted.append(("undelete_cloud", (customer,)))
+    return deleted
+
+
 def _time(chance: random.Random) -> list[Operation]:
     return [("wait", (chance.choice(PAUSES),))]
 
@@ -178,6 +192,7 @@ KINDS: list[tuple[Draw, int]] = [
     (_fault, 8),
     (_spoil, 4),
     (_document, 4),
+    (_deletion, 3),
     (_time, 8),
     (_rest, 8),
 ]

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 from agent import failpoints
 from agent.core.change import ChangeKind, RawValue
 from agent.core.entity import Entity
+from agent.core.existence import Fate
+from agent.core.message_id import entity_id
 from agent.flow import ruling
 from agent.flow.acts import ExceptionActs
 from agent.flow.confirm import Confirm
@@ -134,8 +136,9 @@ class World:
 
     def edit_cloud(self, customer: int, name: str) -> None:
         """A user edits a customer in the cloud."""
-        if self.customers:
-            self.cloud.user_edit(self.customers[customer % len(self.customers)], name, self._value())
+        key = self.customers[customer % len(self.customers)] if self.customers else ""
+        if key in self.cloud.records:
+            self.cloud.user_edit(key, name, self._value())
 
     def edit_erp(self, customer: int, name: str) -> None:
         """A user edits a customer in the ERP."""
@@ -165,6 +168,47 @@ class World:
         """A user marks a document as paid."""
         if self.documents:
             self.erp.user_edit("invoice", f"i{document % self.documents + 1}", "status", self._value())
+
+    def delete_cloud(self, customer: int) -> None:
+        """A user deletes a customer without documents in the cloud."""
+        key = self._without_documents(customer)
+        if key is not None and key in self.cloud.records:
+            self.cloud.user_delete(key)
+
+    def undelete_cloud(self, customer: int) -> None:
+        """A user takes a customer out of the cloud's bin."""
+        key = self.customers[customer % len(self.customers)] if self.customers else ""
+        if key in self.cloud.bin and key not in self.cloud.merged:
+            self.cloud.user_undelete(key)
+
+    def delete_erp(self, customer: int) -> None:
+        """A user deletes a customer without documents in the ERP."""
+        keys = [key for object_, key in self.erp.rows if object_ == "customer"]
+        used = {row.get("customer_id") for (object_, _), row in self.erp.rows.items() if object_ == "invoice"}
+        if keys and keys[customer % len(keys)] not in used:
+            self.erp.user_delete("customer", keys[customer % len(keys)])
+
+    def _without_documents(self, customer: int) -> str | None:
+        """A customer's key in the cloud, unless documents refer to it anywhere."""
+        if not self.customers:
+            return None
+        key = self.customers[customer % len(self.customers)]
+        if any(record.fields.get("Account") == key for record in self.cloud.records.values()):
+            return None
+        used = {row.get("customer_id") for (object_, _), row in self.erp.rows.items() if object_ == "invoice"}
+        own = {name for (_, name), row in self.erp.rows.items() if row.get("external_ref") == self.id_of(key)}
+        return None if used & own else key
+
+    def resolve(self, fate: str) -> None:
+        """A person rules what follows from the oldest deletion that waits for them."""
+        waiting = self.rows("SELECT id FROM exception WHERE state = 'open' AND kind = 'deleted' ORDER BY id")
+        if waiting:
+            number = int(waiting[0][0])
+            self._run(lambda: self._resolve(number, Fate(fate)))
+
+    async def _resolve(self, number: int, fate: Fate) -> int:
+        await ExceptionActs(self.engine).resolve(number, fate, "op1", "a test")
+        return 1
 
     def rule(self, keep_loser: bool) -> None:
         """A person rules the oldest open conflict."""
@@ -336,6 +380,10 @@ class World:
             return connection.execute(statement).fetchall()
         finally:
             connection.close()
+
+    def id_of(self, key: str) -> str:
+        """The canonical id of a customer that was born in the cloud."""
+        return entity_id("customer", "sf", key)
 
     def entity(self, key: str) -> Entity:
         """The entity of a customer in the cloud."""

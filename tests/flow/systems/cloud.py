@@ -49,6 +49,8 @@ class Cloud:
     writes: Writes = field(default_factory=Writes)
     faults: list[str] = field(default_factory=list)
     late: list[Late] = field(default_factory=list)
+    bin: dict[str, Record] = field(default_factory=dict)
+    merged: dict[str, str] = field(default_factory=dict)
     meanwhile: Meanwhile = field(default_factory=Meanwhile)
     flow: bool = False
     era: str = ""
@@ -75,6 +77,30 @@ class Cloud:
         record = self.records[key]
         self.writes.user(key, name, value, record.fields.get(name))
         self._write(key, {name: value}, None)
+
+    def user_delete(self, key: str) -> None:
+        """A user deletes a record; it lies in the bin."""
+        self.writes.user_deleted(self.records[key].fields)
+        self._delete(key, None)
+
+    def user_undelete(self, key: str) -> None:
+        """A user takes a record out of the bin."""
+        record = self.records[key] = self.bin.pop(key)
+        record.modified = self.clock.now()
+        self._emit(key, Operation.UNDELETE, record.fields, None)
+
+    def user_merge(self, loser: str, winner: str) -> None:
+        """A user merges two records: the loser is deleted, what referred to it refers to the winner."""
+        for key, record in self.records.items():
+            if record.fields.get("Account") == loser:
+                self._write(key, {"Account": winner}, None)
+        self.merged[loser] = winner
+        self._delete(loser, None)
+
+    def _delete(self, key: str, origin: str | None) -> None:
+        self._emit(key, Operation.DELETE, {}, origin)
+        self.writes.deleted[str(self.records[key].fields.get("Isthmus_Id__c"))] += 1
+        self.bin[key] = self.records.pop(key)
 
     def spoil(self, index: int, kind: ChangeKind) -> None:
         """An event that is still to be delivered loses what it said; in an overflow, whom it was about too.
@@ -144,6 +170,7 @@ class Cloud:
             on_uncertain_create=Resolution.RESEND,
             max_request_s=MAX_REQUEST_S,
             batch=2,
+            tells_merges=object == "Account",
         )
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> None:
@@ -178,6 +205,13 @@ class Cloud:
         record = self.records.get(delivery.key or "")
         if record is None:
             return Outcome(OutcomeKind.REJECTED, reason=Reason.GONE)
+        if delivery.kind is DeliveryKind.DELETE:
+            self.writes.count += 1
+            for name, value in (delivery.guard.values if delivery.guard else {}).items():
+                if record.fields.get(name) != value:  # a deletion cannot be made conditional there
+                    self.writes.excused.add(str(record.fields.get(name)))
+            self._delete(delivery.key or "", CLIENT)
+            return Outcome(OutcomeKind.ACCEPTED, key=delivery.key)
         if delivery.guard is not None:
             seen = datetime.fromisoformat(delivery.guard.version or "1970-01-01T00:00:00+00:00")
             if record.modified.replace(microsecond=0) > seen.replace(microsecond=0):
@@ -193,6 +227,8 @@ class Cloud:
             if record.fields.get("Isthmus_Id__c") == delivery.reference:
                 self._agent_writes(key, delivery)
                 return Outcome(OutcomeKind.ACCEPTED, key=key)
+        if "Account" in delivery.fields and delivery.fields["Account"] not in self.records:
+            return Outcome(OutcomeKind.REJECTED, reason=Reason.BUSINESS, code="INVALID_CROSS_REFERENCE_KEY")
         fields = {**delivery.fields, "Isthmus_Id__c": delivery.reference}
         self.writes.created[delivery.reference] += 1
         key = self._create(delivery.object, fields, CLIENT)
@@ -243,7 +279,7 @@ class Cloud:
         for key in keys:
             record = self.records.get(key)
             if record is None:
-                rows.append(Row(key, None))
+                rows.append(Row(key, None, merged_into=self.merged.get(key)))
             else:
                 rows.append(Row(key, dict(record.fields), record.modified.isoformat()))
         return ReadResult(tuple(rows), now, now + timedelta(seconds=1))
@@ -251,7 +287,7 @@ class Cloud:
     # --- inside
 
     def _create(self, object_: str, fields: Mapping[str, RawValue], origin: str | None) -> str:
-        key = f"{object_[:1]}{len(self.records) + 1:03d}"
+        key = f"{object_[:1]}{len(self.records) + len(self.bin) + 1:03d}"
         whole = {**dict.fromkeys(FIELDS[object_]), **fields}
         self.records[key] = Record(object_, whole, self.clock.now())
         self._emit(key, Operation.CREATE, whole, origin)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agent.core.change import Batch, Change, ChangeKind, RawValue, ReadResult, Row
+from agent.core.change import Batch, Change, ChangeKind, Operation, RawValue, ReadResult, Row
 from agent.core.delivery import Delivery, DeliveryKind, Guarantees, Outcome, OutcomeKind, Reason, Resolution
 from agent.ports import Check, System
 from tests.flow.systems.meanwhile import Meanwhile
@@ -46,6 +46,16 @@ class Ledger:
         row[name] = value
         self._trigger(object_, key)
 
+    def user_delete(self, object_: str, key: str) -> None:
+        """A user deletes a row."""
+        self.writes.user_deleted(self.rows[object_, key])
+        self._delete(object_, key)
+        self._trigger(object_, key)
+
+    def _delete(self, object_: str, key: str) -> None:
+        row = self.rows.pop((object_, key))
+        self.writes.deleted[str(row.get("external_ref"))] += 1
+
     def _trigger(self, object_: str, key: str) -> None:
         self._seq += 1
         self.journal[self._seq] = (object_, key)
@@ -65,7 +75,8 @@ class Ledger:
                 kind=ChangeKind.READ,
                 object=object_,
                 keys=(key,),
-                fields=dict(self.rows[object_, key]),
+                operation=Operation.UPDATE if (object_, key) in self.rows else Operation.DELETE,
+                fields=dict(self.rows.get((object_, key), {})),
                 order=seq,
             )
             for seq, (object_, key) in found
@@ -135,9 +146,14 @@ class Ledger:
                 return Outcome(OutcomeKind.REJECTED, reason=Reason.GONE)
             if delivery.guard and any(row.get(n) != v for n, v in delivery.guard.values.items()):
                 return Outcome(OutcomeKind.REJECTED, reason=Reason.PRECONDITION)
-        self.rows[delivery.object, key].update(delivery.fields)
+        if delivery.kind is DeliveryKind.DELETE:
+            self._delete(delivery.object, key)
+        else:
+            self.rows[delivery.object, key].update(delivery.fields)
+        again = delivery.kind is DeliveryKind.CREATE and self.writes.deleted[delivery.reference]
         for name, value in delivery.fields.items():
-            self.writes.by_agent(key, name, value)
+            if not again:  # what its users had said before comes back with the record
+                self.writes.by_agent(key, name, value)
         self.writes.count += 1
         self.writes.effects[delivery.message_id] += 1
         self.ledger[delivery.message_id] = (delivery.payload_hash, key)

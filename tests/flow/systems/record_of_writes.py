@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -15,6 +16,7 @@ class Writes:
     overwritten values that a user of the same system replaced, having seen them
     effects     message id → how often it had an effect
     excused     values lost within the documented one second of Salesforce's conditional update
+    deleted     reference → how often its record was deleted here, by whomever
     """
 
     history: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -23,6 +25,7 @@ class Writes:
     effects: Counter[str] = field(default_factory=Counter)
     created: Counter[str] = field(default_factory=Counter)
     excused: set[str] = field(default_factory=set)
+    deleted: Counter[str] = field(default_factory=Counter)
     count: int = 0
 
     def user(self, key: str, name: str, value: str, before: object) -> None:
@@ -30,6 +33,10 @@ class Writes:
         self.history[key, name].append(value)
         if isinstance(before, str):
             self.overwritten.add(before)
+
+    def user_deleted(self, record: Mapping[str, object]) -> None:
+        """A user deleted a record, having seen what was in it."""
+        self.overwritten |= {value for value in record.values() if isinstance(value, str)}
 
     def by_agent(self, key: str, name: str, value: object) -> None:
         """The agent wrote a value."""
