@@ -27,11 +27,11 @@ from adapters.sandbox.salesforce.identity.oauth import Credentials, OAuth
 from adapters.sandbox.salesforce.identity.tokens import Tokens
 from adapters.sandbox.salesforce.org import seed
 from adapters.sandbox.salesforce.org.org import Org
+from adapters.sandbox.salesforce.pubsub.delivery import Timings
 from adapters.sandbox.salesforce.pubsub.service import PubSub, handlers
-from adapters.sandbox.salesforce.pubsub.subscription import Timings
 from adapters.sandbox.salesforce.rest import application
-from adapters.sandbox.salesforce.rest.calls import DataApi
 from adapters.sandbox.salesforce.rest.connections import Connections
+from adapters.sandbox.salesforce.rest.gate import Gate
 
 HOST = "127.0.0.1"
 
@@ -92,7 +92,8 @@ async def running(options: Options) -> AsyncIterator[Details]:
         org.at_once["revoke"] = tokens.revoke_all
         connections = Connections()
         credentials = _credentials(options.seed, org, keys)
-        web = application.build(org, DataApi(org, tokens, connections), OAuth(org, tokens, credentials))
+        gate = Gate(org, tokens, connections)
+        web = application.build(org, gate, OAuth(org, tokens, credentials), [])
         sockets = [_listen(port) for port in (options.http_port, options.https_port)]
         service = PubSub(org, tokens, options.timings)
         async with _web(web, connections, sockets, keys), _rpc(service, options, keys) as (secure, plain):

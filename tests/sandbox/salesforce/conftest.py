@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sandbox.salesforce.pubsub.subscription import Timings
+from adapters.sandbox.salesforce.pubsub.delivery import Timings
 from adapters.sandbox.salesforce.server import Options, running
 from tests.sandbox.salesforce.client import Client
 

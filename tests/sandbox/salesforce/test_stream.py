@@ -11,7 +11,7 @@ import pytest
 
 from adapters.salesforce import pubsub_api_pb2 as pb
 from adapters.salesforce import pubsub_api_pb2_grpc as stubs
-from adapters.sandbox.salesforce.pubsub.subscription import Timings
+from adapters.sandbox.salesforce.pubsub.delivery import Timings
 from adapters.sandbox.salesforce.server import Options, running
 from tests.sandbox.salesforce.client import ACCOUNT, ALL, INVOICE, Client, first, trailer
 
@@ -183,12 +183,6 @@ async def test_the_secure_port_presents_a_certificate_of_the_printed_authority(c
         stub = stubs.PubSubStub(channel)  # type: ignore[no-untyped-call]  # generated code is untyped
         info = await stub.GetTopic(pb.TopicRequest(topic_name=ACCOUNT), metadata=client.metadata())
     assert info.can_subscribe
-
-
-async def test_rpcs_that_are_not_there_yet_say_so(client: Client) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await client.stub.Publish(pb.PublishRequest(), metadata=client.metadata())
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 async def test_a_subscription_at_the_tip_misses_what_comes_while_it_settles(

@@ -1,8 +1,8 @@
 """Field bitmaps of change event headers.
 
 Bit i of the number stands for position i of the schema, position 0 being the header itself. Parts of a
-compound
-field stand in an element of their own, ``<position>-0x<HEX>``, and do not set the bit of the compound.
+compound field stand in an element of their own, ``<position>-0x<HEX>``, and do not set the bit of the
+compound.
 """
 
 from __future__ import annotations

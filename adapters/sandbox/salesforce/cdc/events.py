@@ -4,34 +4,46 @@ schema."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from adapters.sandbox.salesforce.cdc import bitmap
+from adapters.sandbox.salesforce.cdc import bitmap, diff
 from adapters.sandbox.salesforce.cdc.schema import EventSchema
-from adapters.sandbox.salesforce.org.fields import ObjectType
+from adapters.sandbox.salesforce.org.record import Row
 from adapters.sandbox.salesforce.org.values import Value, to_event
 
 OVERFLOW_ID = "000000000000000AAA"
+_Body = dict[str, object]
+
+
+def _nothing() -> Row:
+    return Row({})
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """Net change of one or several records in one transaction.
 
-    ``values`` holds all values on CREATE and UNDELETE, the changed ones (None where set to null) on
-    UPDATE, and
-    nothing on DELETE and GAP events.
+    ``values`` holds all values on CREATE and UNDELETE, the changed ones (None where set to null) on UPDATE,
+    and nothing on DELETE and GAP events. ``record`` is the whole record after the change, ``before`` the old
+    texts of changed fields, ``enriched`` what a channel adds.
     """
 
     object_name: str
     record_ids: tuple[str, ...]
     change_type: str
     values: Mapping[str, Value]
+    record: Row = field(default_factory=_nothing)
+    before: Mapping[str, str] = field(default_factory=dict)
+    enriched: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def header_only(self) -> bool:
+        return self.change_type.startswith("GAP")
 
     def as_gap(self) -> Change:
         """The header-only form that tells only that something changed."""
-        return replace(self, change_type=f"GAP_{self.change_type}", values={})
+        return replace(self, change_type=f"GAP_{self.change_type}", values={}, before={})
 
     def merges_with(self, other: Change) -> bool:
         """Whether both made the same change, so that the org reports them in one event."""
@@ -40,6 +52,14 @@ class Change:
             and self.change_type == other.change_type
             and self.object_name == other.object_name
             and dict(self.values) == dict(other.values)
+        )
+
+    def mergeable(self) -> tuple[object, ...]:
+        """What two changes have in common when they merge."""
+        return (
+            self.object_name,
+            self.change_type,
+            tuple(sorted((k, str(v)) for k, v in self.values.items())),
         )
 
 
@@ -58,30 +78,63 @@ def merge(changes: list[Change]) -> list[Change]:
     """Joins equal changes of a transaction into one event with several record ids, at the place of the
     first."""
     merged: list[Change] = []
+    places: dict[tuple[object, ...], int] = {}
     for change in changes:
-        for index, earlier in enumerate(merged):
-            if earlier.merges_with(change):
-                merged[index] = replace(earlier, record_ids=earlier.record_ids + change.record_ids)
-                break
-        else:
+        if change.change_type not in ("UPDATE", "DELETE"):
             merged.append(change)
+            continue
+        key = change.mergeable()
+        at = places.get(key)
+        if at is not None and merged[at].merges_with(change):
+            merged[at] = replace(merged[at], record_ids=merged[at].record_ids + change.record_ids)
+            continue
+        places[key] = len(merged)
+        merged.append(change)
     return merged
+
+
+def merge_all(changes: list[Change], object_name: str) -> list[Change]:
+    """Joins all changes of one kind to an object; where they differ, the event can only be a gap."""
+    merged: list[Change] = []
+    places: dict[str, int] = {}
+    for change in changes:
+        at = places.get(change.change_type) if change.object_name == object_name else None
+        if at is None:
+            if change.object_name == object_name:
+                places[change.change_type] = len(merged)
+            merged.append(change)
+            continue
+        first = merged[at]
+        if not first.header_only and not first.merges_with(change):
+            first = first.as_gap()
+        merged[at] = replace(first, record_ids=first.record_ids + change.record_ids)
+    return merged
+
+
+def wildcard(changes: list[Change], object_name: str, prefix: str) -> list[Change]:
+    """Replaces all changes of one object by a gap over every record, as a lossy field conversion makes it."""
+    return _replaced(changes, Change(object_name, (f"{prefix}*",), "GAP_UPDATE", {}))
 
 
 def overflow(changes: list[Change], object_name: str) -> list[Change]:
     """Replaces all changes of one object by a single GAP_OVERFLOW without ids."""
-    marker = Change(object_name, (OVERFLOW_ID,), "GAP_OVERFLOW", {})
-    first = next(index for index, change in enumerate(changes) if change.object_name == object_name)
-    rest = [change for change in changes if change.object_name != object_name]
-    return [*rest[:first], marker, *rest[first:]]
+    return _replaced(changes, Change(object_name, (OVERFLOW_ID,), "GAP_OVERFLOW", {}))
 
 
-def encode(change: Change, commit: Commit, sequence: int, schema: EventSchema, kind: ObjectType) -> bytes:
+def _replaced(changes: list[Change], marker: Change) -> list[Change]:
+    name = marker.object_name
+    first = next(index for index, change in enumerate(changes) if change.object_name == name)
+    before = [change for change in changes[:first] if change.object_name != name]
+    after = [change for change in changes[first:] if change.object_name != name]
+    return [*before, marker, *after]
+
+
+def encode(change: Change, commit: Commit, sequence: int, schema: EventSchema) -> bytes:
     """Avro binary of one event."""
-    update = change.change_type == "UPDATE"
-    changed = list(change.values) if update else []
+    changed = list(change.values) if change.change_type == "UPDATE" else []
     nulled = [name for name in changed if change.values[name] is None]
-    datum: dict[str, object] = {
+    diffs = _diffs(change) if changed else {}
+    datum: _Body = {
         "ChangeEventHeader": {
             "entityName": change.object_name,
             "recordIds": list(change.record_ids),
@@ -93,26 +146,37 @@ def encode(change: Change, commit: Commit, sequence: int, schema: EventSchema, k
             "commitNumber": commit.number,
             "commitUser": commit.user_id,
             "nulledFields": _bitmap(nulled, schema),
-            "diffFields": [],
+            "diffFields": _bitmap(list(diffs), schema),
             "changedFields": _bitmap(changed, schema),
         },
-        **_body(change, kind),
+        **_body({**change.values, **change.enriched}, schema),
+        **diffs,
     }
     return schema.encode(datum)
 
 
-def _body(change: Change, kind: ObjectType) -> dict[str, object]:
-    body: dict[str, object] = {}
-    compounds: dict[str, dict[str, object]] = {}
-    for field in kind.fields:
-        value = change.values.get(field.name)
-        if value is None or not field.in_events:
+def _diffs(change: Change) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, old in change.before.items():
+        new = change.values[name]
+        if isinstance(new, str) and (text := diff.of(old, new)) is not None:
+            found[name] = text
+    return found
+
+
+def _body(values: Mapping[str, Value], schema: EventSchema) -> _Body:
+    body: _Body = {}
+    for name, value in values.items():
+        if value is None or name not in schema.places:
             continue
-        if field.compound:
-            compounds.setdefault(field.compound, {})[field.component] = to_event(value)
+        compound, component = schema.places[name]
+        if component:
+            nested = body.setdefault(compound, {})
+            if isinstance(nested, dict):
+                nested[component] = to_event(value)
         else:
-            body[field.name] = to_event(value)
-    return body | compounds
+            body[compound] = to_event(value)
+    return body
 
 
 def _bitmap(names: list[str], schema: EventSchema) -> list[str]:

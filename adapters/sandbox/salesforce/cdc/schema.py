@@ -1,8 +1,7 @@
 """Avro schemas of change events, generated from the object definitions in the shape a real org serves.
 
 Every body field is a union with null first; ``doc`` is the only hint at the kind of a ``long``; a second
-use of a
-named record is the bare name.
+use of a named record is the bare name.
 """
 
 from __future__ import annotations
@@ -38,6 +37,8 @@ _AVRO = {
     FieldType.INT: "int",
     FieldType.DOUBLE: "double",
     FieldType.CURRENCY: "double",
+    FieldType.PERCENT: "double",
+    FieldType.TIME: "long",
     FieldType.DATE: "long",
     FieldType.DATETIME: "long",
 }
@@ -52,6 +53,10 @@ _DOC = {
     FieldType.INT: "Data:Integer",
     FieldType.DOUBLE: "Data:Double",
     FieldType.CURRENCY: "Data:Currency",
+    FieldType.PERCENT: "Data:Percent",
+    FieldType.TIME: "Data:TimeOnly",
+    FieldType.EMAIL: "Data:Email",
+    FieldType.MULTIPICKLIST: "Data:MultiEnum",
     FieldType.DATE: "Data:DateOnly",
     FieldType.DATETIME: "Data:DateTime",
 }
@@ -59,42 +64,62 @@ _DOC = {
 
 @dataclass(frozen=True, slots=True)
 class EventSchema:
-    """One version of a change event schema. ``positions`` maps a body field, compound or not, to its
-    index."""
+    """One version of an event schema. ``positions`` maps a body field, compound or not, to its index,
+    ``parts`` a REST name to compound index and bit, ``places`` a REST name to body field and component."""
 
     id: str
     json: str
-    object_name: str
+    source: str
+    parsed: Any
     positions: dict[str, int]
     parts: dict[str, tuple[int, int]]
+    places: dict[str, tuple[str, str]]
     encode: Callable[[dict[str, object]], bytes]
 
 
-def build(kind: ObjectType) -> EventSchema:
+def change_schema(kind: ObjectType) -> EventSchema:
     """The schema of an object's change events as of its present definition."""
     body: list[dict[str, object]] = []
     positions: dict[str, int] = {}
     parts: dict[str, tuple[int, int]] = {}
+    places: dict[str, tuple[str, str]] = {}
+    written: set[str] = set()
     for field in (each for each in kind.fields if each.in_events):
         name = field.compound or field.name
         if name not in positions:
-            first_compound = bool(field.compound) and not any("Address" in each for each in positions)
             positions[name] = len(body) + 1
-            branch = _address(kind) if first_compound else "Address"
-            body.append(_compound(name, branch) if field.compound else _simple(kind, field))
+            body.append(_compound(kind, name, written) if field.compound else _simple(kind, field))
         if field.compound:
-            siblings = [each for each in kind.fields if each.compound == name]
-            parts[field.name] = (positions[name], siblings.index(field))
-    root: dict[str, object] = {
-        "type": "record",
-        "name": kind.event_name,
-        "namespace": NAMESPACE,
-        "fields": [{"name": "ChangeEventHeader", "type": _header()}, *body],
-    }
+            parts[field.name] = (positions[name], kind.parts(name).index(field))
+        places[field.name] = (name, field.component)
+    head: dict[str, object] = {"name": "ChangeEventHeader", "type": _header()}
+    fields = [head, *body]
+    return _built(kind.name, kind.event_name, fields, positions, parts, places)
+
+
+def notice_schema(kind: ObjectType) -> EventSchema:
+    """The schema of a platform event: who published it and when, then its own fields."""
+    own = [_simple(kind, each) for each in kind.fields if each.in_events]
+    head: list[dict[str, object]] = [
+        {"name": "CreatedDate", "type": "long", "doc": "CreatedDate:DateTime"},
+        {"name": "CreatedById", "type": "string", "doc": "CreatedBy:EntityId"},
+    ]
+    return _built(kind.name, kind.name, [*head, *own], {}, {}, {})
+
+
+def _built(
+    source: str,
+    name: str,
+    fields: list[dict[str, object]],
+    positions: dict[str, int],
+    parts: dict[str, tuple[int, int]],
+    places: dict[str, tuple[str, str]],
+) -> EventSchema:
+    root: dict[str, object] = {"type": "record", "name": name, "namespace": NAMESPACE, "fields": fields}
     identifier = _identifier(root)
     parsed = fastavro.parse_schema(root)
     text = orjson.dumps({**root, "uuid": identifier}).decode()
-    return EventSchema(identifier, text, kind.name, positions, parts, _encoder(parsed))
+    return EventSchema(identifier, text, source, parsed, positions, parts, places, _encoder(parsed))
 
 
 def _encoder(parsed: Any) -> Callable[[dict[str, object]], bytes]:
@@ -147,15 +172,17 @@ def _simple(kind: ObjectType, field: Field) -> dict[str, object]:
     return {"name": field.name, "type": union, "doc": doc, "default": None}
 
 
-def _compound(name: str, branch: object) -> dict[str, object]:
-    return {"name": name, "type": ["null", branch], "doc": "Data:Address", "default": None}
+def _compound(kind: ObjectType, name: str, written: set[str]) -> dict[str, object]:
+    record = "Address" if name.endswith("Address") else "PersonName" if name == "Name" else "Location"
+    branch: object = record if record in written else _nested(kind, name, record)
+    written.add(record)
+    return {"name": name, "type": ["null", branch], "doc": f"Data:{record}", "default": None}
 
 
-def _address(kind: ObjectType) -> dict[str, object]:
-    first = kind.compounds()[0]
+def _nested(kind: ObjectType, compound: str, record: str) -> dict[str, object]:
     return {
         "type": "record",
-        "name": "Address",
+        "name": record,
         "fields": [
             {
                 "name": each.component,
@@ -163,8 +190,7 @@ def _address(kind: ObjectType) -> dict[str, object]:
                 "doc": _DOC[each.type],
                 "default": None,
             }
-            for each in kind.fields
-            if each.compound == first
+            for each in kind.parts(compound)
         ],
     }
 

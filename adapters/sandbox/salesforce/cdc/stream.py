@@ -1,33 +1,59 @@
-"""The event bus of the org: change events in commit order under opaque, non-contiguous replay ids.
+"""The event bus of the org: events in commit order under opaque, non-contiguous replay ids.
 
-A replay id is 10 bytes: an 8-byte big-endian counter and two zero bytes. Ids are handed out for events
-and for
-the empty responses of quiet topics; only ids handed out since the last expiry or reset are known.
+A replay id is 10 bytes: an 8-byte big-endian counter and two zero bytes. Ids are handed out for events and
+for the empty responses of quiet topics; only ids handed out since the last expiry or reset are known.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from adapters.sandbox.salesforce.org.clock import OrgClock
+
+if TYPE_CHECKING:
+    from adapters.sandbox.salesforce.cdc.events import Change, Commit
 
 ID_LENGTH = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Detail:
+    """What a change event was made from: channels filter and enrich by it."""
+
+    change: Change
+    commit: Commit
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One event on its way to the bus. ``source`` is an object, or the name of a platform event."""
+
+    source: str
+    event_id: str
+    schema_id: str
+    payload: bytes
+    detail: Detail | None = None
+
+
+@dataclass(slots=True, eq=False)
 class StoredEvent:
-    """One event on the bus. ``event_id`` stays the same when the event is delivered twice."""
+    """One event on the bus. ``event_id`` stays the same when the event is delivered twice; ``frame`` is what
+    subscribers are sent, made when the first one is."""
 
     position: int
-    object_name: str
+    source: str
     event_id: str
     schema_id: str
     payload: bytes
     committed: datetime
+    detail: Detail | None = None
+    frame: bytes = b""
 
 
 class UnknownReplayId(ValueError):
@@ -45,13 +71,15 @@ class Stream:
     def __init__(self, clock: OrgClock, rng: random.Random, retention: timedelta) -> None:
         self._clock = clock
         self._rng = rng
-        self._retention = retention
+        self.retention = retention
         self._events: list[StoredEvent] = []
         self._issued: dict[int, datetime] = {}
+        self._held: list[Draft] | None = None
         self._position = rng.randrange(1_000_000, 2_000_000)
-        self._arrival = asyncio.Event()
-        self._drop = asyncio.Event()
+        self.listeners: set[Callable[[], None]] = set()
         self.delivered = 0
+        self.drops = 0
+        self.silences = 0
         self.issue()
 
     @property
@@ -65,19 +93,36 @@ class Stream:
         self._issued[self._position] = self._clock.now()
         return self._position
 
-    def publish(self, event: StoredEvent) -> None:
-        """Appends an event whose position was issued, and wakes the subscribers."""
-        self._events.append(event)
+    def publish(self, draft: Draft) -> bytes:
+        """Appends an event and wakes the subscribers; its replay id (blank while the bus is held)."""
+        if self._held is not None:
+            self._held.append(draft)
+            return b""
+        now = self._clock.now()
+        position = self.issue()
+        self._events.append(
+            StoredEvent(
+                position, draft.source, draft.event_id, draft.schema_id, draft.payload, now, draft.detail
+            )
+        )
         self.wake()
+        return replay_id(position)
+
+    def hold(self, seconds: float) -> None:
+        """Keeps back everything that is published from now on until the time is over."""
+        if self._held is None:
+            self._held = []
+            asyncio.get_running_loop().call_later(seconds, self._release)
+
+    def _release(self) -> None:
+        held, self._held = self._held or [], None
+        for draft in held:
+            self.publish(draft)
 
     def wake(self) -> None:
-        """Lets every waiting subscriber look again."""
-        arrival, self._arrival = self._arrival, asyncio.Event()
-        arrival.set()
-
-    def arrival(self) -> asyncio.Event:
-        """Set at the next wake-up. Take it before looking, so that nothing slips between."""
-        return self._arrival
+        """Lets every subscriber look again."""
+        for listener in self.listeners:
+            listener()
 
     def resolve(self, identifier: bytes) -> int:
         """Position of a replay id of 8 or 10 bytes. Raises UnknownReplayId."""
@@ -89,8 +134,8 @@ class Stream:
             raise UnknownReplayId("unknown")
         return position
 
-    def after(self, position: int, object_names: frozenset[str]) -> Iterator[StoredEvent]:
-        """Events of these objects behind a position, in order."""
+    def after(self, position: int, sources: Mapping[str, object]) -> Iterator[StoredEvent]:
+        """Events of these sources behind a position, in order."""
         self._purge()
         low, high = 0, len(self._events)
         while low < high:
@@ -99,11 +144,12 @@ class Stream:
                 low = middle + 1
             else:
                 high = middle
-        return (event for event in self._events[low:] if event.object_name in object_names)
+        events = self._events
+        return (events[at] for at in range(low, len(events)) if events[at].source in sources)
 
     def expire(self) -> None:
         """Forgets all events and ids so far, as if the retention period had passed."""
-        self._events.clear()
+        self._events = []
         self._issued.clear()
         self.issue()
 
@@ -118,15 +164,16 @@ class Stream:
 
     def drop(self) -> None:
         """Ends every open subscription with UNAVAILABLE."""
-        drop, self._drop = self._drop, asyncio.Event()
-        drop.set()
+        self.drops += 1
+        self.wake()
 
-    def dropped(self) -> asyncio.Event:
-        """Set when the subscriptions that are open now are dropped."""
-        return self._drop
+    def silence(self) -> None:
+        """Lets every open subscription stay open and say nothing more, as behind a dead gateway."""
+        self.silences += 1
+        self.wake()
 
     def _purge(self) -> None:
-        floor = self._clock.now() - self._retention
+        floor = self._clock.now() - self.retention
         if self._events and self._events[0].committed < floor:
             self._events = [event for event in self._events if event.committed >= floor]
         oldest = next(iter(self._issued.values()), floor)

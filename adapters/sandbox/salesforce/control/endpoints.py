@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.sandbox.salesforce.control import faults
+from adapters.sandbox.salesforce.org import removal
 from adapters.sandbox.salesforce.org.actor import Actor, api_actor, page_actor
 from adapters.sandbox.salesforce.org.assignment import record_id
 from adapters.sandbox.salesforce.org.errors import ApiError
@@ -20,7 +21,8 @@ from adapters.sandbox.salesforce.org.org import Org
 from adapters.sandbox.salesforce.org.rules import Flow, Validation
 from adapters.sandbox.salesforce.org.transaction import Transaction
 from adapters.sandbox.salesforce.org.values import parse_datetime, to_json
-from adapters.sandbox.salesforce.rest.calls import answer, parse_json, read_body
+from adapters.sandbox.salesforce.rest.answers import JSON, reply
+from adapters.sandbox.salesforce.rest.bodies import parse_json, read_body
 from adapters.sandbox.salesforce.soql import grammar
 from adapters.sandbox.salesforce.soql.conditions import Search
 
@@ -46,6 +48,8 @@ class Control:
             self._route("/flows", self._flow, "POST"),
             self._route("/validations", self._validation, "POST"),
             self._route("/fields", self._field, "POST"),
+            self._route("/fields", self._drop_field, "DELETE"),
+            self._route("/channels", self._channel, "POST"),
             self._route("/clock", self._clock, "POST"),
         ]
 
@@ -55,11 +59,12 @@ class Control:
                 body = parse_json(await read_body(request))
                 if method == "POST" and not isinstance(body, dict):
                     raise ApiError("JSON_PARSER_ERROR", "the body must be a JSON object")
-                return answer(handler(body or {}))
+                found = handler(body or {})
+                return Response(found, media_type=JSON) if isinstance(found, bytes) else reply(found)
             except faults.UnknownFault as error:
-                return answer({"error": str(error)}, 400)
+                return reply({"error": str(error)}, 400)
             except ApiError as error:
-                return answer([error.single()], error.status)
+                return reply([error.single()], error.status)
 
         return Route(f"/_sandbox{path}", serve, methods=[method])
 
@@ -81,7 +86,7 @@ class Control:
         return {"cleared": self._org.faults.clear()}
 
     def _log(self, _: Body) -> object:
-        return {"writes": self._org.journal.writes, "rejected": self._org.journal.rejected}
+        return self._org.journal.json()
 
     def _transaction(self, body: Body) -> object:
         """Writes of one user in one transaction: ``user``, ``client`` or ``origin``, and ``writes``."""
@@ -112,12 +117,15 @@ class Control:
         if operation == "update":
             transaction.update(kind.name, identifier, fields)
         elif operation == "delete":
-            transaction.delete(kind.name, identifier)
+            removal.delete(self._org, transaction, kind.name, identifier)
+        elif operation == "merge":
+            losers = [record_id(kind, each) for each in write.get("losers", [])]
+            removal.merge(self._org, transaction, identifier, losers, fields)
         elif operation == "undelete":
-            transaction.undelete(kind.name, identifier)
+            removal.undelete(self._org, transaction, kind.name, identifier)
         else:
             raise ApiError(
-                "INVALID_FIELD", f"no op '{operation}'; there are create, update, delete, undelete"
+                "INVALID_FIELD", f"no op '{operation}'; there are create, update, delete, undelete, merge"
             )
         return identifier
 
@@ -136,7 +144,7 @@ class Control:
         """Refuses records of ``object`` for which the condition ``when`` (as behind WHERE) holds."""
         kind = self._kind(_text(body, "object"))
         condition = _text(body, "when")
-        test = Search(kind, self._org.tables).test(grammar.parse_condition(condition))
+        test = Search(kind, self._org.tables, self._org.clock).test(grammar.parse_condition(condition))
         message = str(body.get("message", "The record does not meet a validation rule."))
         rule = Validation(kind.name, condition, message, str(body.get("field", "")), test)
         self._org.rules.validations.append(rule)
@@ -164,6 +172,26 @@ class Control:
         )
         self._org.add_field(kind.name, field)
         return {"schema_id": self._org.schema_of(kind.name).id}
+
+    def _drop_field(self, body: Body) -> object:
+        """Removes a custom field from an object, so that its events change their schema."""
+        kind = self._kind(_text(body, "object"))
+        field = _known(kind, _text(body, "name"))
+        if not field.custom:
+            raise ApiError("INVALID_FIELD", f"'{field.name}' is no custom field", (field.name,))
+        self._org.remove_field(kind.name, field.name)
+        return {"schema_id": self._org.schema_of(kind.name).id}
+
+    def _channel(self, body: Body) -> object:
+        """A channel ``name`` (``X__chn``) with ``members``: ``object``, ``enriched`` fields and
+        ``filter``."""
+        name = _text(body, "name")
+        if self._org.channels.topic(f"/data/{name}") is None:
+            self._org.channels.add(name)
+        for member in _list(body, "members"):
+            enriched = [str(each) for each in member.get("enriched", [])]
+            self._org.join(name, _text(member, "object"), enriched, str(member.get("filter", "")))
+        return {"topic": f"/data/{name}"}
 
     def _clock(self, body: Body) -> object:
         """``advance`` seconds, ``freeze`` at a time (true: where it is), or ``resume``; answers the org's

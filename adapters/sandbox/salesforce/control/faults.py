@@ -11,23 +11,32 @@ from typing import Any
 
 KINDS: dict[str, str] = {
     "gap": "the next matching change event becomes GAP_*, header only",
-    "overflow": "the matching changes of the next transaction become one GAP_OVERFLOW per object, without "
-    "ids",
+    "overflow": "the matching changes of the next transaction become one GAP_OVERFLOW, without ids",
+    "merge": "the matching changes of the next transaction become one event per kind of change with all "
+    "record "
+    "ids, a gap where they differ",
+    "wildcard": "the matching changes of the next transaction become one GAP_UPDATE of every record (001*)",
     "duplicate": "the next matching change event is delivered twice, with another replay id",
+    "delay": "the bus holds the next matching change event, and all behind it, back for 'delay' seconds",
+    "lose": "the next matching change event never reaches the bus",
     "undecodable": "the payload of the next matching change event is garbled; its schema id stays",
+    "schema": "a field is added to the object just before the next matching change event",
     "geocode": "the next matching address change is followed by an event of the org's own with coordinates "
     "only",
     "expire": "every replay id handed out so far becomes unknown and its events are gone",
     "reset": "the stream starts anew: all replay ids unknown, events gone, open streams dropped",
     "break": "all open streams are dropped",
+    "half-open": "all open streams stay open and say nothing more, no keepalive either",
+    "event-limit": "the next delivery of a matching event ends its stream: allocation of events used up",
     "revoke": "all access tokens become invalid; open streams live on",
     "lock-row": "the next matching record write fails with UNABLE_TO_LOCK_ROW",
     "unavailable": "the next matching call is answered 503 SERVER_UNAVAILABLE",
     "limit": "the next matching call is answered 403 REQUEST_LIMIT_EXCEEDED",
     "answer-lost": "the next matching call is carried out, then the connection is closed without an answer",
     "answer-late": "the next matching call is carried out, then answered after 'delay' seconds",
+    "job-failed": "the next bulk batch or job of a matching object fails as a whole",
 }
-AT_ONCE = ("expire", "reset", "break", "revoke")
+AT_ONCE = ("expire", "reset", "break", "half-open", "revoke")
 _KEYS = ("kind", "scope", "count", "after", "method", "delay", "detail")
 
 

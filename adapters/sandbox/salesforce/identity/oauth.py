@@ -17,12 +17,15 @@ from starlette.responses import Response
 
 from adapters.sandbox.salesforce.identity.tokens import Tokens
 from adapters.sandbox.salesforce.org.actor import User
+from adapters.sandbox.salesforce.org.errors import ApiError
 from adapters.sandbox.salesforce.org.org import Org
-from adapters.sandbox.salesforce.rest.calls import answer, read_body
+from adapters.sandbox.salesforce.rest.answers import reply
+from adapters.sandbox.salesforce.rest.bodies import read_body
 
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 LOGIN_HOSTS = ("https://login.salesforce.com", "https://test.salesforce.com")
 LONGEST_JWT_S = 300
+MOST_FORM = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +58,31 @@ class OAuth:
 
     async def token(self, request: Request) -> Response:
         """POST token."""
-        form = _form(await read_body(request))
         grants = {
             JWT_GRANT: self._by_jwt,
             "client_credentials": self._by_client,
             "password": self._by_password,
         }
         try:
+            form = _form(await read_body(request, MOST_FORM))
             grant = grants.get(form.get("grant_type", ""))
             if grant is None:
                 raise Refusal("unsupported_grant_type", "grant type not supported")
             user = grant(request, form)
         except Refusal as refusal:
-            return answer(refusal.body, refusal.status)
-        return answer(self._granted(request, user), headers={"Cache-Control": "no-cache, no-store"})
+            return reply(refusal.body, refusal.status)
+        except ApiError as error:
+            return reply(Refusal("invalid_request", error.message).body, 400)
+        return reply(self._granted(request, user), headers={"Cache-Control": "no-cache, no-store"})
 
     async def revoke(self, request: Request) -> Response:
         """POST or GET revoke with ``token``."""
-        form = _form(await read_body(request)) | dict(request.query_params)
+        try:
+            form = _form(await read_body(request, MOST_FORM)) | dict(request.query_params)
+        except ApiError as error:
+            return reply(Refusal("invalid_request", error.message).body, 400)
         if not self._tokens.revoke(form.get("token", "")):
-            return answer(Refusal("unsupported_token_type", "this token is unknown").body, 400)
+            return reply(Refusal("unsupported_token_type", "this token is unknown").body, 400)
         return Response(status_code=200)
 
     async def userinfo(self, request: Request) -> Response:
@@ -83,9 +91,9 @@ class OAuth:
         user = self._tokens.user(token)
         if user is None:
             return Response("Bad_OAuth_Token", 403, media_type="text/html")
-        base = _base(request)
+        base = base_of(request)
         rest = f"{base}/services/data/v{{version}}/"
-        return answer(
+        return reply(
             {
                 "sub": f"{base}/id/{self._org.id}/{user.id}",
                 "user_id": user.id,
@@ -95,7 +103,12 @@ class OAuth:
                 "name": user.name,
                 "email": user.username,
                 "active": True,
-                "urls": {"rest": rest, "sobjects": f"{rest}sobjects/", "query": f"{rest}query/"},
+                "urls": {
+                    "rest": rest,
+                    **{n: f"{rest}{n}/" for n in ("sobjects", "query")},
+                    "custom_domain": base,
+                    "partner": f"{base}/services/Soap/u/{{version}}/{self._org.id[:15]}",
+                },
             }
         )
 
@@ -105,7 +118,7 @@ class OAuth:
                 form.get("assertion", ""),
                 self._credentials.public_key,
                 algorithms=["RS256"],
-                audience=[*LOGIN_HOSTS, _base(request)],
+                audience=[*LOGIN_HOSTS, base_of(request)],
                 issuer=self._credentials.client_id,
                 options={"require": ["exp", "iss", "sub", "aud"]},
             )
@@ -117,7 +130,7 @@ class OAuth:
             raise Refusal("invalid_client_id", "client identifier invalid") from error
         except jwt.InvalidTokenError as error:
             raise Refusal("invalid_grant", "invalid assertion") from error
-        if int(claims["exp"]) > time.time() + LONGEST_JWT_S + 5:
+        if not str(claims["exp"]).isdigit() or int(claims["exp"]) > time.time() + LONGEST_JWT_S + 5:
             raise Refusal("invalid_grant", "assertion is valid for too long")
         if claims["sub"] != self._credentials.username:
             raise Refusal("invalid_grant", "user hasn't approved this consumer")
@@ -129,10 +142,10 @@ class OAuth:
 
     def _by_password(self, request: Request, form: dict[str, str]) -> User:
         self._check_client(*(_basic(request) or (form.get("client_id", ""), form.get("client_secret", ""))))
-        name_fits = form.get("username") == self._credentials.username
-        if not (name_fits and _same(form.get("password", ""), self._credentials.password)):
+        user = self.password_fits(form.get("username", ""), form.get("password", ""))
+        if user is None:
             raise Refusal("invalid_grant", "authentication failure")
-        return self._org.staff.integration
+        return user
 
     def _check_client(self, client_id: str, client_secret: str) -> None:
         if client_id != self._credentials.client_id:
@@ -140,8 +153,23 @@ class OAuth:
         if not _same(client_secret, self._credentials.client_secret):
             raise Refusal("invalid_client", "invalid client credentials")
 
+    def password_fits(self, username: str, password: str) -> User | None:
+        """The user who signs in with name and password, or None."""
+        name_fits = username == self._credentials.username
+        return (
+            self._org.staff.integration if name_fits and _same(password, self._credentials.password) else None
+        )
+
+    def session(self, user: User) -> str:
+        """A new session of the user."""
+        return self._tokens.issue(user)
+
+    def end(self, token: str) -> None:
+        """Ends a session."""
+        self._tokens.revoke(token)
+
     def _granted(self, request: Request, user: User) -> dict[str, Any]:
-        base = _base(request)
+        base = base_of(request)
         issued = str(int(self._org.clock.now().timestamp() * 1000))
         identity = f"{base}/id/{self._org.id}/{user.id}"
         secret = self._credentials.client_secret.encode()
@@ -157,13 +185,16 @@ class OAuth:
         }
 
 
-def _base(request: Request) -> str:
+def base_of(request: Request) -> str:
     """Scheme, host and port under which the caller reached the server."""
     return f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
 
 
 def _form(raw: bytes) -> dict[str, str]:
-    return {name: values[-1] for name, values in parse_qs(raw.decode(), keep_blank_values=True).items()}
+    return {
+        name: values[-1]
+        for name, values in parse_qs(raw.decode("utf-8", "replace"), keep_blank_values=True).items()
+    }
 
 
 def _basic(request: Request) -> tuple[str, str] | None:

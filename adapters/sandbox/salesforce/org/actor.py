@@ -16,17 +16,21 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A user and the ``changeOrigin`` text of what the user does; blank inside the org (flows, batch)."""
+    """A user and the ``changeOrigin`` text of what the user does; blank inside the org (flows, batch).
+
+    ``saves_duplicates`` tells that duplicate rules only warn (``Sforce-Duplicate-Rule-Header``).
+    """
 
     user: User
     origin: str = ""
     client: str = ""
+    saves_duplicates: bool = False
 
 
-def api_actor(user: User, version: str, client: str) -> Actor:
-    """A REST caller; ``client`` comes from ``Sforce-Call-Options`` and may be blank. ``version`` like
-    ``62.0``."""
-    origin = f"com/salesforce/api/rest/{version}"
+def api_actor(user: User, version: str, client: str, api: str = "rest") -> Actor:
+    """A caller of an API (``rest``, ``soap``, ``bulkapi``, ``toolingrest``); ``client`` comes from
+    ``Sforce-Call-Options`` and may be blank. ``version`` like ``62.0``."""
+    origin = f"com/salesforce/api/{api}/{version}"
     return Actor(user, f"{origin};client={client}" if client else origin, client)
 
 

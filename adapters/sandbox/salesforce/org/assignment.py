@@ -14,6 +14,8 @@ from adapters.sandbox.salesforce.org.values import Value, coerce
 
 def read(kind: ObjectType, body: Mapping[str, Any], tables: Mapping[str, Table]) -> dict[str, Value]:
     """Values by field name of a create or update body. Raises ApiError for the first problem."""
+    if not kind.writable:
+        raise ApiError("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"entity type {kind.name} can't be written")
     assigned: dict[str, Value] = {}
     locked: list[str] = []
     for name, raw in body.items():
@@ -33,13 +35,13 @@ def read(kind: ObjectType, body: Mapping[str, Any], tables: Mapping[str, Table])
             locked.append(field.name)
         else:
             assigned[field.name] = coerce(field, raw)
-            _check_reference(field, assigned[field.name], tables)
+            _check_reference(kind, field, assigned[field.name], tables)
     if locked:
         raise ApiError(
             "INVALID_FIELD_FOR_INSERT_UPDATE",
             f"Unable to create/update fields: {', '.join(locked)}. Please check the security settings of "
-            f"this field "
-            "and verify that it is read/write for your profile or permission set.",
+            f"this "
+            "field and verify that it is read/write for your profile or permission set.",
             tuple(locked),
         )
     return assigned
@@ -72,7 +74,7 @@ def _parent(reference: Field, raw: dict[str, Any], tables: Mapping[str, Table]) 
     return matches[0]
 
 
-def _check_reference(field: Field, value: Value, tables: Mapping[str, Table]) -> None:
+def _check_reference(kind: ObjectType, field: Field, value: Value, tables: Mapping[str, Table]) -> None:
     if field.type is not FieldType.REFERENCE or value is None:
         return
     table = tables.get(field.reference_to)
@@ -82,6 +84,12 @@ def _check_reference(field: Field, value: Value, tables: Mapping[str, Table]) ->
     parent = table.get(identifier) if table is not None else None
     if parent is None or parent.deleted:
         raise ApiError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", (field.name,))
+    if field.reference_to == "RecordType" and parent.values["SobjectType"] != kind.name:
+        raise ApiError(
+            "INVALID_CROSS_REFERENCE_KEY",
+            "Record Type ID: this ID value isn't valid for the user: " + identifier,
+            (field.name,),
+        )
 
 
 def record_id(kind: ObjectType, identifier: object) -> str:

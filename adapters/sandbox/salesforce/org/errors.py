@@ -11,6 +11,7 @@ _STATUS = {
     "ENTITY_IS_DELETED": 404,
     "METHOD_NOT_ALLOWED": 405,
     "PRECONDITION_FAILED": 412,
+    "REQUEST_TOO_LARGE": 413,
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "UNKNOWN_EXCEPTION": 500,
     "SERVER_UNAVAILABLE": 503,
@@ -18,13 +19,21 @@ _STATUS = {
 
 
 class ApiError(Exception):
-    """One refusal. ``fields`` are API names; ``status`` is derived from the code (400 unless listed)."""
+    """One refusal. ``fields`` are API names, ``more`` further keys of the error object; ``status`` is derived
+    from the code (400 unless listed)."""
 
-    def __init__(self, code: str, message: str, fields: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        fields: tuple[str, ...] = (),
+        more: dict[str, object] | None = None,
+    ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.fields = fields
+        self.more = more or {}
 
     @property
     def status(self) -> int:
@@ -35,11 +44,11 @@ class ApiError(Exception):
         body: dict[str, object] = {"message": self.message, "errorCode": self.code}
         if self.fields:
             body["fields"] = list(self.fields)
-        return body
+        return body | self.more
 
     def item(self) -> dict[str, object]:
         """Element of ``errors`` in a collection result, where the code is called ``statusCode``."""
-        return {"statusCode": self.code, "message": self.message, "fields": list(self.fields)}
+        return {"statusCode": self.code, "message": self.message, "fields": list(self.fields)} | self.more
 
 
 class Ambiguous(Exception):
@@ -49,3 +58,8 @@ class Ambiguous(Exception):
         super().__init__(f"{len(ids)} records of {object_name} share the external id")
         self.object_name = object_name
         self.ids = ids
+
+    def urls(self, path: str) -> list[str]:
+        """Addresses of the records, in the version of the path that was called."""
+        version = "/".join(path.split("/")[:4])
+        return [f"{version}/sobjects/{self.object_name}/{each}" for each in self.ids]

@@ -15,14 +15,18 @@ class FieldType(StrEnum):
     TEXTAREA = "textarea"
     PHONE = "phone"
     URL = "url"
+    EMAIL = "email"
     PICKLIST = "picklist"
+    MULTIPICKLIST = "multipicklist"
     REFERENCE = "reference"
     BOOLEAN = "boolean"
     INT = "int"
     DOUBLE = "double"
     CURRENCY = "currency"
+    PERCENT = "percent"
     DATE = "date"
     DATETIME = "datetime"
+    TIME = "time"
 
 
 TEXT_TYPES = frozenset(
@@ -31,17 +35,31 @@ TEXT_TYPES = frozenset(
         FieldType.TEXTAREA,
         FieldType.PHONE,
         FieldType.URL,
+        FieldType.EMAIL,
         FieldType.PICKLIST,
+        FieldType.MULTIPICKLIST,
     }
 )
+NUMBER_TYPES = frozenset({FieldType.INT, FieldType.DOUBLE, FieldType.CURRENCY, FieldType.PERCENT})
+
+
+class OnDelete(StrEnum):
+    """What becomes of a record when the one that it refers to is deleted."""
+
+    CLEAR = "clear"
+    CASCADE = "cascade"
+    RESTRICT = "restrict"
+    KEEP = "keep"
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field. ``length`` counts characters; ``precision`` and ``scale`` count decimal digits.
 
-    ``compound`` and ``component`` place an address part inside its compound field: REST knows ``name``
+    ``compound`` and ``component`` place a part inside its compound field: REST knows ``name``
     (``BillingStreet``), change events know ``compound.component`` (``BillingAddress.Street``).
+    ``computed`` is a template over other fields, ``auto_number`` a format like ``O-{0000}``; ``children``
+    names the way from the parent back to these records.
     """
 
     name: str
@@ -59,10 +77,17 @@ class Field:
     compound: str = ""
     component: str = ""
     doc: str = ""
+    choices: tuple[str, ...] = ()
+    restricted: bool = False
+    default: str = ""
+    auto_number: str = ""
+    computed: str = ""
+    children: str = ""
+    on_delete: OnDelete = OnDelete.CLEAR
 
     @property
     def custom(self) -> bool:
-        return self.name.endswith("__c")
+        return self.name.endswith(("__c", "__s"))
 
     @property
     def relationship(self) -> str:
@@ -83,6 +108,8 @@ class ObjectType:
     fields: tuple[Field, ...]
     conditional_etag: bool = False
     change_events: bool = True
+    writable: bool = True
+    record_types: tuple[str, ...] = ()
     _by_name: dict[str, Field] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +136,14 @@ class ObjectType:
         """Names of the compound fields, in order of their first part."""
         return tuple(dict.fromkeys(each.compound for each in self.fields if each.compound))
 
+    def parts(self, compound: str) -> tuple[Field, ...]:
+        """The parts of a compound field, in order."""
+        return tuple(each for each in self.fields if each.compound == compound)
+
     def with_field(self, added: Field) -> ObjectType:
         """The same object after an administrator added a field at the end."""
         return replace(self, fields=(*self.fields, added))
+
+    def without_field(self, name: str) -> ObjectType:
+        """The same object after an administrator removed a field."""
+        return replace(self, fields=tuple(each for each in self.fields if each.name != name))

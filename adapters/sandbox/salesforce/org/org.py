@@ -1,108 +1,167 @@
-"""The org: its objects, records, users, rules and event stream. Everything the servers show or change is
+"""The org: its objects, records, users, rules and event bus. Everything the servers show or change is
 here."""
 
 from __future__ import annotations
 
 import random
+import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 
-from adapters.sandbox.salesforce.cdc import events, schema
+from adapters.sandbox.salesforce.cdc.channels import ALL_CHANGES, Channels, Member, Topic
 from adapters.sandbox.salesforce.cdc.events import Change, Commit
-from adapters.sandbox.salesforce.cdc.schema import EventSchema
-from adapters.sandbox.salesforce.cdc.stream import StoredEvent, Stream
-from adapters.sandbox.salesforce.control.faults import AT_ONCE, Faults
-from adapters.sandbox.salesforce.org.actor import Actor, User
+from adapters.sandbox.salesforce.cdc.managed import ManagedSubscriptions
+from adapters.sandbox.salesforce.cdc.publisher import Publisher
+from adapters.sandbox.salesforce.cdc.schema import EventSchema, change_schema, notice_schema
+from adapters.sandbox.salesforce.cdc.stream import Stream
+from adapters.sandbox.salesforce.control.faults import Faults
+from adapters.sandbox.salesforce.org import definitions
+from adapters.sandbox.salesforce.org.actor import Actor
 from adapters.sandbox.salesforce.org.clock import OrgClock
+from adapters.sandbox.salesforce.org.definitions import Definitions
 from adapters.sandbox.salesforce.org.errors import ApiError
-from adapters.sandbox.salesforce.org.fields import Field, ObjectType
+from adapters.sandbox.salesforce.org.fields import Field, FieldType, ObjectType
 from adapters.sandbox.salesforce.org.ids import IdMaker
 from adapters.sandbox.salesforce.org.journal import Journal
-from adapters.sandbox.salesforce.org.objects import STANDARD
-from adapters.sandbox.salesforce.org.record import Record, Table
-from adapters.sandbox.salesforce.org.rules import Rules
+from adapters.sandbox.salesforce.org.record import Record, Row, Table
+from adapters.sandbox.salesforce.org.rules import DuplicateRule, Flow, Rules, Validation
+from adapters.sandbox.salesforce.org.staff import Staff, hire
 from adapters.sandbox.salesforce.org.transaction import Transaction
 from adapters.sandbox.salesforce.org.values import Value
+from adapters.sandbox.salesforce.soql import grammar
+from adapters.sandbox.salesforce.soql.conditions import Search
 
-ALL_CHANGES = "/data/ChangeEvents"
-
-
-@dataclass(frozen=True, slots=True)
-class Staff:
-    """The users of the org: the agent's, two people, and the org's own."""
-
-    integration: User
-    sales: User
-    finance: User
-    automated: User
-
-    def find(self, username: str) -> User | None:
-        """The user with that username or its part before the ``@``."""
-        wanted = username.lower()
-        for user in (self.integration, self.sales, self.finance, self.automated):
-            if wanted in (user.username, user.username.partition("@")[0]):
-                return user
-        return None
+_COUNTER = re.compile(r"\{(0+)\}")
+Saved = Callable[[Iterable[Record]], None]
 
 
 class Org:
     """In-memory state; the same seed gives the same ids, keys and replay ids."""
 
-    def __init__(self, seed: int = 1, retention: timedelta = timedelta(hours=72)) -> None:
+    def __init__(
+        self,
+        seed: int = 1,
+        retention: timedelta = timedelta(hours=72),
+        defined: Definitions | None = None,
+    ) -> None:
+        defined = defined or definitions.read()
         self._rng = random.Random(seed)
         self.clock = OrgClock()
         self.ids = IdMaker("5g0000")
         self.id = self.ids.make("00D")
-        self.objects: dict[str, ObjectType] = {kind.name: kind for kind in STANDARD}
-        self.tables: dict[str, Table] = {kind.name: Table(kind) for kind in STANDARD}
+        self.objects: dict[str, ObjectType] = {}
+        self.tables: dict[str, Table] = {}
+        self.notices: dict[str, ObjectType] = {kind.name: kind for kind in defined.events}
         self.schemas: dict[str, EventSchema] = {}
         self._current: dict[str, str] = {}
-        self.stream = Stream(self.clock, random.Random(seed + 1), retention)
+        self._names: dict[str, str] = {}
+        self._counters: Counter[tuple[str, str]] = Counter()
+        self._record_types: dict[tuple[str, str], str] = {}
+        self.bulk_batches = 0
+        self.bulk_queries = 0
+        self.cleared: dict[str, list[tuple[str, str, str]]] = {}
         self.faults = Faults()
         self.rules = Rules()
         self.journal = Journal()
-        self.staff = self._hire()
+        self.channels = Channels()
+        self.managed = ManagedSubscriptions()
+        self.stream = Stream(self.clock, random.Random(seed + 1), retention)
+        self.publisher = Publisher(self, random.Random(seed + 2))
+        self.saved: Saved = _unsaved
         self.at_once: dict[str, Callable[[], None]] = {
             "expire": self.stream.expire,
             "reset": self.stream.reset,
             "break": self.stream.drop,
+            "half-open": self.stream.silence,
         }
         self._commit_number = 10_000_000_000 + self._rng.randrange(10**9)
-        for kind in STANDARD:
-            self._publish_schema(kind)
+        for definition in defined.objects:
+            matched = frozenset(str(rule["match"][0]) for rule in definition.rules["duplicates"])
+            self._install(definition.kind, matched)
+        for kind in defined.events:
+            self._publish_schema(kind, notice_schema(kind))
+        for definition in defined.objects:
+            self._install_rules(definition.kind, definition.rules)
+        self.staff: Staff = hire(self.tables["User"], self.ids, self.clock.second())
+        for definition in defined.objects:
+            self._install_record_types(definition.kind)
 
     def table(self, object_name: str) -> Table:
         """The records of an object; the name is case-insensitive. Raises ApiError NOT_FOUND."""
-        for name, table in self.tables.items():
-            if name.lower() == object_name.lower():
-                return table
-        raise ApiError("NOT_FOUND", "The requested resource does not exist")
+        name = self._names.get(object_name.lower())
+        if name is None:
+            raise ApiError("NOT_FOUND", "The requested resource does not exist")
+        return self.tables[name]
 
-    def schema_of(self, object_name: str) -> EventSchema:
-        """The schema that change events of the object are written under now."""
-        return self.schemas[self._current[object_name]]
+    def table_of(self, identifier: str) -> Table | None:
+        """The table whose ids begin like this one."""
+        prefix = identifier[:3]
+        return next((each for each in self.tables.values() if each.kind.prefix == prefix), None)
 
-    def topic_objects(self, topic: str) -> frozenset[str] | None:
-        """Names of the objects whose changes a topic carries; None for an unknown topic (case-sensitive)."""
+    def schema_of(self, source: str) -> EventSchema:
+        """The schema that change events of an object, or notices of that name, are written under now."""
+        return self.schemas[self._current[source]]
+
+    def topic(self, name: str) -> Topic | None:
+        """What a topic carries; None for an unknown topic (case-sensitive)."""
         selected = {kind.topic: kind.name for kind in self.objects.values() if kind.change_events}
-        if topic == ALL_CHANGES:
-            return frozenset(selected.values())
-        return frozenset({selected[topic]}) if topic in selected else None
+        if name == ALL_CHANGES:
+            return Topic(name, dict.fromkeys(selected.values()), single=False)
+        if name in selected:
+            return Topic(name, {selected[name]: None}, single=True)
+        if name.startswith("/event/") and name.removeprefix("/event/") in self.notices:
+            return Topic(name, {name.removeprefix("/event/"): None}, single=True, publishable=True)
+        return self.channels.topic(name)
+
+    def record_type(self, object_name: str, developer_name: str) -> str:
+        """Id of a record type."""
+        return self._record_types[object_name, developer_name]
+
+    def auto_number(self, kind: ObjectType, field: Field) -> str:
+        """The next number of an auto-number field."""
+        self._counters[kind.name, field.name] += 1
+        number = self._counters[kind.name, field.name]
+        return _COUNTER.sub(lambda match: str(number).zfill(len(match[1])), field.auto_number)
 
     def add_field(self, object_name: str, field: Field) -> None:
         """An administrator's change: later events carry a new schema, earlier ones keep theirs."""
         table = self.table(object_name)
-        kind = table.kind.with_field(field)
-        empty: Value = False if field.type.value == "boolean" else None
+        if field.type is FieldType.BOOLEAN:
+            for record in list(table):
+                table.put(Record(record.object_name, record.id, Row({**record.values, field.name: False})))
+        self._redefine(table, table.kind.with_field(field))
+        table.reindex(field.name)
+
+    def remove_field(self, object_name: str, field_name: str) -> None:
+        """An administrator's change: the field and its values are gone."""
+        table = self.table(object_name)
+        self._redefine(table, table.kind.without_field(field_name))
         for record in list(table):
-            table.put(Record(record.object_name, record.id, {**record.values, field.name: empty}))
-        table.kind = kind
-        self.objects[kind.name] = kind
-        self._publish_schema(kind)
+            kept = {name: value for name, value in record.values.items() if name != field_name}
+            table.put(Record(record.object_name, record.id, Row(kept)))
+
+    def join(self, channel: str, object_name: str, enriched: Sequence[str], condition: str) -> Member:
+        """Puts an object's changes on a channel. Raises ApiError."""
+        kind = self.table(object_name).kind
+        if not kind.change_events:
+            raise ApiError("INVALID_FIELD", f"{kind.name} has no change events", ("SelectedEntity",))
+        names: list[str] = []
+        for each in enriched:
+            field = kind.find(each)
+            parts = [part.name for part in kind.parts(each)] or ([field.name] if field else [])
+            if not parts:
+                raise ApiError("INVALID_FIELD", f"no field {each} on {kind.name}", ("EnrichedFields",))
+            names += parts
+        test = None
+        if condition:
+            search = Search(kind, self.tables, self.clock)
+            test = search.test(grammar.parse_condition(condition))
+        member = Member(kind.name, tuple(enriched), tuple(names), condition, test)
+        self.channels.join(channel, member)
+        return member
 
     @contextmanager
     def transaction(self, actor: Actor) -> Iterator[Transaction]:
@@ -118,6 +177,11 @@ class Org:
             raise
         transaction.commit()
 
+    def committed(self, records: list[tuple[Table, str]], changes: list[Change], commit: Commit) -> None:
+        """Publishes what a transaction changed, and saves it where the org is kept."""
+        self.publisher.publish(changes, commit)
+        self.saved(found for table, each in records if (found := table.get(each)) is not None)
+
     def transaction_key(self) -> str:
         """A new key for the events of one transaction."""
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
@@ -127,94 +191,57 @@ class Org:
         self._commit_number += self._rng.randrange(3, 40)
         return self._commit_number
 
-    def publish(self, changes: list[Change], commit: Commit) -> None:
-        """Puts the changes of a committed transaction on the stream, as armed faults let them."""
-        changes = events.merge(changes)
-        for name in {change.object_name: None for change in changes}:
-            if self.faults.strike("overflow", (name,)):
-                changes = events.overflow(changes, name)
-        for sequence, change in enumerate(changes, 1):
-            self._publish_one(change, commit, sequence)
-        for change in changes:
-            self._after_event(change)
-
-    def _publish_one(self, change: Change, commit: Commit, sequence: int) -> None:
-        names = (change.object_name,)
-        if not change.change_type.startswith("GAP") and self.faults.strike("gap", names):
-            change = change.as_gap()
-        event_schema = self.schema_of(change.object_name)
-        payload = events.encode(change, commit, sequence, event_schema, self.objects[change.object_name])
-        if self.faults.strike("undecodable", names):
-            payload = b"\xff" * 12 + payload[: len(payload) // 2]
-        event_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
-        for _ in range(2 if self.faults.strike("duplicate", names) else 1):
-            self.stream.publish(
-                StoredEvent(
-                    self.stream.issue(),
-                    change.object_name,
-                    event_id,
-                    event_schema.id,
-                    payload,
-                    self.clock.now(),
-                )
-            )
-
-    def _after_event(self, change: Change) -> None:
-        names = (change.object_name,)
-        for kind in AT_ONCE:
-            if self.faults.strike(kind, names):
-                self.at_once[kind]()
-        compound = self._changed_address(change)
-        if compound and self.faults.strike("geocode", names):
-            for identifier in change.record_ids:
-                self._geocode(change.object_name, identifier, compound)
-
-    def _changed_address(self, change: Change) -> str:
-        if change.change_type not in ("CREATE", "UPDATE"):
-            return ""
-        for field in self.objects[change.object_name].fields:
-            placed = field.compound and field.component not in ("Latitude", "Longitude", "GeocodeAccuracy")
-            if placed and change.values.get(field.name) is not None:
-                return field.compound
-        return ""
-
-    def _geocode(self, object_name: str, identifier: str, compound: str) -> None:
-        record = self.tables[object_name].get(identifier)
-        if record is None or record.deleted:
-            return
-        stem = compound.removesuffix("Address")
-        values: dict[str, Value] = {
-            f"{stem}Latitude": Decimal(self._rng.randrange(-60_000_000, 60_000_000)).scaleb(-6),
-            f"{stem}Longitude": Decimal(self._rng.randrange(-170_000_000, 170_000_000)).scaleb(-6),
-        }
-        with self.transaction(Actor(self.staff.automated)) as transaction:
-            transaction.derive(record, values)
-
-    def _publish_schema(self, kind: ObjectType) -> None:
+    def _install(self, kind: ObjectType, matched: frozenset[str]) -> None:
+        self.objects[kind.name] = kind
+        self.tables[kind.name] = Table(kind, matched)
+        self._names[kind.name.lower()] = kind.name
         if kind.change_events:
-            built = schema.build(kind)
-            self.schemas[built.id] = built
-            self._current[kind.name] = built.id
+            self._publish_schema(kind, change_schema(kind))
 
-    def _hire(self) -> Staff:
-        table = self.tables["User"]
+    def _install_rules(self, kind: ObjectType, written: dict[str, list[dict[str, object]]]) -> None:
+        search = Search(kind, self.tables, self.clock)
+        for rule in written["validations"]:
+            condition = str(rule["when"])
+            test = search.test(grammar.parse_condition(condition))
+            self.rules.validations.append(
+                Validation(kind.name, condition, str(rule["message"]), str(rule.get("field", "")), test)
+            )
+        for rule in written["duplicates"]:
+            match = rule["match"]
+            names = tuple(str(each) for each in match) if isinstance(match, list) else (str(match),)
+            self.rules.duplicates.append(
+                DuplicateRule(kind.name, str(rule["name"]), names, rule.get("block") is True)
+            )
+        for rule in written["flows"]:
+            self.rules.flows.append(Flow(kind.name, str(rule["when"]), str(rule["set"]), str(rule["value"])))
 
-        def hire(username: str, name: str) -> User:
-            user = User(self.ids.make("005"), f"{username}@isthmus.example", name)
-            at = self.clock.second()
+    def _install_record_types(self, kind: ObjectType) -> None:
+        at, user = self.clock.second(), self.staff.automated.id
+        for name in kind.record_types:
+            identifier = self.ids.make("012")
+            self._record_types[kind.name, name] = identifier
             values: dict[str, Value] = {
-                "Id": user.id,
-                "Username": user.username,
-                "Name": name,
+                "Id": identifier,
+                "Name": name.replace("_", " "),
+                "DeveloperName": name,
+                "SobjectType": kind.name,
                 "IsActive": True,
+                "IsDeleted": False,
+                **dict.fromkeys(("CreatedDate", "LastModifiedDate", "SystemModstamp"), at),
+                **dict.fromkeys(("CreatedById", "LastModifiedById"), user),
             }
-            values |= {"CreatedDate": at, "LastModifiedDate": at, "SystemModstamp": at, "IsDeleted": False}
-            table.put(Record("User", user.id, values | {"CreatedById": user.id, "LastModifiedById": user.id}))
-            return user
+            self.tables["RecordType"].put(Record("RecordType", identifier, Row(values)))
 
-        return Staff(
-            hire("integration", "Integration User"),
-            hire("sales", "Sofia Lindqvist"),
-            hire("finance", "Tomasz Wójcik"),
-            hire("automated", "Automated Process"),
-        )
+    def _redefine(self, table: Table, kind: ObjectType) -> None:
+        table.kind = kind
+        self.objects[kind.name] = kind
+        if kind.change_events:
+            self._publish_schema(kind, change_schema(kind))
+
+    def _publish_schema(self, kind: ObjectType, built: EventSchema) -> None:
+        self.schemas[built.id] = built
+        self._current[kind.name] = built.id
+
+
+def _unsaved(records: Iterable[Record]) -> None:
+    """An org that is kept in memory only."""

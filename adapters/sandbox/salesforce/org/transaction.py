@@ -3,7 +3,8 @@ at all."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,15 @@ from adapters.sandbox.salesforce.org import assignment, journal
 from adapters.sandbox.salesforce.org.actor import Actor
 from adapters.sandbox.salesforce.org.errors import ApiError
 from adapters.sandbox.salesforce.org.fields import FieldType, ObjectType
-from adapters.sandbox.salesforce.org.record import Record, Table
-from adapters.sandbox.salesforce.org.values import Value
+from adapters.sandbox.salesforce.org.record import Record, Row, Table
+from adapters.sandbox.salesforce.org.rules import filled
+from adapters.sandbox.salesforce.org.values import Value, coerce
 
 if TYPE_CHECKING:
     from adapters.sandbox.salesforce.org.org import Org
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Touch:
     """First write of the transaction on a record: what it was, and which kind of change came first."""
 
@@ -29,6 +31,16 @@ class _Touch:
     user_write: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One store, with what undoes it."""
+
+    table: Table
+    identifier: str
+    record: Record | None
+    touch: _Touch | None
+
+
 class Transaction:
     """Writes by one actor. Single writes raise ApiError and leave the transaction as it was before them."""
 
@@ -36,13 +48,14 @@ class Transaction:
         self._org = org
         self._actor = actor
         self._touched: dict[str, _Touch] = {}
+        self._steps: list[_Step] = []
         self._entries: list[dict[str, Any]] = []
         self._at = org.clock.second()
         self.key = org.transaction_key()
 
     def create(self, object_name: str, body: Mapping[str, Any]) -> Record:
         """Inserts a record."""
-        table = self._table(object_name)
+        table = self._org.table(object_name)
         kind = table.kind
         try:
             self._lock(kind.name, "")
@@ -51,53 +64,84 @@ class Transaction:
             values = self._fresh_values(kind, identifier) | assigned
             if kind.custom and values.get("Name") is None:
                 values["Name"] = identifier
-            flowed = self._org.rules.flow_values(kind, set(assigned), values)
+            flowed = self._derived(kind, set(assigned), values)
             values |= flowed
             self._validate(table, identifier, values)
         except ApiError as error:
             self._refuse("create", kind.name, "", body, error)
             raise
-        record = Record(kind.name, identifier, values)
+        record = Record(kind.name, identifier, Row(values))
         self._store(table, None, record, "CREATE")
         self._note("create", record, assigned, flowed)
         return record
 
     def update(self, object_name: str, identifier: str, body: Mapping[str, Any]) -> Record:
         """Changes fields of a live record, by 18-character id."""
-        table = self._table(object_name)
+        table = self._org.table(object_name)
         kind = table.kind
         try:
-            before = self._live(table, identifier)
+            before = self.live(table, identifier)
             self._lock(kind.name, identifier)
             assigned = assignment.read(kind, body, self._org.tables)
             changed = {name for name, value in assigned.items() if before.values[name] != value}
-            values = {**before.values, **assigned}
-            flowed = self._org.rules.flow_values(kind, changed, values)
+            values: dict[str, Value] = {**before.values, **assigned}
+            flowed = self._derived(kind, changed, values)
             values |= flowed
             self._validate(table, identifier, values)
         except ApiError as error:
             self._refuse("update", kind.name, identifier, body, error)
             raise
-        values |= self._stamp()
-        record = Record(kind.name, identifier, values)
+        record = Record(kind.name, identifier, Row(values | self._stamp()))
         self._store(table, before, record, "UPDATE")
         self._note("update", record, assigned, flowed)
         return record
 
-    def delete(self, object_name: str, identifier: str) -> Record:
-        """Moves a live record to the bin."""
-        return self._bin(object_name, identifier, True)
-
-    def undelete(self, object_name: str, identifier: str) -> Record:
-        """Takes a record out of the bin."""
-        return self._bin(object_name, identifier, False)
+    def move(self, record: Record, *, binned: bool, more: Mapping[str, Value] | None = None) -> Record:
+        """Puts a record into the bin or takes it out, alone: what depends on it is ``removal``'s."""
+        operation = "delete" if binned else "undelete"
+        table = self._org.table(record.object_name)
+        try:
+            if record.deleted is binned:
+                code = "ENTITY_IS_DELETED" if binned else "UNDELETE_FAILED"
+                raise ApiError(code, "entity is deleted" if binned else "Entity is not in the recycle bin")
+            self._lock(record.object_name, record.id)
+            if not binned:
+                self._validate(table, record.id, record.values)
+        except ApiError as error:
+            self._refuse(operation, record.object_name, record.id, {}, error)
+            raise
+        values = {**record.values, **self._stamp(), **(more or {}), "IsDeleted": binned}
+        after = Record(record.object_name, record.id, Row(values))
+        self._store(table, record, after, operation.upper())
+        self._note(operation, after, {}, {})
+        return after
 
     def derive(self, record: Record, values: Mapping[str, Value]) -> None:
         """Lets the org itself set fields without moving LastModifiedDate, as geocoding does."""
-        table = self._table(record.object_name)
-        after = Record(record.object_name, record.id, {**record.values, **values, "SystemModstamp": self._at})
+        table = self._org.table(record.object_name)
+        merged = {**record.values, **values, "SystemModstamp": self._at}
+        after = Record(record.object_name, record.id, Row(merged))
         self._store(table, record, after, "DERIVE")
         self._note("derive", after, values, {})
+
+    def live(self, table: Table, identifier: str) -> Record:
+        """A record that is not deleted. Raises ApiError NOT_FOUND or ENTITY_IS_DELETED."""
+        record = table.get(identifier)
+        if record is None:
+            raise ApiError("NOT_FOUND", "The requested resource does not exist")
+        if record.deleted:
+            raise ApiError("ENTITY_IS_DELETED", "entity is deleted")
+        return record
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """A part that is undone alone when it fails with an ApiError, which goes on up."""
+        steps, entries = len(self._steps), len(self._entries)
+        try:
+            yield
+        except ApiError as error:
+            self._undo(steps, entries, error)
+            raise
 
     def commit(self) -> None:
         """Publishes the net changes and journals the writes."""
@@ -106,31 +150,27 @@ class Transaction:
         )
         for entry in self._entries:
             self._org.journal.written({**entry, "commit": commit.number})
+        records = [(touch.table, identifier) for identifier, touch in self._touched.items()]
         changes = [change for change in map(self._net, self._touched) if change is not None]
-        self._org.publish(changes, commit)
+        self._org.committed(records, changes, commit)
 
     def rollback(self, reason: ApiError) -> None:
         """Undoes everything; the writes are journaled as refused."""
-        for identifier, touch in self._touched.items():
-            if touch.before is None:
-                touch.table.forget(identifier)
+        self._undo(0, 0, reason)
+
+    def _undo(self, steps: int, entries: int, reason: ApiError) -> None:
+        for step in reversed(self._steps[steps:]):
+            if step.record is None:
+                step.table.forget(step.identifier)
             else:
-                touch.table.put(touch.before)
-        for entry in self._entries:
+                step.table.put(step.record)
+            if step.touch is None:
+                del self._touched[step.identifier]
+            else:
+                self._touched[step.identifier] = step.touch
+        for entry in self._entries[entries:]:
             self._org.journal.refused(entry, reason)
-        self._touched.clear()
-        self._entries.clear()
-
-    def _table(self, object_name: str) -> Table:
-        return self._org.table(object_name)
-
-    def _live(self, table: Table, identifier: str) -> Record:
-        record = table.get(identifier)
-        if record is None:
-            raise ApiError("NOT_FOUND", "The requested resource does not exist")
-        if record.deleted:
-            raise ApiError("ENTITY_IS_DELETED", "entity is deleted")
-        return record
+        del self._steps[steps:], self._entries[entries:]
 
     def _lock(self, object_name: str, identifier: str) -> None:
         if self._org.faults.strike("lock-row", (object_name,)):
@@ -140,14 +180,29 @@ class Transaction:
             )
 
     def _fresh_values(self, kind: ObjectType, identifier: str) -> dict[str, Value]:
-        values: dict[str, Value] = {
-            field.name: False if field.type is FieldType.BOOLEAN else None for field in kind.fields
-        }
+        values: dict[str, Value] = {}
+        for field in kind.fields:
+            if field.type is FieldType.BOOLEAN:
+                values[field.name] = field.default == "true"
+            elif field.auto_number:
+                values[field.name] = self._org.auto_number(kind, field)
+            elif field.default:
+                values[field.name] = coerce(field, field.default)
         values["Id"] = identifier
         if kind.find("OwnerId"):
             values["OwnerId"] = self._actor.user.id
+        if kind.record_types:
+            values["RecordTypeId"] = self._org.record_type(kind.name, kind.record_types[0])
         values |= {"CreatedDate": self._at, "CreatedById": self._actor.user.id}
         return values | self._stamp()
+
+    def _derived(self, kind: ObjectType, changed: set[str], values: Mapping[str, Value]) -> dict[str, Value]:
+        """What flows and computed fields set."""
+        result = self._org.rules.flow_values(kind, changed, values)
+        for field in kind.fields:
+            if field.computed:
+                result[field.name] = filled(field.computed, {**values, **result})
+        return result
 
     def _stamp(self) -> dict[str, Value]:
         return {
@@ -175,31 +230,14 @@ class Transaction:
                     f"{others[0][:15]}",
                 )
         self._org.rules.check(table.kind, values)
-
-    def _bin(self, object_name: str, identifier: str, into: bool) -> Record:
-        table = self._table(object_name)
-        operation = "delete" if into else "undelete"
-        try:
-            before = table.get(identifier)
-            if before is None:
-                raise ApiError("NOT_FOUND", "The requested resource does not exist")
-            if before.deleted is into:
-                code = "ENTITY_IS_DELETED" if into else "UNDELETE_FAILED"
-                raise ApiError(code, "entity is deleted" if into else "Entity is not in the recycle bin")
-            self._lock(table.kind.name, identifier)
-            if not into:
-                self._validate(table, identifier, before.values)
-        except ApiError as error:
-            self._refuse(operation, table.kind.name, identifier, {}, error)
-            raise
-        record = Record(table.kind.name, identifier, {**before.values, **self._stamp(), "IsDeleted": into})
-        self._store(table, before, record, operation.upper())
-        self._note(operation, record, {}, {})
-        return record
+        self._org.rules.check_duplicates(table, identifier, values, self._actor)
 
     def _store(self, table: Table, before: Record | None, after: Record, change_type: str) -> None:
-        touch = self._touched.setdefault(after.id, _Touch(table, before, change_type, False))
-        touch.user_write = touch.user_write or change_type != "DERIVE"
+        touch = self._touched.get(after.id)
+        self._steps.append(_Step(table, after.id, before, touch))
+        first = touch or _Touch(table, before, change_type, False)
+        wrote = first.user_write or change_type != "DERIVE"
+        self._touched[after.id] = _Touch(first.table, first.before, first.change_type, wrote)
         table.put(after)
 
     def _note(
@@ -223,21 +261,22 @@ class Transaction:
         touch = self._touched[identifier]
         after = touch.table.get(identifier)
         kind = touch.table.kind
-        if after is None or not kind.change_events:
+        if after is None:
             return None
         change_type = touch.change_type
         if after.deleted:
             if touch.before is None or touch.before.deleted:
                 return None
-            return Change(kind.name, (identifier,), "DELETE", {})
+            return Change(kind.name, (identifier,), "DELETE", {}, after.values)
         if change_type in ("CREATE", "UNDELETE"):
-            return Change(kind.name, (identifier,), change_type, dict(after.values))
-        before = touch.before.values if touch.before is not None else {}
+            return Change(kind.name, (identifier,), change_type, after.values, after.values)
+        before = touch.before.values if touch.before is not None else Row({})
         values = {
             field.name: after.values[field.name]
             for field in kind.fields
-            if field.in_events and before.get(field.name) != after.values[field.name]
+            if field.in_events and before[field.name] != after.values[field.name]
         }
         if touch.user_write:
             values["LastModifiedDate"] = after.values["LastModifiedDate"]
-        return Change(kind.name, (identifier,), "UPDATE", values)
+        old = {name: text for name in values if isinstance(text := before[name], str)}
+        return Change(kind.name, (identifier,), "UPDATE", values, after.values, old)

@@ -1,14 +1,13 @@
-"""The Pub/Sub API: Subscribe, GetTopic and GetSchema over the org's event stream.
+"""The Pub/Sub API: the six rpcs over the org's event bus.
 
-Semantics follow the vendor's Pub/Sub API guide: additive credit capped at 100, the first request alone
-fixes topic
-and start, an empty response with an advanced replay id keeps a quiet subscription alive, a subscription
-without
-credit is ended, errors carry the trailers ``error-code`` and ``rpc-id``.
+Semantics follow the vendor's Pub/Sub API guide: additive credit capped at 100, the first request alone fixes
+topic and start, an empty response with an advanced replay id keeps a quiet subscription alive, a subscription
+without credit is ended, errors carry the trailers ``error-code`` and ``rpc-id``.
 """
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any, NoReturn
@@ -17,21 +16,21 @@ import grpc
 import grpc.aio
 
 from adapters.salesforce import pubsub_api_pb2 as pb
-from adapters.sandbox.salesforce.cdc.stream import UnknownReplayId
 from adapters.sandbox.salesforce.identity.tokens import Tokens
 from adapters.sandbox.salesforce.org import ids
-from adapters.sandbox.salesforce.org.org import ALL_CHANGES, Org
-from adapters.sandbox.salesforce.pubsub.subscription import (
+from adapters.sandbox.salesforce.org.org import Org
+from adapters.sandbox.salesforce.pubsub import publishing, subscription
+from adapters.sandbox.salesforce.pubsub.delivery import Timings
+from adapters.sandbox.salesforce.pubsub.managed import ManagedCall
+from adapters.sandbox.salesforce.pubsub.refusals import (
+    DROPPED,
+    ERROR_PREFIX,
+    UNAUTHENTICATED,
     BadRequest,
     Broken,
-    Subscription,
-    Timings,
+    invalid,
     unknown_topic,
 )
-
-ERROR_PREFIX = "sfdc.platform.eventbus.grpc."
-_AUTH_TEXT = "An authentication exception occurred. Provide valid authentication via metadata headers."
-_BREAK_TEXT = "RST_STREAM closed stream. HTTP/2 error code: NO_ERROR"
 
 
 class PubSub:
@@ -42,41 +41,78 @@ class PubSub:
         self._tokens = tokens
         self._timings = timings
 
-    async def subscribe(
-        self, requests: AsyncIterator[pb.FetchRequest], context: Any
-    ) -> AsyncIterator[pb.FetchResponse]:
+    async def subscribe(self, requests: AsyncIterator[pb.FetchRequest], context: Any) -> AsyncIterator[bytes]:
         """Streams events for as long as the client grants credit."""
         rpc_id = await self._enter(context)
-        subscription = Subscription(self._org, self._timings, rpc_id)
+        responses = subscription.subscribe(self._org, self._timings, requests, rpc_id)
+        async for response in self._guarded(responses, context, rpc_id):
+            yield response
+
+    async def managed_subscribe(
+        self, requests: AsyncIterator[pb.ManagedFetchRequest], context: Any
+    ) -> AsyncIterator[bytes]:
+        """Streams events from the place that the org keeps for the subscriber."""
+        rpc_id = await self._enter(context)
+        responses = ManagedCall(self._org, self._timings, rpc_id).run(requests)
+        async for response in self._guarded(responses, context, rpc_id):
+            yield response
+
+    async def _guarded(
+        self, responses: AsyncIterator[bytes], context: Any, rpc_id: str
+    ) -> AsyncIterator[bytes]:
         try:
-            async for response in subscription.run(requests):
+            async for response in responses:
                 yield response
         except BadRequest as error:
-            await self._abort(context, error.status, error.code, error.text, rpc_id)
-        except UnknownReplayId:
-            text = (
-                "The replay ID validation failed. Ensure that the replay ID is valid and is within the "
-                "retention window."
-            )
-            code = "subscription.fetch.replayid.corrupted"
-            await self._abort(context, grpc.StatusCode.INVALID_ARGUMENT, code, text, rpc_id)
+            await self._abort(context, error, rpc_id)
         except Broken:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, _BREAK_TEXT)
+            await context.abort(grpc.StatusCode.UNAVAILABLE, DROPPED)
+
+    async def publish(self, request: pb.PublishRequest, context: Any) -> pb.PublishResponse:
+        """Publishes platform events."""
+        rpc_id = await self._enter(context)
+        try:
+            return publishing.publish(self._org, request, rpc_id)
+        except BadRequest as error:
+            await self._abort(context, error, rpc_id)
+
+    async def publish_stream(
+        self, requests: AsyncIterator[pb.PublishRequest], context: Any
+    ) -> AsyncIterator[pb.PublishResponse]:
+        """Publishes request by request; the first one fixes the topic, idleness ends the stream."""
+        rpc_id = await self._enter(context)
+        topic = ""
+        incoming = aiter(requests)
+        while True:
+            try:
+                async with asyncio.timeout(self._timings.publish_timeout):
+                    request = await anext(incoming, None)
+            except TimeoutError:
+                return
+            if request is None or request is grpc.aio.EOF:
+                return
+            try:
+                if topic and request.topic_name not in ("", topic):
+                    raise invalid("publish.topic.name.invalid", "The topic can't change within a stream.")
+                topic = topic or request.topic_name
+                request.topic_name = topic
+                response = publishing.publish(self._org, request, rpc_id)
+            except BadRequest as error:
+                await self._abort(context, error, rpc_id)
+            yield response
 
     async def get_topic(self, request: pb.TopicRequest, context: Any) -> pb.TopicInfo:
         """Describes a topic; a topic of several objects has a blank schema id."""
         rpc_id = await self._enter(context)
-        names = self._org.topic_objects(request.topic_name)
-        if names is None:
-            error = unknown_topic(self._org, request.topic_name)
-            await self._abort(context, error.status, error.code, error.text, rpc_id)
-        several = request.topic_name == ALL_CHANGES
+        topic = self._org.topic(request.topic_name)
+        if topic is None:
+            await self._abort(context, unknown_topic(self._org, request.topic_name), rpc_id)
         return pb.TopicInfo(
             topic_name=request.topic_name,
             tenant_guid=f"core/prod/{self._org.id}",
-            can_publish=False,
+            can_publish=topic.publishable,
             can_subscribe=True,
-            schema_id="" if several else self._org.schema_of(next(iter(names))).id,
+            schema_id=self._org.schema_of(next(iter(topic.members))).id if topic.single else "",
             rpc_id=rpc_id,
         )
 
@@ -85,12 +121,12 @@ class PubSub:
         rpc_id = await self._enter(context)
         if not request.schema_id:
             text = "Schema validation failed. The schema ID can't be blank"
-            code = "schema.validation.failed"
-            await self._abort(context, grpc.StatusCode.INVALID_ARGUMENT, code, text, rpc_id)
+            await self._abort(context, invalid("schema.validation.failed", text), rpc_id)
         schema = self._org.schemas.get(request.schema_id)
         if schema is None:
             text = f"The schema with ID {request.schema_id} was not found"
-            await self._abort(context, grpc.StatusCode.NOT_FOUND, "schema.not.found", text, rpc_id)
+            error = BadRequest(grpc.StatusCode.NOT_FOUND, "schema.not.found", text)
+            await self._abort(context, error, rpc_id)
         return pb.SchemaInfo(schema_json=schema.json, schema_id=schema.id, rpc_id=rpc_id)
 
     async def _enter(self, context: Any) -> str:
@@ -101,25 +137,32 @@ class PubSub:
         url_fits = metadata.get("instanceurl", "").startswith(("http://", "https://"))
         tenant = ids.full(metadata.get("tenantid", ""))
         if user is None or not url_fits or tenant != self._org.id:
-            code = "service.auth.error"
-            await self._abort(context, grpc.StatusCode.UNAUTHENTICATED, code, _AUTH_TEXT, rpc_id)
+            status = grpc.StatusCode.UNAUTHENTICATED
+            await self._abort(context, BadRequest(status, "service.auth.error", UNAUTHENTICATED), rpc_id)
         return rpc_id
 
-    async def _abort(
-        self, context: Any, status: grpc.StatusCode, code: str, text: str, rpc_id: str
-    ) -> NoReturn:
-        trailers = (("error-code", ERROR_PREFIX + code), ("rpc-id", rpc_id))
-        await context.abort(status, f"{text} rpcId: {rpc_id}", trailers)
+    async def _abort(self, context: Any, error: BadRequest, rpc_id: str) -> NoReturn:
+        trailers = (("error-code", ERROR_PREFIX + error.code), ("rpc-id", rpc_id))
+        await context.abort(error.status, f"{error.text} rpcId: {rpc_id}", trailers)
         raise AssertionError("abort ends the call")
 
 
 def handlers(service: PubSub) -> grpc.GenericRpcHandler:
-    """The service as gRPC registers it. The rpcs that are not here answer UNIMPLEMENTED."""
+    """The service as gRPC registers it. Subscriptions hand out responses that are serialized already."""
     return grpc.method_handlers_generic_handler(
         "eventbus.v1.PubSub",
         {
             "Subscribe": grpc.stream_stream_rpc_method_handler(
-                service.subscribe, pb.FetchRequest.FromString, pb.FetchResponse.SerializeToString
+                service.subscribe, pb.FetchRequest.FromString, bytes
+            ),
+            "ManagedSubscribe": grpc.stream_stream_rpc_method_handler(
+                service.managed_subscribe, pb.ManagedFetchRequest.FromString, bytes
+            ),
+            "Publish": grpc.unary_unary_rpc_method_handler(
+                service.publish, pb.PublishRequest.FromString, pb.PublishResponse.SerializeToString
+            ),
+            "PublishStream": grpc.stream_stream_rpc_method_handler(
+                service.publish_stream, pb.PublishRequest.FromString, pb.PublishResponse.SerializeToString
             ),
             "GetTopic": grpc.unary_unary_rpc_method_handler(
                 service.get_topic, pb.TopicRequest.FromString, pb.TopicInfo.SerializeToString

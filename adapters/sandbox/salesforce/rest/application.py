@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
@@ -17,13 +16,17 @@ from adapters.sandbox.salesforce.identity.oauth import OAuth
 from adapters.sandbox.salesforce.org.errors import ApiError
 from adapters.sandbox.salesforce.org.org import Org
 from adapters.sandbox.salesforce.rest import collections, describe, records
-from adapters.sandbox.salesforce.rest.calls import DAILY_CALLS, Call, DataApi, Handler, answer
+from adapters.sandbox.salesforce.rest.answers import Answer, reply
+from adapters.sandbox.salesforce.rest.calls import Call
+from adapters.sandbox.salesforce.rest.composite import Composite
+from adapters.sandbox.salesforce.rest.gate import Gate
+from adapters.sandbox.salesforce.rest.limits import Limits
 from adapters.sandbox.salesforce.rest.queries import Queries
+from adapters.sandbox.salesforce.rest.router import VERSIONS, Router, Row
+from adapters.sandbox.salesforce.rest.tooling import Tooling
+from adapters.sandbox.salesforce.soap.endpoint import Soap
 
-VERSIONS = range(20, 67)
-_VERSION = re.compile(r"v(\d+)\.0")
-
-_RECORD_ROUTES: tuple[tuple[str, str, Handler], ...] = (
+_RECORD_ROUTES: tuple[Row, ...] = (
     ("GET", "/sobjects", describe.everything),
     ("GET", "/sobjects/{object}", describe.basic),
     ("POST", "/sobjects/{object}", records.create),
@@ -45,52 +48,55 @@ _RECORD_ROUTES: tuple[tuple[str, str, Handler], ...] = (
 )
 
 
-def build(org: Org, api: DataApi, oauth: OAuth) -> ASGIApp:
-    """The application; both HTTP ports serve the same one."""
+def build(org: Org, gate: Gate, oauth: OAuth, further: list[BaseRoute]) -> ASGIApp:
+    """The application; both HTTP ports serve the same one. ``further`` routes come first."""
     queries = Queries()
-
-    def limits(call: Call) -> Response:
-        return answer(_limits(org, api))
-
-    table = (
-        *_RECORD_ROUTES,
-        ("GET", "/query", queries.live),
-        ("GET", "/query/{locator}", queries.more),
-        ("GET", "/queryAll", queries.everything),
-        ("GET", "/queryAll/{locator}", queries.more),
-        ("GET", "/limits", limits),
-        ("GET", "", _resources),
+    router = Router(_RECORD_ROUTES)
+    router.extend(_query_routes(queries))
+    composite = Composite(router)
+    router.extend(
+        (
+            ("POST", "/composite", composite.composite),
+            ("POST", "/composite/graph", composite.graphs),
+            ("POST", "/composite/batch", composite.batch),
+            ("GET", "/limits", Limits(gate).show),
+            ("GET", "", _resources),
+        )
     )
+    router.extend(Tooling().routes())
+
+    async def data(request: Request) -> Response:
+        return await gate.serve(request, router)
+
+    soap = Soap(org, gate, oauth, queries)
     routes: list[BaseRoute] = [
         Route("/services/oauth2/token", oauth.token, methods=["POST"]),
         Route("/services/oauth2/revoke", oauth.revoke, methods=["GET", "POST"]),
         Route("/services/oauth2/userinfo", oauth.userinfo, methods=["GET", "POST"]),
         Route("/id/{org_id}/{user_id}", oauth.userinfo),
+        Route("/services/Soap/{api:str}/{rest:path}", soap.serve, methods=["POST"]),
         Route("/services/data", _versions),
         Route("/services/data/", _versions),
         *Control(org).routes(),
+        *further,
+        Route("/services/data/{rest:path}", data, methods=["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]),
     ]
-    for method, path, handler in table:
-        endpoint = api.endpoint(_versioned(handler))
-        for ending in ("", "/") if "path}" not in path else ("",):
-            routes.append(Route(f"/services/data/{{version}}{path}{ending}", endpoint, methods=[method]))
     app = Starlette(routes=routes, exception_handlers={HTTPException: _unrouted, Exception: _failed})
     app.router.redirect_slashes = False
-    return _Dated(app, api)
+    return _Dated(app, gate)
 
 
-def _versioned(handler: Handler) -> Handler:
-    def handle(call: Call) -> Response:
-        match = _VERSION.fullmatch(call.param("version"))
-        if match is None or int(match[1]) not in VERSIONS:
-            raise ApiError("NOT_FOUND", "The requested resource does not exist")
-        return handler(call)
-
-    return handle
+def _query_routes(queries: Queries) -> tuple[Row, ...]:
+    return (
+        ("GET", "/query", queries.live),
+        ("GET", "/query/{locator}", queries.more),
+        ("GET", "/queryAll", queries.everything),
+        ("GET", "/queryAll/{locator}", queries.more),
+    )
 
 
 async def _versions(request: Request) -> Response:
-    return answer(
+    return reply(
         [
             {"label": f"API {each}.0", "url": f"/services/data/v{each}.0", "version": f"{each}.0"}
             for each in VERSIONS
@@ -98,53 +104,38 @@ async def _versions(request: Request) -> Response:
     )
 
 
-def _resources(call: Call) -> Response:
-    names = ("sobjects", "query", "queryAll", "composite", "limits")
-    return answer({name: call.url(name) for name in names})
-
-
-def _limits(org: Org, api: DataApi) -> dict[str, dict[str, int]]:
-    delivered = 25_000
-    return {
-        "DailyApiRequests": {"Max": DAILY_CALLS, "Remaining": api.remaining},
-        "DailyDeliveredPlatformEvents": {
-            "Max": delivered,
-            "Remaining": max(0, delivered - org.stream.delivered),
-        },
-        "DailyBulkApiBatches": {"Max": 15_000, "Remaining": 15_000},
-        "DataStorageMB": {"Max": 1024, "Remaining": 1024},
-    }
+def _resources(call: Call) -> Answer:
+    names = ("sobjects", "query", "queryAll", "composite", "limits", "jobs", "tooling")
+    return Answer({name: call.url(name) for name in names})
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     if status == 405:
-        refusal = ApiError(
-            "METHOD_NOT_ALLOWED",
-            f"HTTP Method '{request.method}' not allowed. Allowed are "
-            f"{(getattr(error, 'headers', None) or {}).get('Allow', '')}",
-        )
+        allowed = (getattr(error, "headers", None) or {}).get("Allow", "")
+        text = f"HTTP Method '{request.method}' not allowed. Allowed are {allowed}"
+        refusal = ApiError("METHOD_NOT_ALLOWED", text)
     else:
         refusal = ApiError("NOT_FOUND", "The requested resource does not exist")
-    return answer([refusal.single()], refusal.status)
+    return reply([refusal.single()], refusal.status)
 
 
 async def _failed(request: Request, error: Exception) -> Response:
     refusal = ApiError("UNKNOWN_EXCEPTION", f"An unexpected error occurred: {type(error).__name__}")
-    return answer([refusal.single()], 500)
+    return reply([refusal.single()], 500)
 
 
 class _Dated:
     """Puts the org's own time into the Date header of every answer."""
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], api: DataApi) -> None:
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], gate: Gate) -> None:
         self._app = app
-        self._api = api
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def dated(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"date", self._api.date().encode())]
+                message["headers"] = [*message["headers"], (b"date", self._gate.date().encode())]
             await send(message)
 
         await self._app(scope, receive, dated)

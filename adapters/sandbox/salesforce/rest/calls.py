@@ -1,48 +1,47 @@
-"""A call of the data API: who calls, with what body, and what every answer carries; armed HTTP faults
-strike here."""
+"""A call of the data API: who calls, for what, with what body."""
 
 from __future__ import annotations
 
-import asyncio
-import gzip
-import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
-from email.utils import format_datetime
 from typing import Any
 
-import orjson
-from starlette.requests import Request
-from starlette.responses import Response
-
-from adapters.sandbox.salesforce.identity.tokens import Tokens
-from adapters.sandbox.salesforce.org.actor import Actor, api_actor
-from adapters.sandbox.salesforce.org.errors import Ambiguous, ApiError
+from adapters.sandbox.salesforce.org.actor import Actor, User, api_actor
+from adapters.sandbox.salesforce.org.errors import ApiError
 from adapters.sandbox.salesforce.org.org import Org
-from adapters.sandbox.salesforce.rest.connections import Connections, NoAnswer
+from adapters.sandbox.salesforce.org.transaction import Transaction
+from adapters.sandbox.salesforce.rest.answers import Answer
+from adapters.sandbox.salesforce.soql.execution import Execution
 
-DAILY_CALLS = 15_000
-LIMIT_INFO = "Sforce-Limit-Info"
 _CLIENT = re.compile(r"(?:^|[,;\s])client\s*=\s*([^,;\s]+)", re.IGNORECASE)
+_ALLOW = re.compile(r"allowSave\s*=\s*true", re.IGNORECASE)
 _PATH_OBJECT = re.compile(r"/sobjects/([A-Za-z]\w*)")
 _QUERY_OBJECT = re.compile(r"\bFROM\s+(\w+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One authenticated request. ``version`` is like ``62.0``; ``body`` is the JSON value or None."""
+    """One authenticated call. ``version`` is like ``62.0``, ``params`` the named parts of the path, header
+    names are lower-case, ``body`` is the JSON value or None. ``unit`` is the transaction that a composite
+    call shares among its parts.
+    """
 
     org: Org
-    request: Request
     actor: Actor
     version: str
+    method: str
+    path: str
+    params: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
     body: Any
+    unit: Transaction | None = None
 
     def param(self, name: str) -> str:
         """A part of the path."""
-        return str(self.request.path_params[name])
+        return self.params[name]
 
     def fields(self) -> dict[str, Any]:
         """The body as an object. Raises ApiError JSON_PARSER_ERROR."""
@@ -54,117 +53,59 @@ class Call:
         """Absolute path of a resource in the version of this call."""
         return f"/services/data/v{self.version}/{path}"
 
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """The transaction that this call writes in: its own, or a part of the composite call's."""
+        if self.unit is None:
+            with self.org.transaction(self.actor) as transaction:
+                yield transaction
+        else:
+            with self.unit.part():
+                yield self.unit
 
-Handler = Callable[[Call], Response]
-Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-def answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A JSON response."""
-    return Response(orjson.dumps(body, default=_exact), status, headers, "application/json;charset=UTF-8")
-
-
-def _exact(value: object) -> object:
-    """Keeps the digits of a number that came in a body and is shown again."""
-    if isinstance(value, Decimal):
-        return orjson.Fragment(str(value))
-    raise TypeError(f"no JSON form for {type(value).__name__}")
+    def execution(self, *, deleted: bool = False) -> Execution:
+        """What runs queries for this call."""
+        return Execution(self.org.tables, self.org.clock, deleted=deleted)
 
 
-async def read_body(request: Request) -> bytes:
-    """The request body, inflated when it came compressed."""
-    raw = await request.body()
-    return gzip.decompress(raw) if request.headers.get("content-encoding") == "gzip" else raw
+Handler = Callable[[Call], Answer]
 
 
-def parse_json(raw: bytes) -> Any:
-    """JSON with decimals kept exactly; None for an empty body. Raises ApiError JSON_PARSER_ERROR."""
-    if not raw.strip():
-        return None
-    try:
-        return json.loads(raw, parse_float=Decimal)
-    except ValueError as error:
-        raise ApiError("JSON_PARSER_ERROR", f"The request body is no valid JSON: {error}") from error
+def actor_of(user: User, version: str, headers: Mapping[str, str], api: str = "rest") -> Actor:
+    """The caller, as the call's headers describe it (``Sforce-Call-Options``,
+    ``Sforce-Duplicate-Rule-Header``)."""
+    options = _CLIENT.search(headers.get("sforce-call-options", ""))
+    actor = api_actor(user, version, options.group(1) if options else "", api)
+    saves = _ALLOW.search(headers.get("sforce-duplicate-rule-header", "")) is not None
+    return Actor(actor.user, actor.origin, actor.client, saves)
 
 
-class DataApi:
-    """Wraps handlers of the data API into endpoints."""
-
-    def __init__(self, org: Org, tokens: Tokens, connections: Connections) -> None:
-        self._org = org
-        self._tokens = tokens
-        self._connections = connections
-        self._used = 0
-
-    @property
-    def remaining(self) -> int:
-        """Calls left of the daily allowance."""
-        return max(0, DAILY_CALLS - self._used)
-
-    def endpoint(self, handler: Handler) -> Endpoint:
-        """The handler behind authentication, faults and the headers that every answer has."""
-
-        async def serve(request: Request) -> Response:
-            names: list[str] = []
-            try:
-                call = await self._open(request)
-                names = _objects(call)
-                self._strike_before(names, request.method)
-                response = handler(call)
-            except ApiError as error:
-                response = answer([error.single()], error.status)
-            except Ambiguous as several:
-                base = f"/services/data/{request.path_params['version']}/sobjects/{several.object_name}"
-                response = answer([f"{base}/{each}" for each in several.ids], 300)
-            return await self._finish(response, names, request.method)
-
-        return serve
-
-    async def _open(self, request: Request) -> Call:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        user = self._tokens.user(token.strip()) if scheme.lower() in ("bearer", "oauth") else None
-        if user is None:
-            raise ApiError("INVALID_SESSION_ID", "Session expired or invalid")
-        version = str(request.path_params.get("version", "v62.0")).removeprefix("v")
-        options = _CLIENT.search(request.headers.get("sforce-call-options", ""))
-        self._used += 1
-        return Call(
-            self._org,
-            request,
-            api_actor(user, version, options.group(1) if options else ""),
-            version,
-            parse_json(await read_body(request)),
-        )
-
-    def _strike_before(self, names: list[str], method: str) -> None:
-        if fault := self._org.faults.strike("unavailable", names, method):
-            raise ApiError("SERVER_UNAVAILABLE", fault.detail or "Server temporarily unavailable")
-        if fault := self._org.faults.strike("limit", names, method):
-            raise ApiError("REQUEST_LIMIT_EXCEEDED", fault.detail or "TotalRequests Limit exceeded.")
-
-    async def _finish(self, response: Response, names: list[str], method: str) -> Response:
-        response.headers[LIMIT_INFO] = f"api-usage={self._used}/{DAILY_CALLS}"
-        if response.status_code == 401:
-            return response
-        if late := self._org.faults.strike("answer-late", names, method):
-            await asyncio.sleep(late.delay)
-        if self._org.faults.strike("answer-lost", names, method):
-            return NoAnswer(self._connections)
-        return response
-
-    def date(self) -> str:
-        """The org's time as an HTTP date."""
-        return format_datetime(self._org.clock.second(), usegmt=True)
-
-
-def _objects(call: Call) -> list[str]:
+def objects_of(call: Call) -> list[str]:
     """Names of the objects that a call is about, as the scope of a fault names them."""
-    path = call.request.url.path
-    found = _PATH_OBJECT.findall(path) + _QUERY_OBJECT.findall(call.request.query_params.get("q", ""))
+    found = _PATH_OBJECT.findall(call.path) + _QUERY_OBJECT.findall(call.query.get("q", ""))
+    for text in _texts(call.body):
+        found += _PATH_OBJECT.findall(text) + _QUERY_OBJECT.findall(text)
     records = call.body.get("records") if isinstance(call.body, dict) else None
     for record in records if isinstance(records, list) else []:
         if isinstance(record, dict) and isinstance(record.get("attributes"), dict):
             found.append(str(record["attributes"].get("type", "")))
-    for identifier in call.request.query_params.get("ids", "").split(","):
-        found += [kind.name for kind in call.org.objects.values() if identifier.startswith(kind.prefix)]
+    for identifier in call.query.get("ids", "").split(","):
+        table = call.org.table_of(identifier) if identifier else None
+        found += [table.kind.name] if table is not None else []
     return [str(each) for each in found]
+
+
+def _texts(body: Any) -> Iterator[str]:
+    """Addresses of the parts of a composite call, and the object of a job."""
+    if not isinstance(body, dict):
+        return
+    if isinstance(body.get("object"), str):
+        yield f"/sobjects/{body['object']}"
+    lists = [body.get("compositeRequest"), body.get("batchRequests")]
+    graphs = body.get("graphs")
+    for graph in graphs if isinstance(graphs, list) else []:
+        lists.append(graph.get("compositeRequest") if isinstance(graph, dict) else None)
+    for parts in lists:
+        for part in parts if isinstance(parts, list) else []:
+            if isinstance(part, dict) and isinstance(part.get("url"), str):
+                yield part["url"].replace("+", " ")

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from starlette.responses import Response
-
+from adapters.sandbox.salesforce.org import dml
 from adapters.sandbox.salesforce.org.assignment import record_id
-from adapters.sandbox.salesforce.org.errors import Ambiguous, ApiError
+from adapters.sandbox.salesforce.org.errors import ApiError
 from adapters.sandbox.salesforce.org.record import Record, Table
 from adapters.sandbox.salesforce.org.transaction import Transaction
 from adapters.sandbox.salesforce.rest import view
-from adapters.sandbox.salesforce.rest.calls import Call, answer
-from adapters.sandbox.salesforce.rest.records import external_id, upsert_one
+from adapters.sandbox.salesforce.rest.answers import Answer
+from adapters.sandbox.salesforce.rest.calls import Call
 
 LIMIT = 200
 Body = dict[str, Any]
@@ -24,63 +23,62 @@ _ROLLED_BACK = ApiError(
 )
 
 
-def insert(call: Call) -> Response:
+def insert(call: Call) -> Answer:
     """POST composite/sobjects."""
 
     def work(transaction: Transaction, body: Body) -> tuple[Record, bool]:
-        return transaction.create(_type(body), body), True
+        return dml.write(call.org, transaction, "insert", _type(body), body)
 
     return _run(call, _records(call), work, created=False)
 
 
-def update(call: Call) -> Response:
+def update(call: Call) -> Answer:
     """PATCH composite/sobjects: each record names its ``id``."""
 
     def work(transaction: Transaction, body: Body) -> tuple[Record, bool]:
-        table = call.org.table(_type(body))
-        identifier = next((value for name, value in body.items() if name.lower() == "id"), None)
-        if identifier is None:
-            raise ApiError("MISSING_ARGUMENT", "Id not specified in an update call", ("Id",))
-        rest = {name: value for name, value in body.items() if name.lower() != "id"}
-        return transaction.update(table.kind.name, record_id(table.kind, identifier), rest), False
+        return dml.write(call.org, transaction, "update", _type(body), body)
 
     return _run(call, _records(call), work, created=False)
 
 
-def upsert(call: Call) -> Response:
+def upsert(call: Call) -> Answer:
     """PATCH composite/sobjects/X/Field__c: here the external id stands in each record."""
     table = call.org.table(call.param("object"))
-    field = external_id(table.kind, call.param("field"))
+    field = dml.external_id(table.kind, call.param("field"))
 
     def work(transaction: Transaction, body: Body) -> tuple[Record, bool]:
-        key = next((value for name, value in body.items() if name.lower() == field.name.lower()), None)
-        rest = {name: value for name, value in body.items() if name.lower() != field.name.lower()}
-        return upsert_one(transaction, table, field, key, rest)
+        return dml.write(call.org, transaction, "upsert", table.kind.name, body, field.name)
 
     return _run(call, _records(call), work, created=True)
 
 
-def delete(call: Call) -> Response:
+def delete(call: Call) -> Answer:
     """DELETE composite/sobjects?ids=a,b."""
-    query = call.request.query_params
-    bodies: list[Body] = [{"id": each.strip()} for each in query.get("ids", "").split(",") if each.strip()]
+    bodies: list[Body] = [
+        {"id": each.strip()} for each in call.query.get("ids", "").split(",") if each.strip()
+    ]
 
     def work(transaction: Transaction, body: Body) -> tuple[Record, bool]:
-        table = _table_of(call, body["id"])
-        return transaction.delete(table.kind.name, record_id(table.kind, body["id"])), False
+        name = _table_of(call, body["id"]).kind.name
+        return dml.write(call.org, transaction, "delete", name, body)
 
-    return _run(call, _bounded(bodies), work, all_or_none=query.get("allOrNone", "").lower() == "true")
+    together = call.query.get("allOrNone", "").lower() == "true"
+    return _run(call, _bounded(bodies), work, all_or_none=together)
 
 
-def retrieve(call: Call) -> Response:
+def retrieve(call: Call) -> Answer:
     """GET composite/sobjects/X?ids=&fields= or POST the same as a body; unknown and deleted records are
     null."""
     table = call.org.table(call.param("object"))
-    if call.request.method == "GET":
-        wanted = call.request.query_params.get("ids", "").split(",")
-        names = call.request.query_params.get("fields", "").split(",")
+    wanted: Any
+    names: Any
+    if call.method == "GET":
+        wanted = call.query.get("ids", "").split(",")
+        names = call.query.get("fields", "").split(",")
     else:
-        wanted, names = call.fields().get("ids", []), call.fields().get("fields", [])
+        wanted, names = call.fields().get("ids"), call.fields().get("fields")
+        if not isinstance(wanted, list) or not isinstance(names, list):
+            raise ApiError("JSON_PARSER_ERROR", "'ids' and 'fields' must be lists")
     if len(wanted) > 2000:
         raise ApiError(
             "EXCEEDED_ID_LIMIT", f"record limit reached. cannot retrieve more than 2000, was {len(wanted)}"
@@ -91,11 +89,9 @@ def retrieve(call: Call) -> Response:
         rows.append(
             None
             if record is None or record.deleted
-            else view.columns(
-                record, tuple(str(name).strip() for name in names), call.org.tables, call.version
-            )
+            else view.columns(call, record, tuple(str(name).strip() for name in names))
         )
-    return answer(rows)
+    return Answer(rows)
 
 
 def _records(call: Call) -> list[Body]:
@@ -123,20 +119,20 @@ def _type(body: Body) -> str:
 
 
 def _table_of(call: Call, identifier: str) -> Table:
-    for table in call.org.tables.values():
-        if identifier.startswith(table.kind.prefix):
-            return table
-    raise ApiError("MALFORMED_ID", f"malformed id {identifier}", ("Id",))
+    table = call.org.table_of(identifier)
+    if table is None:
+        raise ApiError("MALFORMED_ID", f"malformed id {identifier}", ("Id",))
+    return table
 
 
 def _run(
     call: Call, bodies: list[Body], work: Work, *, created: bool = False, all_or_none: bool | None = None
-) -> Response:
+) -> Answer:
     """Does the work on each body; failures stay with their record unless all or none was asked."""
     together = call.fields().get("allOrNone") is True if all_or_none is None else all_or_none
     results: list[Body] = []
     try:
-        with call.org.transaction(call.actor) as transaction:
+        with call.transaction() as transaction:
             for body in bodies:
                 results.append(_one(transaction, body, work, created))
             if together and not all(each["success"] for each in results):
@@ -145,18 +141,13 @@ def _run(
         if error is not _ROLLED_BACK:
             raise
         results = [_undone(each) for each in results]
-    return answer(results)
+    return Answer(results)
 
 
 def _one(transaction: Transaction, body: Body, work: Work, created: bool) -> Body:
     try:
         record, fresh = work(transaction, body)
-    except Ambiguous as several:
-        error = ApiError("DUPLICATE_EXTERNAL_ID", f"{len(several.ids)} records share the external id")
-        return {"success": False, "errors": [error.item()]}
     except ApiError as error:
-        if error.code == "NOT_FOUND":
-            error = ApiError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
         return {"success": False, "errors": [error.item()]}
     result: Body = {"id": record.id, "success": True, "errors": []}
     return {**result, "created": fresh} if created else result

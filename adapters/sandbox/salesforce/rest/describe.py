@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlette.responses import Response
-
-from adapters.sandbox.salesforce.org.fields import TEXT_TYPES, Field, FieldType, ObjectType
-from adapters.sandbox.salesforce.rest.calls import Call, answer
+from adapters.sandbox.salesforce.org.fields import TEXT_TYPES, Field, FieldType, ObjectType, OnDelete
+from adapters.sandbox.salesforce.rest.answers import Answer
+from adapters.sandbox.salesforce.rest.calls import Call
+from adapters.sandbox.salesforce.soql.projection import structured
 
 _SOAP = {
     FieldType.ID: "tns:ID",
@@ -16,34 +16,74 @@ _SOAP = {
     FieldType.INT: "xsd:int",
     FieldType.DOUBLE: "xsd:double",
     FieldType.CURRENCY: "xsd:double",
+    FieldType.PERCENT: "xsd:double",
+    FieldType.TIME: "xsd:time",
     FieldType.DATE: "xsd:date",
     FieldType.DATETIME: "xsd:dateTime",
 }
 
 
-def everything(call: Call) -> Response:
+def everything(call: Call) -> Answer:
     """GET sobjects: one summary per object."""
     kinds = [_summary(kind, call) for kind in call.org.objects.values()]
-    return answer({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": kinds})
+    return Answer({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": kinds})
 
 
-def basic(call: Call) -> Response:
+def basic(call: Call) -> Answer:
     """GET sobjects/X: summary and recently used records."""
     kind = call.org.table(call.param("object")).kind
-    return answer({"objectDescribe": _summary(kind, call), "recentItems": []})
+    return Answer({"objectDescribe": _summary(kind, call), "recentItems": []})
 
 
-def full(call: Call) -> Response:
+def full(call: Call) -> Answer:
     """GET sobjects/X/describe: summary and all fields."""
     kind = call.org.table(call.param("object")).kind
     body = _summary(kind, call)
-    body["fields"] = [_field(each) for each in kind.fields] + [_compound(name) for name in kind.compounds()]
-    return answer({**body, "childRelationships": [], "recordTypeInfos": [], "namedLayoutInfos": []})
+    body["fields"] = [_field(each) for each in kind.fields]
+    body["fields"] += [_compound(name) for name in structured(kind)]
+    body["childRelationships"] = _children(kind, call)
+    body["recordTypeInfos"] = _record_types(kind, call)
+    return Answer({**body, "namedLayoutInfos": [], "actionOverrides": [], "supportedScopes": []})
+
+
+def _children(kind: ObjectType, call: Call) -> list[dict[str, Any]]:
+    return [
+        {
+            "childSObject": child.name,
+            "field": field.name,
+            "relationshipName": field.children or None,
+            "cascadeDelete": field.on_delete is OnDelete.CASCADE,
+            "restrictedDelete": field.on_delete is OnDelete.RESTRICT,
+            "deprecatedAndHidden": False,
+        }
+        for child in call.org.objects.values()
+        for field in child.fields
+        if field.reference_to == kind.name
+    ]
+
+
+def _record_types(kind: ObjectType, call: Call) -> list[dict[str, Any]]:
+    master = {"name": "Master", "developerName": "Master", "recordTypeId": "012000000000000AAA"}
+    own = [
+        {"name": name, "developerName": name, "recordTypeId": call.org.record_type(kind.name, name)}
+        for name in kind.record_types
+    ]
+    default = (own or [master])[0]
+    return [
+        {
+            **each,
+            "active": True,
+            "available": True,
+            "master": each is master,
+            "defaultRecordTypeMapping": each is default,
+        }
+        for each in [*own, master]
+    ]
 
 
 def _summary(kind: ObjectType, call: Call) -> dict[str, Any]:
     path = call.url(f"sobjects/{kind.name}")
-    writable = any(field.writable for field in kind.fields)
+    writable = kind.writable
     return {
         "name": kind.name,
         "label": kind.label,
@@ -67,6 +107,8 @@ def _summary(kind: ObjectType, call: Call) -> dict[str, Any]:
 
 def _field(field: Field) -> dict[str, Any]:
     text = field.type in TEXT_TYPES
+    defaulted = field.type is FieldType.BOOLEAN or not field.writable or field.name == "OwnerId"
+    defaulted = defaulted or bool(field.default)
     return {
         "name": field.name,
         "label": field.label,
@@ -81,29 +123,42 @@ def _field(field: Field) -> dict[str, Any]:
         "nillable": not field.required and field.type is not FieldType.BOOLEAN and field.writable,
         "createable": field.writable,
         "updateable": field.writable,
-        "defaultedOnCreate": field.type is FieldType.BOOLEAN or not field.writable or field.name == "OwnerId",
+        "defaultedOnCreate": defaulted,
+        "defaultValue": field.default or None,
         "externalId": field.external_id,
         "idLookup": field.external_id or field.type is FieldType.ID,
         "unique": field.unique,
         "caseSensitive": False,
-        "calculated": False,
-        "autoNumber": False,
+        "calculated": bool(field.computed),
+        "autoNumber": bool(field.auto_number),
         "compoundFieldName": field.compound or None,
         "referenceTo": [field.reference_to] if field.reference_to else [],
         "relationshipName": field.relationship or None,
-        "picklistValues": [],
+        "picklistValues": [_choice(each, field) for each in field.choices],
+        "restrictedPicklist": field.restricted,
+        "cascadeDelete": field.on_delete is OnDelete.CASCADE,
+        "nameField": field.name == "Name",
+        "htmlFormatted": False,
+        "encrypted": False,
+        "deprecatedAndHidden": False,
+        "aggregatable": field.type is not FieldType.BOOLEAN,
         "filterable": True,
         "sortable": True,
         "groupable": True,
     }
 
 
+def _choice(value: str, field: Field) -> dict[str, Any]:
+    default = value == field.default
+    return {"value": value, "label": value, "active": True, "defaultValue": default, "validFor": None}
+
+
 def _compound(name: str) -> dict[str, Any]:
     field = Field(name, FieldType.STRING, name, writable=False)
     return {
         **_field(field),
-        "type": "address",
-        "soapType": "urn:address",
+        "type": "address" if name.endswith("Address") else "location",
+        "soapType": "urn:address" if name.endswith("Address") else "urn:location",
         "nillable": True,
         "filterable": False,
     }

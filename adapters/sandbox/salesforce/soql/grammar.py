@@ -1,10 +1,8 @@
-"""Parser for the part of SOQL that the sandbox answers: SELECT fields or COUNT(), FROM one object, WHERE
-with AND,
-OR, NOT, =, !=, <, >, <=, >=, IN, NOT IN and LIKE, ORDER BY, LIMIT and OFFSET."""
+"""Parser for SOQL as clients write it: fields, functions, aggregates and child queries; WHERE, GROUP BY,
+HAVING, ORDER BY, LIMIT and OFFSET. What has no effect here (USING SCOPE, WITH, FOR) is read and left."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -13,19 +11,46 @@ from typing import TypeVar
 
 from adapters.sandbox.salesforce.org.errors import ApiError
 from adapters.sandbox.salesforce.org.values import parse_datetime
+from adapters.sandbox.salesforce.soql.tokens import Token, malformed, tokens, unescaped
 
 T = TypeVar("T")
-Literal = str | bool | Decimal | date | datetime | None
+AGGREGATES = frozenset({"COUNT", "COUNT_DISTINCT", "SUM", "AVG", "MIN", "MAX"})
+MOST_DEPTH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """A date literal such as ``LAST_N_DAYS:3``; ``count`` is 0 where it takes none."""
+
+    name: str
+    count: int
+
+
+Literal = str | bool | Decimal | date | datetime | Relative | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field path, or a function of one (``SUM``, ``CALENDAR_YEAR``, ``toLabel``), with its alias."""
+
+    path: str
+    function: str = ""
+    alias: str = ""
+
+    @property
+    def aggregate(self) -> bool:
+        return self.function in AGGREGATES
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One test of a field path against literals; ``operator`` is upper case. IN has many values, others
-    one."""
+    """One test of a column against literals; ``operator`` is upper case. IN, INCLUDES and the like have many
+    values, others one; ``query`` is the inner query of a semi-join."""
 
-    path: str
+    column: Column
     operator: str
     values: tuple[Literal, ...]
+    query: Query | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,72 +75,48 @@ Condition = Comparison | Both | Negation
 class Order:
     """One ORDER BY term."""
 
-    path: str
+    column: Column
     descending: bool
     nulls_last: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A parsed query. ``columns`` is empty for COUNT()."""
+    """A parsed query. ``columns`` is empty for COUNT(); ``FIELDS(ALL)`` and its kin stand as a column with
+    that function; ``children`` are the queries on child relationships, whose ``source`` names the
+    relationship.
+    """
 
-    columns: tuple[str, ...]
-    object_name: str
+    columns: tuple[Column, ...]
+    children: tuple[Query, ...]
+    source: str
+    alias: str
     where: Condition | None
+    group: tuple[Column, ...]
+    having: Condition | None
     order: tuple[Order, ...]
     limit: int | None
     offset: int
 
-
-_TOKEN = re.compile(
-    r"\s*(?:(?P<string>'(?:\\.|[^'\\])*')"
-    r"|(?P<time>\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d))?)"
-    r"|(?P<number>[+-]?\d+(?:\.\d+)?)"
-    r"|(?P<word>[A-Za-z_][\w.]*)"
-    r"|(?P<mark><=|>=|!=|<>|[=<>(),]))"
-)
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    at: int
-
-
-def _tokens(text: str) -> list[_Token]:
-    tokens: list[_Token] = []
-    at, end = 0, len(text.rstrip())
-    while at < end:
-        match = _TOKEN.match(text, at)
-        if match is None or match.lastgroup is None:
-            raise _malformed(text, at)
-        tokens.append(_Token(match.lastgroup, match.group(match.lastgroup), match.start(match.lastgroup)))
-        at = match.end()
-    return [*tokens, _Token("end", "", len(text))]
-
-
-def _malformed(text: str, at: int) -> ApiError:
-    near = text[max(0, at - 20) : at + 20].strip()
-    return ApiError(
-        "MALFORMED_QUERY", f"{near}\nERROR at Row:1:Column:{at + 1}\nunexpected token: '{text[at : at + 20]}'"
-    )
+    @property
+    def grouped(self) -> bool:
+        """Whether it answers groups and not records."""
+        return bool(self.group) or any(column.aggregate for column in self.columns)
 
 
 class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = _tokens(text)
+        self._tokens = tokens(text)
         self._next = 0
+        self._depth = 0
 
     @property
-    def _token(self) -> _Token:
+    def _token(self) -> Token:
         return self._tokens[self._next]
 
     def _fail(self) -> ApiError:
-        return _malformed(self._text, self._token.at)
+        return malformed(self._text, self._token.at)
 
     def _take(self, kind: str) -> str:
         token = self._token
@@ -124,12 +125,15 @@ class _Parser:
         self._next += 1
         return token.text
 
-    def _accept(self, *words: str) -> bool:
-        """Consumes these words or marks in a row when they come next."""
+    def _ahead(self, *words: str) -> bool:
         ahead = self._tokens[self._next : self._next + len(words)]
         if [token.text.upper() for token in ahead] != list(words):
             return False
-        if any(token.kind not in ("word", "mark") for token in ahead):
+        return all(token.kind in ("word", "mark") for token in ahead)
+
+    def _accept(self, *words: str) -> bool:
+        """Consumes these words or marks in a row when they come next."""
+        if not self._ahead(*words):
             return False
         self._next += len(words)
         return True
@@ -138,41 +142,106 @@ class _Parser:
         if not self._accept(word):
             raise self._fail()
 
-    def query(self) -> Query:
+    def query(self, *, inner: bool = False) -> Query:
+        self._deeper()
         self._expect("SELECT")
-        columns: list[str] = []
-        if self._accept("COUNT", "(", ")"):
-            pass
-        elif self._accept("FIELDS", "(", "ALL", ")"):
-            columns = ["*"]
-        else:
-            columns = self._listed(lambda: self._take("word"))
+        columns: list[Column] = []
+        children: list[Query] = []
+        if not self._accept("COUNT", "(", ")"):
+            for selected in self._listed(lambda: self._selected(inner)):
+                (children if isinstance(selected, Query) else columns).append(selected)  # type: ignore[arg-type]  # told apart by the test
         self._expect("FROM")
-        object_name = self._take("word")
+        source = self._take("word")
+        alias = self._alias()
+        if self._accept("USING", "SCOPE"):
+            self._take("word")
         where = self.condition() if self._accept("WHERE") else None
+        if self._accept("WITH"):
+            self._take("word")
+        group = self._listed(self._column) if self._accept("GROUP", "BY") else []
+        having = self.condition() if self._accept("HAVING") else None
         order = self._listed(self._order) if self._accept("ORDER", "BY") else []
-        limit = int(self._take("number")) if self._accept("LIMIT") else None
-        offset = int(self._take("number")) if self._accept("OFFSET") else 0
-        self.finish()
-        return Query(tuple(columns), object_name, where, tuple(order), limit, offset)
+        limit = self._whole() if self._accept("LIMIT") else None
+        offset = self._whole() if self._accept("OFFSET") else 0
+        while self._accept("FOR"):
+            self._take("word")
+        if not inner:
+            self.finish()
+        self._depth -= 1
+        return Query(
+            tuple(columns),
+            tuple(children),
+            source,
+            alias,
+            where,
+            tuple(group),
+            having,
+            tuple(order),
+            limit,
+            offset,
+        )
 
     def finish(self) -> None:
         if self._token.kind != "end":
             raise self._fail()
 
+    def _deeper(self) -> None:
+        self._depth += 1
+        if self._depth > MOST_DEPTH:
+            raise self._fail()
+
+    def _alias(self) -> str:
+        self._accept("AS")
+        clauses = {
+            "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "USING", "WITH", "FOR", "FROM",
+        }  # fmt: skip
+        if self._token.kind == "word" and self._token.text.upper() not in clauses:
+            return self._take("word")
+        return ""
+
+    def _selected(self, inner: bool) -> Column | Query:
+        if not inner and self._accept("("):
+            child = self.query(inner=True)
+            self._expect(")")
+            return child
+        column = self._column()
+        return Column(column.path, column.function, self._alias()) if column.function else column
+
+    def _column(self) -> Column:
+        name = self._take("word")
+        if not self._accept("("):
+            return Column(name)
+        self._deeper()
+        inner = Column("") if self._ahead(")") else self._column()
+        self._expect(")")
+        self._depth -= 1
+        return Column(inner.path, name.upper())
+
+    def _whole(self) -> int:
+        text = self._take("number")
+        if not text.isdigit() or len(text) > 9:
+            self._next -= 1
+            raise self._fail()
+        return int(text)
+
     def condition(self) -> Condition:
+        self._deeper()
         parts = [self._term()]
         every = self._token.text.upper() == "AND"
         word = "AND" if every else "OR"
         while self._accept(word):
             parts.append(self._term())
-        if self._token.text.upper() in ("AND", "OR"):
+        if self._token.kind == "word" and self._token.text.upper() in ("AND", "OR"):
             raise self._fail()
+        self._depth -= 1
         return parts[0] if len(parts) == 1 else Both(every, tuple(parts))
 
     def _term(self) -> Condition:
         if self._accept("NOT"):
-            return Negation(self._term())
+            self._deeper()
+            part = self._term()
+            self._depth -= 1
+            return Negation(part)
         if self._accept("("):
             inner = self.condition()
             self._expect(")")
@@ -180,44 +249,52 @@ class _Parser:
         return self._comparison()
 
     def _comparison(self) -> Comparison:
-        path = self._take("word")
-        for operator in ("IN", "NOT IN"):
-            if self._accept(*operator.split()):
-                self._expect("(")
-                values = self._listed(self._literal)
+        column = self._column()
+        for operator in ("IN", "NOT IN", "INCLUDES", "EXCLUDES"):
+            if self._accept(*operator.split(), "("):
+                if operator.endswith("IN") and self._ahead("SELECT"):
+                    found = Comparison(column, operator, (), self.query(inner=True))
+                else:
+                    found = Comparison(column, operator, tuple(self._listed(self._literal)))
                 self._expect(")")
-                return Comparison(path, operator, tuple(values))
+                return found
         if self._accept("LIKE"):
-            return Comparison(path, "LIKE", (self._literal(),))
+            return Comparison(column, "LIKE", (self._literal(),))
         mark = self._take("mark")
         if mark not in ("=", "!=", "<>", "<", ">", "<=", ">="):
             self._next -= 1
             raise self._fail()
-        return Comparison(path, "!=" if mark == "<>" else mark, (self._literal(),))
+        return Comparison(column, "!=" if mark == "<>" else mark, (self._literal(),))
 
     def _literal(self) -> Literal:
         token = self._token
         self._next += 1
         if token.kind == "string":
-            return _ESCAPE.sub(lambda found: _ESCAPED.get(found.group(1), found.group(1)), token.text[1:-1])
+            return unescaped(token.text)
         if token.kind == "number":
             return Decimal(token.text)
         if token.kind == "time":
-            return parse_datetime(token.text) if "T" in token.text else date.fromisoformat(token.text)
-        if token.kind == "word" and token.text.lower() in ("true", "false", "null"):
-            return {"true": True, "false": False, "null": None}[token.text.lower()]
+            moment = parse_datetime(token.text)
+            if moment is not None:
+                return moment if "T" in token.text else moment.date()
+        if token.kind == "relative":
+            name, _, count = token.text.partition(":")
+            return Relative(name.upper(), int(count))
+        if token.kind == "word":
+            constants: dict[str, Literal] = {"true": True, "false": False, "null": None}
+            return constants.get(token.text.lower(), Relative(token.text.upper(), 0))
         self._next -= 1
         raise self._fail()
 
     def _order(self) -> Order:
-        path = self._take("word")
+        column = self._column()
         descending = self._accept("DESC")
         if not descending:
             self._accept("ASC")
         nulls_last = self._accept("NULLS", "LAST")
         if not nulls_last:
             self._accept("NULLS", "FIRST")
-        return Order(path, descending, nulls_last)
+        return Order(column, descending, nulls_last)
 
     def _listed(self, item: Callable[[], T]) -> list[T]:
         items = [item()]

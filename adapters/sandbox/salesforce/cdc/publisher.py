@@ -1,0 +1,128 @@
+"""From the changes of a committed transaction to events on the bus, as armed faults let them."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from adapters.sandbox.salesforce.cdc import events
+from adapters.sandbox.salesforce.cdc.events import Change, Commit
+from adapters.sandbox.salesforce.cdc.stream import Detail, Draft
+from adapters.sandbox.salesforce.control.faults import AT_ONCE
+from adapters.sandbox.salesforce.org.actor import Actor
+from adapters.sandbox.salesforce.org.fields import Field, FieldType
+from adapters.sandbox.salesforce.org.values import Value
+
+if TYPE_CHECKING:
+    from adapters.sandbox.salesforce.org.org import Org
+
+MOST_BYTES = 1_000_000
+MOST_CHANGES = 100_000
+_GEOCODED = ("Latitude", "Longitude", "GeocodeAccuracy")
+
+
+class Publisher:
+    """Numbers, merges, encodes and puts the events of a transaction on the bus."""
+
+    def __init__(self, org: Org, rng: random.Random) -> None:
+        self._org = org
+        self._rng = rng
+        self._added = 0
+        self.most_changes = MOST_CHANGES
+
+    def publish(self, changes: list[Change], commit: Commit) -> None:
+        """One event per change, merged where equal; numbers count objects without change events too."""
+        merged = events.merge(changes)
+        for name in {change.object_name: None for change in merged}:
+            merged = self._as_armed(merged, name)
+        merged = self._overflown(merged)
+        told: list[Change] = []
+        for sequence, change in enumerate(merged, 1):
+            if self._org.objects[change.object_name].change_events:
+                self._one(change, commit, sequence)
+                told.append(change)
+        for change in told:
+            self._after(change)
+
+    def _as_armed(self, changes: list[Change], name: str) -> list[Change]:
+        strike = self._org.faults.strike
+        if strike("overflow", (name,)):
+            return events.overflow(changes, name)
+        if strike("merge", (name,)):
+            changes = events.merge_all(changes, name)
+        if strike("wildcard", (name,)):
+            changes = events.wildcard(changes, name, self._org.objects[name].prefix)
+        return changes
+
+    def _overflown(self, changes: list[Change]) -> list[Change]:
+        """A transaction of too many changes, each changed field counted, tells of whole objects only."""
+        size = sum(len(change.record_ids) * max(1, len(change.values)) for change in changes)
+        if size > self.most_changes:
+            for name in {change.object_name: None for change in changes}:
+                changes = events.overflow(changes, name)
+        return changes
+
+    def _one(self, change: Change, commit: Commit, sequence: int) -> None:
+        names = (change.object_name,)
+        strike = self._org.faults.strike
+        if not change.change_type.startswith("GAP") and strike("gap", names):
+            change = change.as_gap()
+        if strike("schema", names):
+            self._added += 1
+            field = Field(f"Added_{self._added}__c", FieldType.STRING, f"Added {self._added}", length=80)
+            self._org.add_field(change.object_name, field)
+        schema = self._org.schema_of(change.object_name)
+        payload = events.encode(change, commit, sequence, schema)
+        if len(payload) > MOST_BYTES:
+            change = change.as_gap()
+            payload = events.encode(change, commit, sequence, schema)
+        if strike("undecodable", names):
+            payload = b"\xff" * 12 + payload[: len(payload) // 2]
+        event_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+        draft = Draft(change.object_name, event_id, schema.id, payload, Detail(change, commit, sequence))
+        if strike("lose", names):
+            return
+        if late := strike("delay", names):
+            self._org.stream.hold(late.delay)
+        for _ in range(2 if strike("duplicate", names) else 1):
+            self._org.stream.publish(draft)
+
+    def _after(self, change: Change) -> None:
+        names = (change.object_name,)
+        for kind in AT_ONCE:
+            if self._org.faults.strike(kind, names):
+                self._org.at_once[kind]()
+        compound = self._changed_address(change)
+        if compound and self._org.faults.strike("geocode", names):
+            for identifier in change.record_ids:
+                self._geocode(change.object_name, identifier, compound)
+
+    def _changed_address(self, change: Change) -> str:
+        if change.change_type not in ("CREATE", "UPDATE"):
+            return ""
+        for field in self._org.objects[change.object_name].fields:
+            placed = field.compound.endswith("Address") and field.component not in _GEOCODED
+            if placed and change.values.get(field.name) is not None:
+                return field.compound
+        return ""
+
+    def _geocode(self, object_name: str, identifier: str, compound: str) -> None:
+        record = self._org.tables[object_name].get(identifier)
+        if record is None or record.deleted:
+            return
+        stem = compound.removesuffix("Address")
+        values: dict[str, Value] = {
+            f"{stem}Latitude": Decimal(self._rng.randrange(-60_000_000, 60_000_000)).scaleb(-6),
+            f"{stem}Longitude": Decimal(self._rng.randrange(-170_000_000, 170_000_000)).scaleb(-6),
+        }
+        with self._org.transaction(Actor(self._org.staff.automated)) as transaction:
+            transaction.derive(record, values)
+
+
+def enriched(detail: Detail, identifier: str, values: dict[str, Value]) -> Change:
+    """One record's share of an event, with further fields that are told though they did not change."""
+    change = detail.change
+    return replace(change, record_ids=(identifier,), enriched=values)

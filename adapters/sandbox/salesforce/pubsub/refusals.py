@@ -1,0 +1,57 @@
+"""How a call ends when it ends badly."""
+
+from __future__ import annotations
+
+import grpc
+
+from adapters.sandbox.salesforce.org.org import Org
+
+ERROR_PREFIX = "sfdc.platform.eventbus.grpc."
+UNAUTHENTICATED = "An authentication exception occurred. Provide valid authentication via metadata headers."
+DROPPED = "RST_STREAM closed stream. HTTP/2 error code: NO_ERROR"
+
+
+class BadRequest(Exception):
+    """A request that ends the call; ``code`` is the trailer's error code without its prefix."""
+
+    def __init__(self, status: grpc.StatusCode, code: str, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.code = code
+        self.text = text
+
+
+class Broken(Exception):
+    """The server side dropped the stream."""
+
+
+def unknown_topic(org: Org, topic: str) -> BadRequest:
+    """The refusal of a topic that the org does not have."""
+    text = (
+        f"The topic information for org CORE/prod/{org.id} and topic {topic} not found. "
+        "Verify that the topic exists and that change data capture is enabled for it."
+    )
+    return BadRequest(grpc.StatusCode.NOT_FOUND, "topic.not.found", text)
+
+
+def invalid(code: str, text: str) -> BadRequest:
+    """A request that makes no sense."""
+    return BadRequest(grpc.StatusCode.INVALID_ARGUMENT, code, text)
+
+
+def corrupted() -> BadRequest:
+    """A replay id that the bus does not know: never handed out, past retention, or of an earlier stream."""
+    return invalid(
+        "subscription.fetch.replayid.corrupted",
+        "The replay ID validation failed. Ensure that the replay ID is valid and is within the retention "
+        "window.",
+    )
+
+
+def exhausted() -> BadRequest:
+    """The allocation of delivered events of the day is used up."""
+    return BadRequest(
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "subscription.limit.exceeded",
+        "The 24-hour event delivery allocation of the org is used up.",
+    )

@@ -1,0 +1,1 @@
+"""The SOAP API (partner WSDL): signing in, and the record calls that REST has no word for."""
