@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -283,6 +284,8 @@ def _lock(directory: Path) -> int:
     descriptor = os.open(directory / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Overwritten, not cut off first: on a full disk the room that it has must not be given away.
+        os.pwrite(descriptor, f"{os.getpid():<20}".encode(), 0)
     except BlockingIOError:
         holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip() or "unknown"
         os.close(descriptor)
@@ -291,8 +294,9 @@ def _lock(directory: Path) -> int:
             where=str(directory),
             remedy="stop it, or use another state_dir",
         ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
 
 
@@ -341,8 +345,10 @@ def _plain(file: Path) -> sqlite3.Connection:
 def _check(connection: sqlite3.Connection, file: Path) -> None:
     """Refuse to run on a damaged database."""
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise _damaged(file, str(found))
+    if found == "ok":
+        return
+    code = re.search(r"error code=(\d+)", str(found))
+    raise (fault.of_code(int(code[1]), str(found), file) if code else None) or _damaged(file, str(found))
 
 
 def _damaged(file: Path, how: str) -> StoreError:

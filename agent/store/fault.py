@@ -52,8 +52,11 @@ class Locked(StoreError):
 def of(error: sqlite3.Error, file: Path | str = "") -> StoreError | None:
     """The error of the store behind an error of SQLite; None when the statement is to blame."""
     code = getattr(error, "sqlite_errorcode", None)
-    if code is None:
-        return None
+    return None if code is None else of_code(int(code), f"{error.sqlite_errorname}: {error}", file)
+
+
+def of_code(code: int, text: str, file: Path | str = "") -> StoreError | None:
+    """The same for a result code, and what SQLite said with it."""
     where, primary = str(file), code & _PRIMARY
     # A log's index that cannot grow is a lack of room, though it is reported as an I/O error.
     if primary == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE:
@@ -65,8 +68,8 @@ def of(error: sqlite3.Error, file: Path | str = "") -> StoreError | None:
             remedy="close it, and keep it off this file",
         )
     if primary in _BROKEN:
-        text, remedy = _BROKEN[primary]
-        return DiskFault(f"{text} ({error.sqlite_errorname}: {error})", where=where, remedy=remedy)
+        what, remedy = _BROKEN[primary]
+        return DiskFault(f"{what} ({text})", where=where, remedy=remedy)
     return None
 
 

@@ -53,7 +53,7 @@ class _Stream(io.FileIO):
 class _Calls:
     """The calls that replace those of ``os``."""
 
-    def __init__(self, directory: Path, watch: Any) -> None:
+    def __init__(self, directory: Callable[[], Path], watch: Any) -> None:
         self._directory = directory
         self._watch = watch
         self._paths: dict[int, str] = {}
@@ -81,7 +81,8 @@ class _Calls:
         if isinstance(path, int):
             return self._paths.get(path)
         text = os.fspath(path)
-        below = Path(text) == self._directory or self._directory in Path(text).parents
+        directory = self._directory()
+        below = Path(text) == directory or directory in Path(text).parents
         return text if below else None
 
     def open(self, path: Any, flags: int, *rest: Any, **named: Any) -> int:
@@ -175,8 +176,8 @@ class _Calls:
 
 
 @contextmanager
-def led(directory: Path, watch: Any) -> Iterator[None]:
-    """Calls on files below ``directory`` pass ``watch`` while the block runs."""
+def led(directory: Callable[[], Path], watch: Any) -> Iterator[None]:
+    """Calls on files below what is ``directory`` at that moment pass ``watch`` while the block runs."""
     patches = _Calls(directory, watch).patches()
     for each in patches:
         each.start()

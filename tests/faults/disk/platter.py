@@ -30,7 +30,7 @@ class Change:
 class File:
     """A file, whatever its name: what is durable, and what was done to it since, in order.
 
-    gone   changes whose sync failed: to be seen while the machine is up, and on the disk only by chance
+    gone   writes whose sync failed: to be seen while the machine is up, and on the disk only by chance
     """
 
     durable: bytearray = field(default_factory=bytearray)
@@ -62,7 +62,7 @@ class Platter:
                 self._sync(self._file(event.name))
             case "lost-sync":
                 file = self._file(event.name)
-                file.gone += file.pending
+                file.gone += [change for change in file.pending if change.data is not None]
                 file.pending = []
             case "delete" | "rename":
                 self._rename(event)
@@ -80,6 +80,7 @@ class Platter:
     def _sync(self, file: File) -> None:
         for change in file.pending:
             _apply(file.durable, change)
+            file.gone = [rest for gone in file.gone for rest in _without(gone, change)]
         file.pending = []
         if file.names_too:
             file.names_too = False
@@ -125,6 +126,21 @@ def _apply(content: bytearray, change: Change) -> None:
     if len(content) < change.offset:
         _resize(content, change.offset)
     content[change.offset : end] = change.data
+
+
+def _without(gone: Change, over: Change) -> list[Change]:
+    """What of a lost write is not written over, or cut off, by a later change that became durable."""
+    assert gone.data is not None
+    end = gone.offset + len(gone.data)
+    over_end = end if over.data is None else over.offset + len(over.data)
+    if over.offset >= end or over_end <= gone.offset:
+        return [gone]
+    parts = []
+    if gone.offset < over.offset:
+        parts.append(Change(gone.offset, gone.data[: over.offset - gone.offset]))
+    if over_end < end:
+        parts.append(Change(over_end, gone.data[over_end - gone.offset :]))
+    return parts
 
 
 def _resize(content: bytearray, size: int) -> None:

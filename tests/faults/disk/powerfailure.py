@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from agent.errors import IsthmusError
 from agent.store.database import FILE, Store
-from tests.faults.disk import oracle
+from tests.faults.disk import oracle, place
 from tests.faults.disk.oracle import Finding, Judge
 from tests.faults.disk.platter import Platter
 from tests.faults.disk.recording import Around, RecordedSurvivor, Recording, Survivor
@@ -81,8 +80,7 @@ def images(recording: Recording, dice: random.Random, share: float) -> Iterator[
 @contextmanager
 def laid_out(image: Image) -> Iterator[Path]:
     """The image as a directory."""
-    shared = Path("/dev/shm")
-    directory = Path(tempfile.mkdtemp(prefix="isthmus-image-", dir=shared if shared.is_dir() else None))
+    directory = place.new("image")
     try:
         for name, content in image.files.items():
             (directory / name).write_bytes(content)

@@ -17,7 +17,7 @@ from agent.store.database import FILE
 from agent.store.transaction import Transaction
 from agent.store.writer import DirectWriter
 from tests.faults.disk import oracle
-from tests.faults.disk.calls import led
+from tests.faults.disk.calls import Errors, led
 from tests.faults.disk.oracle import State
 from tests.faults.disk.shim import Call, watched
 from tests.faults.disk.tape import Tape
@@ -65,9 +65,25 @@ class Recording:
 def recorded(recording: Recording) -> Iterator[None]:
     """Whatever is done to the files of the recording's directory in the block is on its tape."""
     tape = recording.tape
-    with patch.object(database, "CHECKPOINT_PAGES", PAGES), watched(tape), led(tape.directory, tape):
+    quiet = _Unfailing(tape)
+    with patch.object(database, "CHECKPOINT_PAGES", PAGES), watched(tape), led(lambda: tape.directory, quiet):
         yield
     recording.epoch = (tape.directory / "epoch").read_text()
+
+
+@dataclass
+class _Unfailing:
+    """The same tape for the system's own calls, which do not fail when SQLite's are to."""
+
+    tape: Tape
+
+    def before(self, call: Call) -> int:
+        """Let it through."""
+        return 0
+
+    def after(self, call: Call) -> None:
+        """Write it down."""
+        self.tape.after(call)
 
 
 class _Telling(DirectWriter):
@@ -84,8 +100,10 @@ class _Telling(DirectWriter):
 class RecordedWorld(World):
     """A world whose store is recorded from its first start on."""
 
-    def __init__(self) -> None:
+    def __init__(self, errors: Errors | None = None, *, moments: bool = True) -> None:
         self._stack = ExitStack()
+        self._errors = errors or Errors()
+        self._moments = moments
         self.recording: Recording
         super().__init__()
 
@@ -95,7 +113,7 @@ class RecordedWorld(World):
         tape = _Noticing(self.directory)
         self.recording = Recording(tape, [begins])
         tape.mark(0)
-        tape.changing = self._changing
+        tape.changing, tape.errors = self._changing, self._errors
         told = type("Told", (_Telling,), {"told": lambda _: self._told()})
         self._stack.enter_context(patch.object(worlds, "DirectWriter", told))
         self._stack.enter_context(recorded(self.recording))
@@ -118,6 +136,8 @@ class RecordedWorld(World):
 
     def _keep_moment(self) -> None:
         """Remember the world around the agent as it is now, without what is armed for later."""
+        if not self._moments:
+            return
         kept = {name: self.__dict__[name] for name in AROUND}
         armed, self.meanwhile.armed = self.meanwhile.armed, {}
         self.recording.moments.append((len(self.recording.tape.events), copy.deepcopy(kept)))
@@ -139,14 +159,18 @@ AROUND = (
 
 
 class _Noticing(Tape):
-    """A tape that says when something is about to be written."""
+    """A tape that says when something is about to be written, and lets SQLite's calls fail as it is told."""
 
     changing: Callable[[], None]
+    errors: Errors
 
     def before(self, call: Call) -> int:
         if call.kind == "write":
             self.changing()
-        return super().before(call)
+        code = self.errors.before(call)
+        if code and call.kind == "sync":
+            self.failed_sync(Path(call.path).name)
+        return code
 
 
 class Survivor(World):
@@ -164,9 +188,9 @@ class RecordedSurvivor(RecordedWorld):
     def __init__(self, around: Around, directory: Path, begins: State) -> None:
         self.__dict__.update(copy.deepcopy(around))
         self._stack = ExitStack()
+        self._errors, self._moments = Errors(), False
         self.directory = directory
         self.record(begins)
-        self._keep_moment()
         self._start()
 
 

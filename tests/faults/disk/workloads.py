@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.store.database import FILE, Store
 from agent.store.transaction import Transaction
 from agent.store.writer import Writer
-from tests.faults.disk import oracle
+from tests.faults.disk import oracle, place
 from tests.faults.disk.oracle import Judge, State
 from tests.faults.disk.recording import Recording, recorded
 from tests.faults.disk.tape import Tape
@@ -26,11 +26,11 @@ LONG, MANY = 30_000, 90
 @contextmanager
 def folder() -> Iterator[Path]:
     """A folder for one recording."""
-    shared = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(
-        prefix="isthmus-recorded-", dir=shared if shared.is_dir() else None
-    ) as made:
-        yield Path(made)
+    made = place.new("recorded")
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def birth() -> tuple[Recording, Judge]:

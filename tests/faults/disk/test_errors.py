@@ -1,0 +1,101 @@
+"""The disk fails at the n-th call of a kind: nothing is lost or acknowledged falsely, and it is said."""
+
+from __future__ import annotations
+
+import os
+import random
+from unittest.mock import patch
+
+import pytest
+
+from agent.store import beside
+from tests.faults.disk import enduring, files, oracle
+from tests.faults.disk.calls import ERRNOS, Errors
+from tests.faults.disk.enduring import KINDS, Kind
+from tests.faults.disk.powerfailure import Shares, Tally, sweep
+from tests.flow.reference import SCENARIO
+
+SEED = int(os.environ.get("ISTHMUS_SEED", "1"))
+#: Of each kind of call, how many are made to fail.
+EACH = 4
+#: Kinds that SQLite may live with: a log that is not deleted, a copying of it that is tried again.
+QUIET = {"delete", "truncate"}
+
+
+@pytest.fixture(scope="module")
+def counted() -> dict[str, int]:
+    """How often each call is made in the reference scenario."""
+    return enduring.calls(SCENARIO)
+
+
+@pytest.mark.invariant("I1")
+@pytest.mark.invariant("I15")
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+def test_every_promise_holds_and_people_are_told_when(kind: Kind, counted: dict[str, int]) -> None:
+    count = counted[kind.call]
+    chosen = random.Random(f"{SEED}/{kind.name}").sample(range(1, count + 1), min(EACH, count))
+    said = [error for at in chosen for error in enduring.failed(SCENARIO, kind, at)]
+    assert said or kind.call in QUIET
+    if kind.name == "a write finds no room":
+        assert all("the disk is full" in str(error) for error in said)
+
+
+def _with_failed_syncs(count: int = 3) -> Tally:
+    dice = random.Random(f"{SEED}/syncs")
+    tally = Tally()
+    for at in dice.sample(range(2, 30), count):
+        recording = enduring.recorded_with_failed_sync(SCENARIO[:40], at)
+        tally.join(sweep(recording, oracle.by_states(recording.states), dice, Shares(0.05)))
+    return tally
+
+
+def test_after_a_failed_sync_nothing_is_believed_until_it_was_written_again() -> None:
+    tally = _with_failed_syncs()
+    assert tally.findings == []
+    assert tally.images > 50
+
+
+def test_a_start_that_believes_what_only_looks_written_is_found_out() -> None:
+    """The log after a failed sync is shown to every reader and is not on the disk."""
+    with patch.object(beside, "write_again", lambda file: None):
+        recording = enduring.recorded_with_failed_sync(SCENARIO[:40], 2)
+    dice = random.Random(f"{SEED}/believed")
+    assert sweep(recording, oracle.by_states(recording.states), dice, Shares(0.4)).findings
+
+
+def _calls_of(counting: Errors) -> list[tuple[str, int]]:
+    return [(kind, at) for kind, count in sorted(counting.calls.items()) for at in range(1, count + 1)]
+
+
+def test_a_start_on_a_disk_that_fails_says_so_and_the_next_one_finds_everything() -> None:
+    counting = Errors()
+    files.start(counting)
+    for kind, at in _calls_of(counting):
+        for name, code in ERRNOS.items():
+            said, before, after = files.start(Errors(kind, at, code))
+            assert len(said) <= 1, said
+            for error in said:
+                assert error.remedy
+                assert name in str(error) or "the disk is full" in str(error)
+            assert dict(before.rows) == dict(after.rows), (kind, at, name)
+
+
+@pytest.mark.invariant("I14")
+def test_a_message_for_sap_is_handed_over_once_whichever_call_fails() -> None:
+    counting = Errors()
+    assert files.hand_over(counting) == ["stored: "]
+    tried = 0
+    for kind, at in _calls_of(counting):
+        for code in ERRNOS.values():
+            answers = files.hand_over(Errors(kind, at, code))
+            tried += 1
+            assert os.strerror(code) in answers[0], (kind, at, answers)
+    assert tried >= 4 * len(counting.calls)
+
+
+def test_the_calls_of_our_own_code_are_all_seen() -> None:
+    starting, handing = Errors(), Errors()
+    files.start(starting)
+    files.hand_over(handing)
+    assert {"open", "write", "sync", "rename"} <= starting.calls.keys()
+    assert {"open", "write", "sync", "rename"} <= handing.calls.keys()
