@@ -22,6 +22,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -33,6 +34,7 @@ from agent.api.server import serve
 from agent.clock import Clock
 from agent.config import Config, secrets
 from agent.core.rulebook import Rulebook
+from agent.core.space import Reserve
 from agent.errors import ConfigError, IsthmusError, Refused, RemoteError, Unreachable
 from agent.flow.acts import ExceptionActs
 from agent.flow.confirm import Confirm
@@ -43,11 +45,13 @@ from agent.flow.health import Health
 from agent.flow.intake import Intake
 from agent.flow.recovery import recover
 from agent.flow.snapshot import Snapshot
+from agent.flow.space import LOOK_S, Space
 from agent.flow.sweep import sweep
 from agent.operations.figures import Life
 from agent.operations.reads import StoreReads
 from agent.ports import System
 from agent.store.database import Store
+from agent.store.fault import DiskFull
 from agent.store.reads import StoreReader
 from agent.store.writer import Writer
 
@@ -117,6 +121,8 @@ class Runtime:
         self._assembly = assembly
         self._engine = engine
         self._health = Health(engine)
+        agent = assembly.config.agent
+        self._space = Space(engine, self._health, Reserve(agent.ballast_mb << 20, agent.reserve_mb << 20))
         self._chance = random.Random()
         self._progress: dict[str, datetime] = {}
 
@@ -135,7 +141,7 @@ class Runtime:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
-        tasks = [asyncio.create_task(work, name=label) for label, work in self._loops()]
+        tasks = [asyncio.create_task(self._lasting(work), name=label) for label, work in self._loops()]
         waiting = asyncio.create_task(stop.wait(), name="stop")
         try:
             log.info("running", action="agent.running", systems=list(self._engine.systems))
@@ -151,18 +157,38 @@ class Runtime:
             await self._close()
             log.info("stopped", action="agent.stopped")
 
-    def _loops(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
-        loops: list[tuple[str, Coroutine[Any, Any, None]]] = [
-            ("sweep", self._sweep()),
-            ("control", self._control()),
+    def _loops(self) -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
+        loops: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
+            ("space", self._watch_space),
+            ("sweep", self._sweep),
+            ("control", self._control),
         ]
         for name, system in self._engine.systems.items():
-            loops.append((f"intake {name}", self._intake(name, Intake(self._engine, system))))
-            loops.append((f"delivery {name}", self._deliver(name, Delivery(self._engine, system))))
+            loops.append((f"intake {name}", partial(self._intake, name, Intake(self._engine, system))))
+            loops.append((f"delivery {name}", partial(self._deliver, name, Delivery(self._engine, system))))
             if system.reader is not None:
-                loops.append((f"confirm {name}", self._confirm(name, Confirm(self._engine, system))))
-                loops.append((f"snapshot {name}", self._snapshot(name, Snapshot(self._engine, system))))
+                loops.append((f"confirm {name}", partial(self._confirm, name, Confirm(self._engine, system))))
+                loops.append(
+                    (f"snapshot {name}", partial(self._snapshot, name, Snapshot(self._engine, system)))
+                )
         return loops
+
+    async def _lasting(self, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a loop; where not even the ballast made room for what it did, begin it anew when there is room.
+
+        A delivery begins by taking everything sent without an outcome as uncertain.
+        """
+        while True:
+            try:
+                return await loop()
+            except DiskFull as full:
+                await self._space.relief(full)
+
+    async def _watch_space(self) -> None:
+        while True:
+            self._mark("space")
+            await self._space.look()
+            await asyncio.sleep(LOOK_S)
 
     async def _control(self) -> None:
         """Answer the command line and the dashboard on the socket."""
@@ -184,6 +210,9 @@ class Runtime:
         try:
             while True:
                 try:
+                    if not self._space.open:
+                        await intake.close()
+                        await self._space.wait()
                     await intake.open()
                     await self._health.well(system, "intake")
                     await intake.step()

@@ -54,6 +54,8 @@ class AgentSettings(Shape):
     uncertain_due_s: Seconds = 3600.0
     exception_due_h: Seconds = 24.0
     exception_owner: Text = "operations"
+    ballast_mb: Annotated[int, Field(ge=16)] = 64
+    reserve_mb: Annotated[int, Field(ge=1)] = 64
 
     @property
     def socket(self) -> Path:

@@ -112,6 +112,13 @@ class Store:
         """The database file, for readers in this process."""
         return self.directory / FILE
 
+    def log_size(self) -> int:
+        """Bytes of the write-ahead log."""
+        try:
+            return (self.directory / LOG).stat().st_size
+        except FileNotFoundError:
+            return 0
+
     @contextmanager
     def transaction(self, *labels: str, actor: str = "agent") -> Iterator[Transaction]:
         """One transaction: all of it or nothing. ``labels`` name the failpoints around its commit.

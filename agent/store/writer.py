@@ -17,7 +17,7 @@ import structlog
 
 from agent.errors import StoreError
 from agent.store.database import Store
-from agent.store.fault import DiskFull
+from agent.store.fault import DiskFault, DiskFull
 from agent.store.transaction import Transaction
 
 log = structlog.get_logger()
@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 #: Units of work in one commit at most.
 GROUP = 500
+#: Seconds without work after which the log is copied into the database.
+IDLE_S = 5.0
 
 
 class Writes(Protocol):
@@ -40,6 +42,7 @@ class Writer:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
+        self._copied = store.token
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
@@ -63,7 +66,11 @@ class Writer:
 
     def _run(self) -> None:
         while True:
-            unit = self._queue.get()
+            try:
+                unit = self._queue.get(timeout=IDLE_S)
+            except queue.Empty:
+                self._shorten_log()
+                continue
             units: list[_Unit] = []
             while unit is not None:
                 units.append(unit)
@@ -74,6 +81,19 @@ class Writer:
                 self._commit(units)
             if unit is None:
                 return
+
+    def _shorten_log(self) -> None:
+        """Nobody waits: copy what was committed into the database, so that the log begins anew."""
+        if self._store.token == self._copied:
+            return
+        try:
+            found = with_ballast(self._store, self._store.checkpoint)
+        except DiskFault as fault:
+            # Nothing is lost: it is in the log. A disk that failed is told to the next one who writes.
+            log.warning("the log was not copied", action="store.checkpoint", reason=str(fault))
+            return
+        if found.copied == found.pages:
+            self._copied = self._store.token
 
     def _commit(self, units: list[_Unit]) -> None:
         try:

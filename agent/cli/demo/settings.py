@@ -13,6 +13,8 @@ from agent.cli.example import example
 
 #: Where the entities begin in the example file.
 ENTITIES = "[entities.customer]"
+#: A demo is short: it tries again sooner, and needs less room.
+AGENT = {"state_dir": "state", "sweep_s": 2.0, "retry_base_s": 0.2, "retry_cap_s": 2.0, "ballast_mb": 16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ def write(file: Path, places: Places) -> None:
     """Write the configuration file of the demo."""
     text = example().read_text()
     sections = [
-        _section("agent", {"state_dir": "state", "sweep_s": 2.0, "retry_base_s": 0.2, "retry_cap_s": 2.0}),
+        _section("agent", AGENT),
         _section(
             "systems.salesforce",
             {
