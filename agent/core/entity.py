@@ -126,7 +126,7 @@ class Ended:
     """A tombstone: the record is gone for good where its existence is decided.
 
     by    the system that owns its existence, or OPERATOR for a person's ruling
-    into  the entity that it was merged into there
+    into  the entity that it was merged into there; a placeholder while that one is not known
     """
 
     by: str

@@ -133,6 +133,17 @@ def plan(entity: Entity, target: str, rules: EntityRules, context: Context, arou
     return decision
 
 
+def stands(entity: Entity, target: str, wait: Wait) -> bool:
+    """Whether the command that is ready for a target may still be sent while nothing new is decided.
+
+    One that only waits for a read keeps its place, unless the record was bound or given up meanwhile (I20).
+    """
+    command = entity.commands.get(target)
+    if command is None or wait.reason not in (Hold.SOURCE_STALE, Hold.TARGET_STALE):
+        return False
+    return (command.kind is DeliveryKind.CREATE) != (target in entity.keys)
+
+
 def _differs_from_refused(entity: Entity, target: str, decision: Decision) -> bool:
     """What was refused is never sent again by itself; what its users changed since is a new attempt."""
     match decision:
@@ -158,6 +169,8 @@ def _end(entity: Entity, target: str, rules: EntityRules, around: Surroundings) 
     place = rules.at(target)
     if target not in entity.keys or entity.gone(target):
         return Agree("gone")
+    if entity.ended is not None and entity.ended.into is not None:
+        return Agree("merged")
     if not place.delete:
         return Agree("kept there by rule")
     image = entity.images.get(target)

@@ -263,6 +263,6 @@ def accepted(
 def answered_by_read(entity: Entity, target: str, fields: Mapping[str, Canonical]) -> frozenset[str]:
     """Which fields of an uncertain command a fresh image shows with exactly the value that was sent."""
     image = entity.images.get(target)
-    if image is None or not image.fresh:
+    if image is None or not image.fresh or not image.exists:
         return frozenset()
     return frozenset(name for name, value in fields.items() if image.fields.get(name) == value)

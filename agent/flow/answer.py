@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from agent.core.change import Answer, ChangeKind
 from agent.core.contract import EntityAtSystem
-from agent.core.delivery import Outcome
+from agent.core.delivery import DeliveryKind, Outcome
 from agent.core.entity import CommandState, Entity, Grade, Image, Stale
 from agent.core.observe import assume
 from agent.core.survivorship import accepted
 from agent.core.transitions import Follow, after_outcome, back_off_ms
-from agent.flow import planning
+from agent.flow import existence, planning
 from agent.flow.desk import Desk
-from agent.store import entities, exceptions, inbox, outbox
+from agent.store import bindings, entities, exceptions, inbox, outbox
 from agent.store.exceptions import Kind, Raised
 from agent.store.outbox import Command
 from agent.store.transaction import load
@@ -86,6 +86,9 @@ def arrived(desk: Desk, entity: Entity, command: Command, key: str | None, order
         (Kind.PENDING, Kind.UNCERTAIN, Kind.OVERDUE, Kind.REJECTED),
         "the target holds it now",
     )
+    if command.kind is DeliveryKind.DELETE:
+        commands = {name: c for name, c in entity.commands.items() if name != target}
+        return existence.deleted(desk, replace(entity, commands=commands), target)
     entity = _keyed(desk, entity, command, key)
     entity = accepted(entity, target, command.fields, command.numbers)
     entity = entity.with_image(target, _image_after(desk, entity.images[target], place, command, order))
@@ -100,6 +103,9 @@ def _keyed(desk: Desk, entity: Entity, command: Command, key: str | None) -> Ent
         return entity
     if key is not None and desk.bind(entity.id, entity.type, target, key):
         return replace(entity, keys={**entity.keys, target: key})
+    into = entity.ended.into if entity.ended is not None else None
+    if key is not None and into == bindings.entity_of(desk.tx, entity.type, target, key):
+        return entity  # the record was merged meanwhile, and its key passed on
     taken = key is not None
     desk.raise_(
         Raised(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from agent.core.change import Change, ChangeKind, Operation
 from agent.core.entity import Entity, Image, Stale
 from agent.core.mapping import unresolved
-from agent.flow import observation, planning
+from agent.flow import existence, observation, planning
 from agent.flow.desk import Bound, Desk
 from agent.store import entities, exceptions, inbox, obligations, references, waiting
 from agent.store.exceptions import Kind
@@ -33,7 +33,8 @@ def _resolve_references(desk: Desk, bound: Bound) -> None:
     for waiting_id in references.take(desk.tx, placeholder):
         before = entities.get(desk.tx, waiting_id)
         names = {n for n, f in desk.book.of(before.type).fields.items() if f.reference == bound.type}
-        planning.settle(desk, before, _resolved(before, names, placeholder, bound.entity))
+        after = existence.resolved(desk, before, placeholder, bound.entity)
+        planning.settle(desk, before, _resolved(after, names, placeholder, bound.entity))
 
 
 def _release(desk: Desk, bound: Bound) -> None:

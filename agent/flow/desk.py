@@ -10,7 +10,7 @@ from agent.core.entity import Entity
 from agent.core.mapping import Decoder
 from agent.core.rulebook import Rulebook, agreed_value, context_of
 from agent.flow.effects import Effects
-from agent.store import bindings
+from agent.store import bindings, entities
 from agent.store.exceptions import Raised, open_
 from agent.store.transaction import Transaction
 
@@ -86,9 +86,12 @@ class Desk:
 
     def decoder(self, rules: EntityRules, place: EntityAtSystem) -> Decoder:
         """Turns a system's fields into canonical ones; references are looked up in this transaction."""
-        return Decoder(
-            rules, place, lambda type_, system, key: bindings.entity_of(self.tx, type_, system, key)
-        )
+
+        def find(type_: str, system: str, key: str) -> str | None:
+            found = bindings.entity_of(self.tx, type_, system, key)
+            return None if found is None else entities.successor(self.tx, found)
+
+        return Decoder(rules, place, find)
 
     def raise_(self, raised: Raised, entity: Entity | None = None) -> int | None:
         """Open an exception with owner and due date, and the money of the entity if it has any."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent.core.contract import EntityRules, Role
-from agent.core.entity import OPERATOR, Base, Ended, Entity, Image, Stale
+from agent.core.entity import IN_FLIGHT, OPERATOR, Base, Ended, Entity, Image, Stale
 from agent.core.existence import Fate, Turn, judge, lost
+from agent.core.mapping import is_unresolved
 from agent.core.value import Canonical
 from agent.flow import planning
 from agent.flow.desk import Bound, Desk
-from agent.store import bindings, conflicts, entities, exceptions, links, obligations
+from agent.store import bindings, conflicts, entities, exceptions, links, obligations, outbox, references
 from agent.store.exceptions import Kind, Raised
 
 #: What nobody has to look at any more once the record has ended.
@@ -28,9 +29,36 @@ def follow(desk: Desk, entity: Entity, rules: EntityRules) -> Entity:
     for system in tuple(entity.keys):
         if entity.gone(system):
             entity = retire(desk, entity, system, "the record is gone there")
-    if entity.ended is not None and entity.ended.into is not None and entity.keys:
-        desk.merged.append((entity.id, entity.ended.into))
+    into = entity.ended.into if entity.ended is not None else None
+    if into is not None and is_unresolved(into):
+        _wait_for(desk, entity, into)
+    elif into is not None and entity.keys:
+        desk.merged.append((entity.id, into))
     return entity
+
+
+def _wait_for(desk: Desk, entity: Entity, into: str) -> None:
+    """The record that took its place is not known yet: nothing moves before it is."""
+    references.note(desk.tx, entity.id, [into])
+    by = entity.ended.by if entity.ended is not None else ""
+    desk.raise_(
+        Raised(
+            kind=Kind.MERGED,
+            system=by,
+            cause=f"{by} merged this record into {into.partition(':')[2]}, which is not known here",
+            entity=entity.id,
+            remedy="it goes on by itself when that record is seen; else delete this one elsewhere, and close",
+        ),
+        entity,
+    )
+
+
+def resolved(desk: Desk, entity: Entity, placeholder: str, winner: str) -> Entity:
+    """The record that took the place of this one is known now."""
+    if entity.ended is None or entity.ended.into != placeholder:
+        return entity
+    exceptions.close_all(desk.tx, entity.id, entity.ended.by, (Kind.MERGED,), "that record is known now")
+    return replace(entity, ended=Ended(entity.ended.by, winner))
 
 
 def _turned(desk: Desk, entity: Entity, turn: Turn, ended: Ended | None) -> Entity:
@@ -94,11 +122,23 @@ def carry_out(desk: Desk, entity: Entity, system: str, fate: Fate) -> None:
     entity = replace(entity, parked=entity.parked - marks, refused=refused)
     if fate is Fate.LEAVE:
         entity = replace(entity, absent=entity.absent | {system})
-    else:  # nothing that was known of the old record holds for the new one
-        order = entity.images[system].order
-        blank = Image(fields={}, fresh=True, exists=False, token=desk.tx.token, order=order)
-        entity = entity.with_image(system, blank)
+    else:
+        entity = _blank(desk, entity, system)
     planning.settle(desk, before, entity)
+
+
+def deleted(desk: Desk, entity: Entity, system: str) -> Entity:
+    """The system took our deletion: if the record returns to its owner, it is created there anew."""
+    if system not in entity.keys:
+        return entity
+    return _blank(desk, retire(desk, entity, system, "deleted by us"), system)
+
+
+def _blank(desk: Desk, entity: Entity, system: str) -> Entity:
+    """Nothing that was known of the old record holds for a new one."""
+    order = entity.images[system].order
+    blank = Image(fields={}, fresh=True, exists=False, token=desk.tx.token, order=order)
+    return entity.with_image(system, blank)
 
 
 def note_lost(desk: Desk, entity: Entity, rules: EntityRules, target: str) -> None:
@@ -127,22 +167,32 @@ def _merge(desk: Desk, loser: str, winner: str) -> None:
         _pass_on(desk, before, system, winner)
     for dependant in links.dependants(desk.tx, loser):
         known = entities.get(desk.tx, dependant)
+        for number in conflicts.between(desk.tx, dependant, loser, winner):
+            conflicts.decide(desk.tx, number, "winner", f"{loser} was merged into {winner}")
+            exceptions.close_numbered(desk.tx, Kind.IMMUTABLE, dependant, number, "both are one record now")
         planning.settle(desk, known, _redirected(desk, known, loser, winner))
     planning.reconsider(desk, loser)
     planning.reconsider(desk, winner)
 
 
 def _pass_on(desk: Desk, loser: Entity, system: str, winner: str) -> None:
-    taken = system in bindings.keys(desk.tx, winner)
+    standing = outbox.standing(desk.tx, winner).get(system)
+    coming = standing is not None and standing.state in IN_FLIGHT
+    taken = coming or system in bindings.keys(desk.tx, winner)
     for key, role in bindings.close(desk.tx, loser.id, system, f"merged into {winner}"):
         passed = Role.READ_ONLY if taken or role is not Role.LIVE else Role.LIVE
         bindings.bind(desk.tx, winner, loser.type, system, key, passed)
         if passed is Role.LIVE:
+            note_lost(desk, loser, desk.book.of(loser.type), system)
             desk.bound.append(Bound(winner, loser.type, system, key))
             before = entities.get(desk.tx, winner)
-            image = before.images.get(system) or Image(fields={}, fresh=False)
-            after = before.with_image(system, image.marked(Stale.GAP, desk.tx.token))
-            planning.settle(desk, before, after)
+            image = loser.images.get(system) or Image(fields={}, fresh=False)
+            # what it held of the loser's is nobody's change, and older than whatever the winner's agreed on
+            held = {name: Base(b.value, 0, b.ruled) for name, b in image.base.items()}
+            image = replace(image, base=held)
+            if not desk.book.of(loser.type).at(system).blind:
+                image = image.marked(Stale.CHANGED, desk.tx.token)
+            planning.settle(desk, before, before.with_image(system, image))
         elif role is Role.LIVE:
             _ask_to_merge(desk, loser, system, key, winner)
 

@@ -10,7 +10,7 @@ from agent.core.contract import IDENTITY, EntityAtSystem, EntityRules, Role
 from agent.core.delivery import DeliveryKind
 from agent.core.entity import CommandState, Entity, Image, Stale
 from agent.core.identity import By, Identified, Sighting, identify
-from agent.core.mapping import Decoded, is_unresolved
+from agent.core.mapping import Decoded, is_unresolved, unresolved
 from agent.core.observe import (
     Effect,
     Found,
@@ -22,7 +22,7 @@ from agent.core.observe import (
 )
 from agent.core.ownership import possible_owners
 from agent.core.survivorship import accepted, answered_by_read
-from agent.flow import answer, planning
+from agent.flow import answer, existence, planning
 from agent.flow.desk import Desk
 from agent.store import bindings, entities, exceptions, gaps, inbox, obligations, outbox, references
 from agent.store.exceptions import Kind, Raised
@@ -265,9 +265,7 @@ def read(desk: Desk, rules: EntityRules, system: str, row: Row, result: ReadResu
     if entity is None:
         return
     before = entities.get(desk.tx, entity)
-    into = (
-        None if row.merged_into is None else bindings.entity_of(desk.tx, rules.type, system, row.merged_into)
-    )
+    into = _master(desk, rules, system, row)
     found = Found(fields, decoded.unknown, into, row.version, result.not_before, result.not_after)
     earlier = before.images.get(system)
     image, effect = apply_read(earlier, found, issue, desk.tx.token)
@@ -281,6 +279,14 @@ def read(desk: Desk, rules: EntityRules, system: str, row: Row, result: ReadResu
         note_faults(desk, before, system, decoded, None)
         note_references(desk, entity, decoded)
     planning.settle(desk, before, after)
+
+
+def _master(desk: Desk, rules: EntityRules, system: str, row: Row) -> str | None:
+    """The entity that a record was merged into, or a placeholder for one that is not known yet."""
+    if row.merged_into is None:
+        return None
+    known = bindings.entity_of(desk.tx, rules.type, system, row.merged_into)
+    return known or unresolved(system, row.merged_into)
 
 
 def _read_of(desk: Desk, rules: EntityRules, place: EntityAtSystem, row: Row, decoded: Decoded) -> str | None:
@@ -340,8 +346,8 @@ def _answered(desk: Desk, entity: Entity, place: EntityAtSystem, issue: int) -> 
     shown = answered_by_read(entity, place.system, command.fields)
     numbers = {name: number for name, number in command.numbers.items() if name in shown}
     entity = accepted(entity, place.system, command.fields, numbers)
-    gone = entity.gone(place.system)
-    whole = gone if command.kind is DeliveryKind.DELETE else shown == frozenset(command.fields)
+    deletes, gone = command.kind is DeliveryKind.DELETE, entity.gone(place.system)
+    whole = gone if deletes else not gone and shown == frozenset(command.fields)
     outbox.move(
         desk.tx,
         command,
@@ -354,4 +360,5 @@ def _answered(desk: Desk, entity: Entity, place: EntityAtSystem, issue: int) -> 
         desk.tx, entity.id, place.system, (Kind.UNCERTAIN, Kind.OVERDUE), "answered by a read"
     )
     commands = {target: c for target, c in entity.commands.items() if target != place.system}
-    return replace(entity, commands=commands)
+    entity = replace(entity, commands=commands)
+    return existence.deleted(desk, entity, place.system) if deletes and gone else entity

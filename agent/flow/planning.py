@@ -9,7 +9,7 @@ from agent.core.delivery import DeliveryKind
 from agent.core.entity import CommandState, Entity
 from agent.core.mapping import is_unresolved
 from agent.core.message_id import event_message_id, payload_hash
-from agent.core.plan import Agree, Hold, Send, Surroundings, Wait, plan, referred
+from agent.core.plan import Agree, Hold, Send, Surroundings, Wait, plan, referred, stands
 from agent.core.rulebook import agreed_value
 from agent.core.survivorship import Conflict, merge
 from agent.flow import existence
@@ -110,7 +110,7 @@ def plan_target(desk: Desk, entity: Entity, target: str, rules: EntityRules) -> 
         ready = None
     match decision:
         case Wait(reason=reason, on=on):
-            if ready is not None and reason not in (Hold.SOURCE_STALE, Hold.TARGET_STALE):
+            if ready is not None and not stands(entity, target, decision):
                 _withdraw(desk, ready.number, f"cannot be sent now: {reason}")
             _wait(desk, entity, target, reason, on)
         case Agree():
@@ -192,6 +192,10 @@ def _wait(desk: Desk, entity: Entity, target: str, reason: Hold, on: str) -> Non
     elif reason is Hold.PARKED:
         settle_as = obligations.except_ if target in entity.parked else obligations.park
         settle_as(desk.tx, entity.id, target)
+        if target not in entity.parked:
+            exceptions.close_all(
+                desk.tx, entity.id, target, (Kind.REJECTED,), "nothing else differs any more"
+            )
     elif reason is Hold.ORPHAN:
         desk.raise_(
             Raised(

@@ -81,6 +81,17 @@ def known(tx: Transaction, entity: str, conflict: Conflict) -> bool:
     )
 
 
+def between(tx: Transaction, entity: str, winner: str, loser: str) -> list[int]:
+    """Open conflicts of an entity between these two values."""
+    found = tx.rows(
+        "SELECT id FROM conflict WHERE entity = ? AND winner = ? AND loser = ? AND state = 'open'",
+        entity,
+        dump(winner),
+        dump(loser),
+    )
+    return [int(row[0]) for row in found]
+
+
 def drop(tx: Transaction, entity: str, why: str) -> None:
     """Nobody has to rule any more: the record has ended. Both values stay in the rows."""
     for row in tx.rows("SELECT id FROM conflict WHERE entity = ? AND state = 'open'", entity):

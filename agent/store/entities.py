@@ -64,6 +64,17 @@ def get(tx: Transaction, entity: str) -> Entity:
     )
 
 
+def successor(tx: Transaction, entity: str) -> str:
+    """The entity that took the place of one that was merged, over any number of merges; else itself."""
+    row = tx.one(
+        "WITH RECURSIVE chain (id, depth) AS (VALUES (?, 0) UNION SELECT entity.merged_into, depth + 1"
+        " FROM entity JOIN chain ON entity.id = chain.id WHERE merged_into IS NOT NULL AND depth < 100)"
+        " SELECT chain.id FROM chain JOIN entity ON entity.id = chain.id ORDER BY depth DESC LIMIT 1",
+        entity,
+    )
+    return str(row[0]) if row else entity
+
+
 def ended(tx: Transaction, entity: str, target: str) -> bool:
     """Whether the record was deleted for good, or is to stay deleted at the target."""
     row = tx.one("SELECT ended, absent FROM entity WHERE id = ?", entity)

@@ -138,6 +138,18 @@ def close_marked(tx: Transaction, entity: str, mark: str, resolution: str) -> No
         close(tx, int(row[0]), resolution)
 
 
+def close_numbered(tx: Transaction, kind: Kind, entity: str, subject: int, resolution: str) -> None:
+    """Close what stands for one numbered thing of an entity, such as a conflict."""
+    found = tx.rows(
+        "SELECT id FROM exception WHERE kind = ? AND entity = ? AND subject = ? AND state = 'open'",
+        kind,
+        entity,
+        str(subject),
+    )
+    for row in found:
+        close(tx, int(row[0]), resolution)
+
+
 def close_mapped(tx: Transaction, entity: str, system: str, fields: Iterable[str]) -> bool:
     """Close what was open for fields whose values can be mapped again; whether there was any."""
     closed = False

@@ -153,6 +153,8 @@ def _deletion(chance: random.Random) -> list[Operation]:
     if chance.random() < 0.3:
         ruled: list[Operation] = [("resolve", (chance.choice(("recreate", "leave", "delete")),))]
         return [("delete_erp", (customer,)), ("intake", ("erp",)), *ruled]
+    if chance.random() < 0.25:
+        return [("merge_cloud", (customer,)), *[_user(chance), _agent(chance)] * chance.randrange(3)]
     deleted: list[Operation] = [("delete_cloud", (customer,))]
     if chance.random() < 0.5:
         deleted += [("intake", ("sf",)), *[_user(chance), _agent(chance)] * chance.randrange(3)]
@@ -192,7 +194,7 @@ KINDS: list[tuple[Draw, int]] = [
     (_fault, 8),
     (_spoil, 4),
     (_document, 4),
-    (_deletion, 3),
+    (_deletion, 5),
     (_time, 8),
     (_rest, 8),
 ]

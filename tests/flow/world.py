@@ -181,6 +181,13 @@ class World:
         if key in self.cloud.bin and key not in self.cloud.merged:
             self.cloud.user_undelete(key)
 
+    def merge_cloud(self, loser: int) -> None:
+        """A user merges a customer into the other one in the cloud."""
+        there = [key for key in self.customers if key in self.cloud.records]
+        if len(there) > 1:
+            key = there[loser % len(there)]
+            self.cloud.user_merge(key, next(other for other in there if other != key))
+
     def delete_erp(self, customer: int) -> None:
         """A user deletes a customer without documents in the ERP."""
         keys = [key for object_, key in self.erp.rows if object_ == "customer"]
