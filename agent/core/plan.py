@@ -137,9 +137,12 @@ def stands(entity: Entity, target: str, wait: Wait) -> bool:
     """Whether the command that is ready for a target may still be sent while nothing new is decided.
 
     One that only waits for a read keeps its place, unless the record was bound or given up meanwhile (I20).
+    A deletion does not: what is read may be that the record is there again.
     """
     command = entity.commands.get(target)
     if command is None or wait.reason not in (Hold.SOURCE_STALE, Hold.TARGET_STALE):
+        return False
+    if command.kind is DeliveryKind.DELETE:
         return False
     return (command.kind is DeliveryKind.CREATE) != (target in entity.keys)
 
@@ -173,14 +176,16 @@ def _end(entity: Entity, target: str, rules: EntityRules, around: Surroundings) 
         return Agree("merged")
     if not place.delete:
         return Agree("kept there by rule")
-    image = entity.images.get(target)
+    by = entity.ended.by if entity.ended is not None else ""
+    owning, image = entity.images.get(by), entity.images.get(target)
+    if owning is not None and not owning.fresh:
+        return Wait(Hold.SOURCE_STALE, by)  # it may be there again
     if image is None or not image.fresh:
         return Wait(Hold.TARGET_STALE, target)
     if around.child is not None:
         return Wait(Hold.CHILD, around.child)
     shared = [name for name in place.fields if rules.fields[name].shared and name in image.fields]
     guard = {name: image.fields[name] for name in shared} or None
-    by = entity.ended.by if entity.ended is not None else ""
     rule = {"": f"existence:{by}@{rules.version}"}
     return Send(DeliveryKind.DELETE, {}, {}, rule, guard, image.version if guard else None)
 
