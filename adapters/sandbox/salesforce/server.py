@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import random
@@ -11,7 +10,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,36 +20,21 @@ import orjson
 import uvicorn
 from starlette.types import ASGIApp
 
+from adapters.sandbox.salesforce import options
+from adapters.sandbox.salesforce.bulk.bulk import Bulk
 from adapters.sandbox.salesforce.identity import certificates
 from adapters.sandbox.salesforce.identity.certificates import KeyFiles
 from adapters.sandbox.salesforce.identity.oauth import Credentials, OAuth
 from adapters.sandbox.salesforce.identity.tokens import Tokens
-from adapters.sandbox.salesforce.org import seed
+from adapters.sandbox.salesforce.options import Options
 from adapters.sandbox.salesforce.org.org import Org
-from adapters.sandbox.salesforce.pubsub.delivery import Timings
 from adapters.sandbox.salesforce.pubsub.service import PubSub, handlers
 from adapters.sandbox.salesforce.rest import application
 from adapters.sandbox.salesforce.rest.connections import Connections
 from adapters.sandbox.salesforce.rest.gate import Gate
+from adapters.sandbox.salesforce.seed import planting
 
 HOST = "127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How the sandbox starts. A port of 0 takes a free one; ``state_dir`` None keeps keys only while it
-    runs."""
-
-    http_port: int = 0
-    https_port: int = 0
-    grpc_port: int = 0
-    plaintext_grpc_port: int = 0
-    seed: int = 1
-    accounts: int = 0
-    state_dir: Path | None = None
-    token_hours: float = 2.0
-    retention_hours: float = 72.0
-    timings: Timings = field(default_factory=Timings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +63,26 @@ class _HttpServer(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def running(options: Options) -> AsyncIterator[Details]:
+async def running(chosen: Options) -> AsyncIterator[Details]:
     """The sandbox, listening while the block runs."""
-    with contextlib.ExitStack() as stack:
-        folder = options.state_dir or Path(
+    async with contextlib.AsyncExitStack() as stack:
+        folder = chosen.state_dir or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="isthmus-sf-"))
         )
         keys = certificates.prepare(folder.resolve())
-        org = Org(options.seed, timedelta(hours=options.retention_hours))
-        seed.plant(org, options.accounts, options.seed)
-        tokens = Tokens(org.id, org.clock, timedelta(hours=options.token_hours))
+        org = Org(chosen.seed, timedelta(hours=chosen.retention_hours), chosen.defined)
+        planting.plant(org, chosen.plan, chosen.seed)
+        tokens = Tokens(org.id, org.clock, timedelta(hours=chosen.token_hours))
         org.at_once["revoke"] = tokens.revoke_all
         connections = Connections()
-        credentials = _credentials(options.seed, org, keys)
+        credentials = _credentials(chosen.seed, org, keys)
         gate = Gate(org, tokens, connections)
-        web = application.build(org, gate, OAuth(org, tokens, credentials), [])
-        sockets = [_listen(port) for port in (options.http_port, options.https_port)]
-        service = PubSub(org, tokens, options.timings)
-        async with _web(web, connections, sockets, keys), _rpc(service, options, keys) as (secure, plain):
+        bulk = Bulk(gate)
+        stack.push_async_callback(bulk.close)
+        web = application.build(org, gate, OAuth(org, tokens, credentials), bulk)
+        sockets = [_listen(port) for port in (chosen.http_port, chosen.https_port)]
+        service = PubSub(org, tokens, chosen.timings)
+        async with _web(web, connections, sockets, keys), _rpc(service, chosen, keys) as (secure, plain):
             http, https = (each.getsockname()[1] for each in sockets)
             yield Details(
                 http=f"http://{HOST}:{http}",
@@ -113,13 +99,13 @@ async def running(options: Options) -> AsyncIterator[Details]:
             )
 
 
-async def serve(options: Options) -> None:
+async def serve(chosen: Options) -> None:
     """Runs until SIGTERM or SIGINT; prints the details as one JSON line when it listens."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(options) as details:
+    async with running(chosen) as details:
         sys.stdout.write(orjson.dumps(asdict(details)).decode() + "\n")
         sys.stdout.flush()
         await stop.wait()
@@ -127,22 +113,7 @@ async def serve(options: Options) -> None:
 
 def main(arguments: Sequence[str] = ()) -> int:
     """``isthmus sandbox salesforce`` with its arguments; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="isthmus sandbox salesforce", description="A Salesforce org on loopback."
-    )
-    for name in ("http-port", "https-port", "grpc-port", "plaintext-grpc-port"):
-        parser.add_argument(f"--{name}", type=int, default=0, help="0 takes a free port")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same org")
-    parser.add_argument("--accounts", type=int, default=0, help="customers to start with")
-    parser.add_argument("--state-dir", type=Path, help="keeps certificates and keys over restarts")
-    timings = Timings()
-    parser.add_argument("--keepalive", type=float, default=timings.keepalive, help="seconds")
-    parser.add_argument("--credit-timeout", type=float, default=timings.credit_timeout, help="seconds")
-    parser.add_argument("--latest-settle", type=float, default=timings.latest_settle, help="seconds")
-    given = vars(parser.parse_args(list(arguments)))
-    names = ("keepalive", "credit_timeout", "latest_settle")
-    chosen = Timings(**{name: given.pop(name) for name in names})
-    asyncio.run(serve(Options(**given, timings=chosen)))
+    asyncio.run(serve(options.parse(arguments)))
     return 0
 
 
@@ -207,7 +178,7 @@ async def _web(
 
 
 @contextlib.asynccontextmanager
-async def _rpc(service: PubSub, options: Options, keys: KeyFiles) -> AsyncIterator[tuple[int, int]]:
+async def _rpc(service: PubSub, chosen: Options, keys: KeyFiles) -> AsyncIterator[tuple[int, int]]:
     server = grpc.aio.server(
         options=[
             ("grpc.so_reuseport", 0),
@@ -218,8 +189,8 @@ async def _rpc(service: PubSub, options: Options, keys: KeyFiles) -> AsyncIterat
     )
     server.add_generic_rpc_handlers((handlers(service),))
     leaf = (keys.leaf_key.read_bytes(), keys.leaf.read_bytes())
-    secure = server.add_secure_port(f"{HOST}:{options.grpc_port}", grpc.ssl_server_credentials([leaf]))
-    plain = server.add_insecure_port(f"{HOST}:{options.plaintext_grpc_port}")
+    secure = server.add_secure_port(f"{HOST}:{chosen.grpc_port}", grpc.ssl_server_credentials([leaf]))
+    plain = server.add_insecure_port(f"{HOST}:{chosen.plaintext_grpc_port}")
     await server.start()
     try:
         yield secure, plain

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.sandbox.salesforce.options import Options
 from adapters.sandbox.salesforce.pubsub.delivery import Timings
-from adapters.sandbox.salesforce.server import Options, running
+from adapters.sandbox.salesforce.server import running
 from tests.sandbox.salesforce.client import Client
 
 QUICK = Timings(keepalive=0.2, credit_timeout=0.2, latest_settle=0.0)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from adapters.sandbox.salesforce.server import Options, running
+from adapters.sandbox.salesforce.options import Options
+from adapters.sandbox.salesforce.server import running
 from tests.sandbox.salesforce.client import Client, codes
 
 

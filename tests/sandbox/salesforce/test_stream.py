@@ -11,8 +11,9 @@ import pytest
 
 from adapters.salesforce import pubsub_api_pb2 as pb
 from adapters.salesforce import pubsub_api_pb2_grpc as stubs
+from adapters.sandbox.salesforce.options import Options
 from adapters.sandbox.salesforce.pubsub.delivery import Timings
-from adapters.sandbox.salesforce.server import Options, running
+from adapters.sandbox.salesforce.server import running
 from tests.sandbox.salesforce.client import ACCOUNT, ALL, INVOICE, Client, first, trailer
 
 

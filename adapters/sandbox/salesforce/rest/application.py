@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adapters.sandbox.salesforce.bulk.bulk import Bulk
 from adapters.sandbox.salesforce.control.endpoints import Control
 from adapters.sandbox.salesforce.identity.oauth import OAuth
 from adapters.sandbox.salesforce.org.errors import ApiError
@@ -48,8 +49,8 @@ _RECORD_ROUTES: tuple[Row, ...] = (
 )
 
 
-def build(org: Org, gate: Gate, oauth: OAuth, further: list[BaseRoute]) -> ASGIApp:
-    """The application; both HTTP ports serve the same one. ``further`` routes come first."""
+def build(org: Org, gate: Gate, oauth: OAuth, bulk: Bulk) -> ASGIApp:
+    """The application; both HTTP ports serve the same one."""
     queries = Queries()
     router = Router(_RECORD_ROUTES)
     router.extend(_query_routes(queries))
@@ -64,6 +65,8 @@ def build(org: Org, gate: Gate, oauth: OAuth, further: list[BaseRoute]) -> ASGIA
         )
     )
     router.extend(Tooling().routes())
+    router.extend(bulk.second.rows())
+    router.extend(bulk.second.rows())
 
     async def data(request: Request) -> Response:
         return await gate.serve(request, router)
@@ -78,7 +81,8 @@ def build(org: Org, gate: Gate, oauth: OAuth, further: list[BaseRoute]) -> ASGIA
         Route("/services/data", _versions),
         Route("/services/data/", _versions),
         *Control(org).routes(),
-        *further,
+        *bulk.first.routes(),
+        *bulk.second.routes(),
         Route("/services/data/{rest:path}", data, methods=["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _unrouted, Exception: _failed})

@@ -1,14 +1,8 @@
-"""The customers that the sandbox org starts with: made from a seed, the same names for the same seed."""
+"""Customers of seven countries, with the names, streets and scripts of their own."""
 
 from __future__ import annotations
 
 import random
-
-from adapters.sandbox.salesforce.org.actor import page_actor
-from adapters.sandbox.salesforce.org.org import Org
-
-BATCH = 200
-_AGE_S = 3600
 
 # country: (name patterns with {}, first parts, streets, cities with postal codes, dialling code)
 _PLACES: dict[
@@ -80,14 +74,3 @@ def account(rng: random.Random, number: int) -> dict[str, str]:
         "BillingPostalCode": postal_code,
         "BillingCountry": country,
     }
-
-
-def plant(org: Org, count: int, seed: int) -> None:
-    """Creates the customers an hour ago, as a person's import in transactions of 200."""
-    rng = random.Random(seed)
-    org.clock.advance(-_AGE_S)
-    for start in range(0, count, BATCH):
-        with org.transaction(page_actor(org.staff.sales)) as transaction:
-            for number in range(start + 1, min(start + BATCH, count) + 1):
-                transaction.create("Account", account(rng, number))
-    org.clock.advance(_AGE_S)
