@@ -36,6 +36,7 @@ class Hold(StrEnum):
     PARENT = "parent"  # a record it refers to has no key at the target yet
     ORPHAN = "orphan"  # a record that it refers to was deleted and will not be at the target
     CHILD = "child"  # a deleted record that refers to it is still there
+    DEPENDANT = "dependant"  # a record that refers to it is not deleted: a person must look
     LANE = "lane"  # an earlier one of its lane has not arrived
     PARKED = "parked"  # waits for a person
     UNMAPPED = "unmapped"  # its owner holds a value that the contract cannot hold
@@ -86,6 +87,7 @@ class Surroundings:
     ended       of those without one: records that were deleted and will not be there
     lane_ahead  an earlier entity of the same lane has not arrived at the target
     child       a deleted record that refers to this one and is still at the target
+    dependant   a record that refers to this one, is at the target, and was not deleted
     """
 
     bound: frozenset[str] = frozenset()
@@ -93,6 +95,7 @@ class Surroundings:
     ended: frozenset[str] = frozenset()
     lane_ahead: str | None = None
     child: str | None = None
+    dependant: str | None = None
 
 
 @dataclass
@@ -182,6 +185,8 @@ def _end(entity: Entity, target: str, rules: EntityRules, around: Surroundings) 
         return Wait(Hold.SOURCE_STALE, by)  # it may be there again
     if image is None or not image.fresh:
         return Wait(Hold.TARGET_STALE, target)
+    if around.dependant is not None:
+        return Wait(Hold.DEPENDANT, around.dependant)
     if around.child is not None:
         return Wait(Hold.CHILD, around.child)
     shared = [name for name in place.fields if rules.fields[name].shared and name in image.fields]

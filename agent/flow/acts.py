@@ -28,6 +28,7 @@ INSTEAD: dict[Kind, str] = {
     Kind.IMMUTABLE: "a delivered document is never rewritten: reverse it at its system and post it anew",
     Kind.DELETED: "the record is gone at a system: restore it there, or rule what follows: isthmus exceptions"
     " resolve NUMBER --fate delete|recreate|leave --reason TEXT",
+    Kind.DEPENDANT: "records that were not deleted refer to it: delete those too, or change their reference",
     Kind.ORPHAN: "a record that it refers to was deleted: restore that one, or let it refer to another",
     Kind.MERGED: "one system merged two records that another still has: merge them there, then close this",
     Kind.UNDECODABLE: "it cannot be understood whoever asks: correct it at its system and have it sent again;"

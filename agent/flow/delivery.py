@@ -163,9 +163,15 @@ def _outgoing(desk: Desk, command: Command) -> Outgoing | None:
     rules = desk.book.of(command.type)
     place = rules.at(command.target)
     again = command.state is CommandState.UNCERTAIN
-    key_of = bindings.last_key_of if again else bindings.key_of
+
+    def key_of(id_: str, system: str) -> str | None:
+        """A record that was merged or deleted since the command was sent still has its name in it."""
+        if not again:
+            return bindings.key_of(desk.tx, id_, system)
+        return bindings.last_key_of(desk.tx, entities.successor(desk.tx, id_), system)
+
     try:
-        fields = encode(rules, place, command.fields, lambda id_, system: key_of(desk.tx, id_, system))
+        fields = encode(rules, place, command.fields, key_of)
         guard = _guard(desk, rules, command)
     except MappingFault as fault:
         if command.state is CommandState.UNCERTAIN:

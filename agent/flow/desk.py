@@ -46,6 +46,7 @@ class Desk:
     merged   (loser, winner) pairs whose keys and dependants are to be passed on
     retired  (entity, system) pairs whose key was given up
     ended    entities that ended
+    released entities that do not refer any more to something that they referred to
     """
 
     tx: Transaction
@@ -58,11 +59,12 @@ class Desk:
     merged: list[tuple[str, str]] = field(default_factory=list)
     retired: list[tuple[str, str]] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
 
     @property
     def pending(self) -> bool:
         """Whether something still follows from the work of this transaction."""
-        return bool(self.bound or self.merged or self.retired or self.ended)
+        return bool(self.bound or self.merged or self.retired or self.ended or self.released)
 
     def bind(self, entity: str, type_: str, system: str, key: str) -> bool:
         """Give an entity its key at a system; what waited for it is taken up at the end of the work.

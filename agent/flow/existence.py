@@ -11,7 +11,17 @@ from agent.core.mapping import is_unresolved
 from agent.core.value import Canonical
 from agent.flow import planning
 from agent.flow.desk import Bound, Desk
-from agent.store import bindings, conflicts, entities, exceptions, links, obligations, outbox, references
+from agent.store import (
+    bindings,
+    conflicts,
+    entities,
+    exceptions,
+    links,
+    obligations,
+    outbox,
+    references,
+    waiting,
+)
 from agent.store.exceptions import Kind, Raised
 
 #: What nobody has to look at any more once the record has ended.
@@ -63,6 +73,8 @@ def resolved(desk: Desk, entity: Entity, placeholder: str, winner: str) -> Entit
 
 def _turned(desk: Desk, entity: Entity, turn: Turn, ended: Ended | None) -> Entity:
     if turn is Turn.RETURNS:
+        for system in desk.book.of(entity.type).systems:
+            exceptions.close_all(desk.tx, entity.id, system, (Kind.DEPENDANT,), "the record is there again")
         return replace(entity, ended=None)
     assert ended is not None
     return end(desk, entity, ended)
@@ -150,14 +162,27 @@ def note_lost(desk: Desk, entity: Entity, rules: EntityRules, target: str) -> No
 
 def follow_up(desk: Desk) -> None:
     """What merges, deletions and retired keys of this transaction mean for other entities."""
-    while desk.merged or desk.retired or desk.ended:
+    while desk.merged or desk.retired or desk.ended or desk.released:
         while desk.merged:
             _merge(desk, *desk.merged.pop(0))
         while desk.retired:
-            planning.let_pass(desk, *desk.retired.pop(0))
+            _let_go(desk, desk.retired.pop(0)[0])
+        while desk.released:
+            _let_go(desk, desk.released.pop(0))
         while desk.ended:
-            for dependant in links.dependants(desk.tx, desk.ended.pop(0)):
+            ended = desk.ended.pop(0)
+            _let_go(desk, ended)
+            for dependant in links.dependants(desk.tx, ended):
                 planning.reconsider(desk, dependant)
+
+
+def _let_go(desk: Desk, entity: str) -> None:
+    """Whatever waited for an entity that has ended, left a system or refers to something else now."""
+    for waiting_id, target in waiting.on(desk.tx, entity):
+        why = "nothing that was not deleted refers to it any more"
+        if exceptions.close_all(desk.tx, waiting_id, target, (Kind.DEPENDANT,), why):
+            obligations.reopen(desk.tx, waiting_id, target)
+        planning.reconsider(desk, waiting_id)
 
 
 def _merge(desk: Desk, loser: str, winner: str) -> None:

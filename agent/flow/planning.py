@@ -41,8 +41,9 @@ def settle(desk: Desk, before: Entity, after: Entity) -> None:
         if not conflict.decided:
             _ask(desk, entity, conflict, number)
     entities.save(desk.tx, before, entity)
-    if entity.agreed != before.agreed and any(rule.reference for rule in rules.fields.values()):
-        links.put(desk.tx, entity.id, referred(entity, rules))
+    refers = entity.agreed != before.agreed and any(rule.reference for rule in rules.fields.values())
+    if refers and links.put(desk.tx, entity.id, referred(entity, rules)):
+        desk.released.append(entity.id)
     _returned(desk, before, entity, rules)
     lane = agreed_value(entity, rules.lane)
     key = agreed_value(entity, rules.key)
@@ -166,19 +167,22 @@ def _surroundings(desk: Desk, entity: Entity, target: str, rules: EntityRules) -
         skip = rules.lane_policy is LanePolicy.SKIP
         ahead = entities.lane_ahead(desk.tx, entity.id, target, skip)
     if entity.ended is not None:
-        return Surroundings(bound, lane_ahead=ahead, child=_child(desk, entity.id, target))
+        return _around_an_end(desk, entity.id, target)
     missing = referred(entity, rules) - bound
     cycle = frozenset(id_ for id_ in missing if waiting.leads_to(desk.tx, id_, target, entity.id))
     ended = frozenset(id_ for id_ in missing if entities.ended(desk.tx, id_, target))
     return Surroundings(bound, cycle, ended, ahead)
 
 
-def _child(desk: Desk, entity: str, target: str) -> str | None:
-    """A deleted dependant that goes first, unless it waits for this one in turn."""
-    child = links.ended_dependant(desk.tx, entity, target)
-    if child is None or waiting.leads_to(desk.tx, child, target, entity):
-        return None
-    return child
+def _around_an_end(desk: Desk, entity: str, target: str) -> Surroundings:
+    """What must go, or be looked at, before what is left of an ended entity is deleted at a target."""
+    found = links.dependant_at(desk.tx, entity, target)
+    if found is None:
+        return Surroundings()
+    other, ended = found
+    if not ended:
+        return Surroundings(dependant=other)
+    return Surroundings(child=None if waiting.leads_to(desk.tx, other, target, entity) else other)
 
 
 def _wait(desk: Desk, entity: Entity, target: str, reason: Hold, on: str) -> None:
@@ -204,6 +208,18 @@ def _wait(desk: Desk, entity: Entity, target: str, reason: Hold, on: str) -> Non
                 cause=f"it refers to a record that was deleted and will not be at {target}",
                 entity=entity.id,
                 remedy="restore that record, or let it refer to another at its own system",
+            ),
+            entity,
+        )
+        obligations.except_(desk.tx, entity.id, target)
+    elif reason is Hold.DEPENDANT:
+        desk.raise_(
+            Raised(
+                kind=Kind.DEPENDANT,
+                system=target,
+                cause=f"it was deleted, but {on} still refers to it at {target}",
+                entity=entity.id,
+                remedy="delete that too, or let it refer to another; it goes on by itself then",
             ),
             entity,
         )

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     UNBOUND = "unbound"  # a record that no entity is bound to, at a system where none is born
     UNKEYED = "unkeyed"  # the target created the record and did not say under which key
     DUPLICATE = "duplicate"  # two entities, one record at a target
+    DEPENDANT = "dependant"  # it was deleted, and records that were not still refer to it
     ORPHAN = "orphan"  # a record that it refers to was deleted
     MERGED = "merged"  # records that one system merged are still two at another
     GAP = "gap"  # a stretch of a stream is missing: records that were born in it are not known

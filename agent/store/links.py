@@ -7,16 +7,14 @@ from collections.abc import Iterable
 from agent.store.transaction import Transaction
 
 
-def put(tx: Transaction, entity: str, refers_to: Iterable[str]) -> None:
-    """Write down everything that an entity refers to now."""
+def put(tx: Transaction, entity: str, refers_to: Iterable[str]) -> bool:
+    """Write down everything that an entity refers to now; whether it referred to more than that."""
     wanted = set(refers_to)
     known = {str(row[0]) for row in tx.rows("SELECT refers_to FROM link WHERE entity = ?", entity)}
-    tx.run_many(
-        "DELETE FROM link WHERE refers_to = ? AND entity = ?", [(one, entity) for one in known - wanted]
-    )
-    tx.run_many(
-        "INSERT INTO link (refers_to, entity) VALUES (?, ?)", [(one, entity) for one in wanted - known]
-    )
+    gone, new = [(one, entity) for one in known - wanted], [(one, entity) for one in wanted - known]
+    tx.run_many("DELETE FROM link WHERE refers_to = ? AND entity = ?", gone)
+    tx.run_many("INSERT INTO link (refers_to, entity) VALUES (?, ?)", new)
+    return bool(gone)
 
 
 def dependants(tx: Transaction, entity: str) -> list[str]:
@@ -25,15 +23,18 @@ def dependants(tx: Transaction, entity: str) -> list[str]:
     return [str(row[0]) for row in found]
 
 
-def ended_dependant(tx: Transaction, entity: str, target: str) -> str | None:
-    """A dependant that has ended and still has a live key at the target, or None."""
+def dependant_at(tx: Transaction, entity: str, target: str) -> tuple[str, bool] | None:
+    """Another entity that refers to this one and has a live key at the target, and whether it has ended.
+
+    One that has not comes first.
+    """
     row = tx.one(
-        "SELECT link.entity FROM link JOIN entity ON entity.id = link.entity JOIN binding"
-        " ON binding.entity = link.entity AND binding.system = ? AND binding.role = 'live'"
-        " AND binding.valid_to IS NULL WHERE link.refers_to = ? AND entity.ended IS NOT NULL"
-        " AND link.entity <> ? ORDER BY link.entity LIMIT 1",
+        "SELECT link.entity, entity.ended IS NOT NULL FROM link JOIN entity ON entity.id = link.entity"
+        " JOIN binding ON binding.entity = link.entity AND binding.system = ? AND binding.role = 'live'"
+        " AND binding.valid_to IS NULL WHERE link.refers_to = ? AND link.entity <> ?"
+        " ORDER BY entity.ended IS NOT NULL, link.entity LIMIT 1",
         target,
         entity,
         entity,
     )
-    return str(row[0]) if row else None
+    return (str(row[0]), bool(row[1])) if row else None

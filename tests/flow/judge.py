@@ -151,10 +151,18 @@ def _ended(world: World, customer: str) -> None:
         winner = world.id_of(world.cloud.merged[customer])
         assert into == winner or by == OPERATOR, f"I21: {customer} was merged into {winner}, known is {into}"
         return
+    if world.rows(f"SELECT 1 FROM exception WHERE entity = '{id_}' AND kind = 'dependant'"):
+        return  # documents refer to it: a person has to look
     left = [key for (_, key), row in world.erp.rows.items() if row.get("external_ref") == id_]
     assert not left, f"I21: {customer} was deleted in the cloud and is in the ERP as {left}"
     known = world.rows(f"SELECT ended FROM entity WHERE id = '{id_}'")
     assert known and known[0][0] is not None, f"I21: {customer} was deleted and has no tombstone"
+
+
+def _left(world: World, customer: str) -> dict[str, dict[str, object]]:
+    """What the ERP still holds of a deleted customer, because documents refer to it."""
+    id_ = world.id_of(customer)
+    return {key: dict(row) for (_, key), row in world.erp.rows.items() if row.get("external_ref") == id_}
 
 
 def _losers(world: World) -> set[str]:
@@ -173,7 +181,7 @@ def _nothing_lost_without_a_record(world: World) -> None:
     for customer in world.customers:
         if customer in world.cloud.merged:
             continue  # what its users wrote is still where they wrote it
-        held = _held(world, customer) if customer in world.cloud.records else {}
+        held = _held(world, customer) if customer in world.cloud.records else _left(world, customer)
         for field in ("phone", "note"):
             final = {values[field] for values in held.values() if field in values}
             said = []

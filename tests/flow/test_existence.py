@@ -43,7 +43,9 @@ def roles(world: World, customer: int, system: str) -> list[tuple[object, ...]]:
 
 def open_kinds(world: World) -> list[str]:
     """Kinds of the exceptions that stand."""
-    return [str(kind) for (kind,) in world.rows("SELECT kind FROM exception WHERE state = 'open' ORDER BY id")]
+    return [
+        str(kind) for (kind,) in world.rows("SELECT kind FROM exception WHERE state = 'open' ORDER BY id")
+    ]
 
 
 def test_a_deletion_where_it_was_born_follows_where_the_agent_may_delete(world: World) -> None:

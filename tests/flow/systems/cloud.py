@@ -223,12 +223,12 @@ class Cloud:
         return Outcome(OutcomeKind.ACCEPTED, key=delivery.key)
 
     def _upsert(self, delivery: Delivery) -> Outcome:
+        if "Account" in delivery.fields and delivery.fields["Account"] not in self.records:
+            return Outcome(OutcomeKind.REJECTED, reason=Reason.BUSINESS, code="INVALID_CROSS_REFERENCE_KEY")
         for key, record in self.records.items():
             if record.fields.get("Isthmus_Id__c") == delivery.reference:
                 self._agent_writes(key, delivery)
                 return Outcome(OutcomeKind.ACCEPTED, key=key)
-        if "Account" in delivery.fields and delivery.fields["Account"] not in self.records:
-            return Outcome(OutcomeKind.REJECTED, reason=Reason.BUSINESS, code="INVALID_CROSS_REFERENCE_KEY")
         fields = {**delivery.fields, "Isthmus_Id__c": delivery.reference}
         self.writes.created[delivery.reference] += 1
         key = self._create(delivery.object, fields, CLIENT)
