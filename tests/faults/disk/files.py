@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -18,20 +16,11 @@ from agent.store.database import FILE, LOG, Store
 from tests.faults.disk import oracle, place
 from tests.faults.disk.calls import Errors, led
 from tests.flow.systems.time import TestClock
+from tests.flow.world import template
 from tests.idoc.files import DEBMAS, DICTIONARY, delivery, settings
 
 #: How often something is tried again before the test gives up.
 TRIES = 10
-
-
-@contextmanager
-def folder(purpose: str) -> Iterator[Path]:
-    """A folder, gone afterwards."""
-    made = place.new(purpose)
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 # --- the store
@@ -42,7 +31,7 @@ def start(errors: Errors) -> tuple[list[StoreError], oracle.State, oracle.State]
 
     What was said, and the content before and after.
     """
-    with folder("start") as directory:
+    with place.folder("start") as directory:
         _killed(directory)
         before = oracle.noted(directory / FILE)
         with led(lambda: directory, errors):
@@ -60,8 +49,8 @@ def start(errors: Errors) -> tuple[list[StoreError], oracle.State, oracle.State]
 
 def _killed(directory: Path) -> None:
     """A store in its third epoch, killed with a log and before the epoch was kept beside it."""
-    with folder("killed") as origin:
-        Store.open(origin, TestClock()).close()
+    with place.folder("killed") as origin:
+        shutil.copy(template() / FILE, origin / FILE)
         (origin / "epoch").write_text("2")
         store = Store.open(origin, TestClock())
         with store.transaction("before") as tx:
@@ -87,7 +76,7 @@ def _opened(directory: Path) -> tuple[Store, list[StoreError]]:
 
 def hand_over(errors: Errors) -> list[str]:
     """Hand one message to SAP as the engine does, on a disk that fails; what was answered, in order."""
-    with folder("idoc") as directory:
+    with place.folder("idoc") as directory:
         given = settings(directory)
         outbound = Outbound(given, DICTIONARY, lambda: datetime(2026, 3, 14, 10, 15))
         target = IdocFiles("sap", given, (DEBMAS,), outbound, DICTIONARY)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -80,13 +79,10 @@ def images(recording: Recording, dice: random.Random, share: float) -> Iterator[
 @contextmanager
 def laid_out(image: Image) -> Iterator[Path]:
     """The image as a directory."""
-    directory = place.new("image")
-    try:
+    with place.folder("image") as directory:
         for name, content in image.files.items():
             (directory / name).write_bytes(content)
         yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def examine(image: Image, judge: Judge) -> Finding | None:
@@ -170,3 +166,12 @@ def sweep(recording: Recording, judge: Judge, dice: random.Random, shares: Share
                 tally.add(image.at, examine(second, oracle.by_states(again.states)))
                 tally.note(image.at, beside(second, again.epoch))
     return tally
+
+
+def first(recording: Recording, judge: Judge, dice: random.Random, share: float) -> Finding | None:
+    """The first thing that is wrong anywhere along a recording, None when nothing is."""
+    for image in images(recording, dice, share):
+        found = examine(image, judge) or beside(image, recording.epoch)
+        if found is not None:
+            return found
+    return None

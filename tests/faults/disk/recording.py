@@ -138,7 +138,7 @@ class RecordedWorld(World):
         """Remember the world around the agent as it is now, without what is armed for later."""
         if not self._moments:
             return
-        kept = {name: self.__dict__[name] for name in AROUND}
+        kept = {name: value for name, value in self.__dict__.items() if name not in OF_THE_AGENT}
         armed, self.meanwhile.armed = self.meanwhile.armed, {}
         self.recording.moments.append((len(self.recording.tape.events), copy.deepcopy(kept)))
         self.meanwhile.armed = armed
@@ -151,11 +151,11 @@ class RecordedWorld(World):
         super().close()
 
 
-#: What of a world is not the agent's: it survives when the agent's machine loses its power.
-AROUND = (
-    *("clock", "meanwhile", "cloud", "erp", "sap", "values", "customers", "documents", "crashes", "nested"),
-    "seconds_per_edit",
-)
+#: What of a world is the agent's, or the recording's: all else survives when the machine loses its power.
+OF_THE_AGENT = {
+    *("engine", "intakes", "deliveries", "confirms", "snapshots", "directory"),
+    *("recording", "errors", "_stack", "_errors", "_moments", "_quiet"),
+}
 
 
 class _Noticing(Tape):

@@ -12,10 +12,11 @@ from unittest.mock import patch
 
 import pytest
 
-from agent.store import beside, database
+from agent.store import beside as numbers
+from agent.store import database
 from tests.faults.disk import oracle, workloads
 from tests.faults.disk.oracle import Judge
-from tests.faults.disk.powerfailure import Shares, Tally, sweep
+from tests.faults.disk.powerfailure import Shares, beside, first, images, sweep
 from tests.faults.disk.recording import Recording, record
 from tests.flow.reference import SCENARIO
 from tests.flow.stories import Operation
@@ -43,12 +44,12 @@ def test_nothing_acknowledged_is_lost_in_part_or_twice_when_the_power_fails(
     played: Recording, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tally = sweep(
-        played, oracle.by_states(played.states), dice(), Shares(0.12, flows=0.04, twice=0.02, again=0.15)
+        played, oracle.by_states(played.states), dice(), Shares(0.08, flows=0.05, twice=0.02, again=0.15)
     )
     with capsys.disabled():
         print(f"\nseed {SEED}: {tally.images} images, {tally.twice} of a second failure, {tally.flows} flows")
     assert tally.findings == []
-    assert tally.images >= 400
+    assert tally.images >= 250
     assert min(tally.flows, tally.twice) > 0
 
 
@@ -71,10 +72,9 @@ def test_a_power_failure_costs_nothing_that_was_acknowledged_in(
     workload: Callable[[], tuple[Recording, Judge]],
 ) -> None:
     recording, judge = workload()
-    share = 150 / len(recording.tape.events)
-    tally = sweep(recording, judge, dice(), Shares(share))
+    tally = sweep(recording, judge, dice(), Shares(80 / len(recording.tape.events)))
     assert tally.findings == []
-    assert tally.images > 75
+    assert tally.images > 40
 
 
 @contextmanager
@@ -91,19 +91,16 @@ def pragma(synchronous: str) -> Iterator[None]:
         yield
 
 
-def found(script: list[Operation]) -> Tally:
-    recording = record(script)
-    return sweep(recording, oracle.by_states(recording.states), dice(), Shares(0.12))
-
-
 @pytest.mark.parametrize(
-    ("synchronous", "kinds"), [("NORMAL", {"lost"}), ("OFF", {"lost", "damaged", "closed"})]
+    ("synchronous", "kinds"),
+    [("NORMAL", {"lost", "partial"}), ("OFF", {"lost", "partial", "damaged", "closed"})],
 )
 def test_a_store_that_does_not_wait_for_the_disk_is_found_out(synchronous: str, kinds: set[str]) -> None:
     with pragma(synchronous):
-        tally = found(BEGINNING)
-    assert tally.kinds() & kinds, tally.findings
-    assert len(tally.findings) > tally.images / 20
+        recording = record(BEGINNING)
+    found = first(recording, oracle.by_states(recording.states), dice(), 0.5)
+    assert found is not None
+    assert found.kind in kinds
 
 
 def test_a_number_beside_the_store_that_is_not_synced_is_found_out() -> None:
@@ -114,6 +111,6 @@ def test_a_number_beside_the_store_that_is_not_synced_is_found_out() -> None:
         os.close(descriptor)
         temporary.replace(file)
 
-    with patch.object(beside, "keep", careless):
-        recording, judge = workloads.birth()
-    assert "epoch" in sweep(recording, judge, dice(), Shares(1.0)).kinds()
+    with patch.object(numbers, "keep", careless):
+        recording, _ = workloads.birth()
+    assert any(beside(image, recording.epoch) for image in images(recording, dice(), 2.0))

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 from agent.store.database import FILE, Store
 from agent.store.transaction import Transaction
@@ -23,19 +20,9 @@ ROWS = 3
 LONG, MANY = 30_000, 90
 
 
-@contextmanager
-def folder() -> Iterator[Path]:
-    """A folder for one recording."""
-    made = place.new("recorded")
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
 def birth() -> tuple[Recording, Judge]:
     """A store is made, written to once, and opened again."""
-    with folder() as directory:
+    with place.folder("recorded") as directory:
         recording = Recording(Tape(directory), [State(b"", ())])
         with recorded(recording):
             store = Store.open(directory, TestClock())
@@ -52,7 +39,7 @@ def birth() -> tuple[Recording, Judge]:
 
 def large() -> tuple[Recording, Judge]:
     """A transaction that SQLite has to write into the log before it is committed, between two small ones."""
-    with folder() as directory:
+    with place.folder("recorded") as directory:
         Store.open(directory, TestClock()).close()
         begins = oracle.noted(directory / FILE)
         recording = Recording(Tape(directory), [begins])
@@ -69,7 +56,7 @@ def large() -> tuple[Recording, Judge]:
 
 def writers(count: int = 60) -> tuple[Recording, Judge]:
     """Callers that hand over units of work at once, a few at a time; which share a commit is not fixed."""
-    with folder() as directory:
+    with place.folder("recorded") as directory:
         Store.open(directory, TestClock()).close()
         recording = Recording(Tape(directory))
         told: list[str] = []
