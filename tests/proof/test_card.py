@@ -54,8 +54,10 @@ def test_a_run_that_is_stopped_says_so_and_falls_short(
 
 
 def test_the_time_is_shared_among_the_parts_that_were_chosen() -> None:
+    first, last = (proof.PARTS[name][1] for name in ("mutants", "stories"))
     shares = [share for _, share in proof._shares(["stories", "mutants"])]
-    assert shares == [pytest.approx(0.35 / 0.80), pytest.approx(1.0)]
+    assert shares == [pytest.approx(first / (first + last)), pytest.approx(1.0)]
+    assert sum(share for _, share in proof.PARTS.values()) == pytest.approx(1.0)
 
 
 def test_a_mutant_that_nobody_finds_falls_short(monkeypatch: pytest.MonkeyPatch) -> None:

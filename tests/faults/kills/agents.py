@@ -1,0 +1,111 @@
+"""Running agents: started, waited for, killed. Each is the product's ``run`` in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+#: Seconds in which an agent has to stop itself for its tracer.
+HELD_S = 20.0
+
+
+@dataclass
+class Agent:
+    """A running agent. ``end`` must be called once, whatever became of it."""
+
+    pid: int
+    _agents: Agents
+    _handle: int
+
+    @property
+    def dead(self) -> bool:
+        """Whether it has ended."""
+        return bool(select.select([self._handle], [], [], 0)[0])
+
+    def state(self, name: str) -> str:
+        """A line of its status in proc(5)."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return line.partition(":")[2].strip()
+        raise KeyError(name)
+
+    def wait_held(self) -> None:
+        """Until it has stopped itself. Raises TimeoutError."""
+        deadline = time.monotonic() + HELD_S
+        while not self.state("State").startswith("T"):
+            if time.monotonic() > deadline:
+                raise TimeoutError("the agent did not stop for its tracer")
+            time.sleep(0.002)
+
+    def go(self) -> None:
+        """Let a held agent go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """SIGKILL, where it still runs."""
+        if not self.dead:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def end(self) -> int:
+        """Kill it, wait for its end; the signal that ended it, 0 for none. Nobody may trace it any more."""
+        self.kill()
+        status = self._agents.ask({"reap": self.pid})
+        os.close(self._handle)
+        return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+class Agents:
+    """Starts agents from one that is loaded already. A context manager."""
+
+    def __init__(self) -> None:
+        self._zygote = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.kills.zygote"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, folder: Path, *, failpoints: str = "", held: bool = False) -> Agent:
+        """Start the agent of a site."""
+        wanted = {
+            "config": str(folder / "isthmus.toml"),
+            "log": str(folder / "agent.log"),
+            "failpoints": failpoints,
+            "held": held,
+        }
+        pid = self.ask({"start": wanted})
+        return Agent(pid, self, os.pidfd_open(pid))
+
+    def ask(self, request: dict[str, object]) -> int:
+        """One request to the zygote."""
+        assert self._zygote.stdin is not None
+        assert self._zygote.stdout is not None
+        self._zygote.stdin.write(json.dumps(request) + "\n")
+        self._zygote.stdin.flush()
+        return int(self._zygote.stdout.readline())
+
+    def close(self) -> None:
+        """No more agents."""
+        assert self._zygote.stdin is not None
+        assert self._zygote.stdout is not None
+        self._zygote.stdin.close()
+        self._zygote.wait()
+        self._zygote.stdout.close()
+
+    def __enter__(self) -> Agents:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
