@@ -7,6 +7,7 @@ import contextlib
 import random
 import signal
 import socket
+import sqlite3
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Sequence
@@ -27,6 +28,7 @@ from adapters.sandbox.salesforce.identity.certificates import KeyFiles
 from adapters.sandbox.salesforce.identity.oauth import Credentials, OAuth
 from adapters.sandbox.salesforce.identity.tokens import Tokens
 from adapters.sandbox.salesforce.options import Options
+from adapters.sandbox.salesforce.org.keeping import Keeper, OtherOrg
 from adapters.sandbox.salesforce.org.org import Org
 from adapters.sandbox.salesforce.pubsub.service import PubSub, handlers
 from adapters.sandbox.salesforce.rest import application
@@ -71,7 +73,11 @@ async def running(chosen: Options) -> AsyncIterator[Details]:
         )
         keys = certificates.prepare(folder.resolve())
         org = Org(chosen.seed, timedelta(hours=chosen.retention_hours), chosen.defined)
-        planting.plant(org, chosen.plan, chosen.seed)
+        keeper = _keeper(chosen, org)
+        if keeper is not None:
+            stack.callback(keeper.close)
+        if keeper is None or not keeper.loaded:
+            planting.plant(org, chosen.plan, chosen.seed)
         tokens = Tokens(org.id, org.clock, timedelta(hours=chosen.token_hours))
         org.at_once["revoke"] = tokens.revoke_all
         connections = Connections()
@@ -115,6 +121,16 @@ def main(arguments: Sequence[str] = ()) -> int:
     """``isthmus sandbox salesforce`` with its arguments; returns the exit code."""
     asyncio.run(serve(options.parse(arguments)))
     return 0
+
+
+def _keeper(chosen: Options, org: Org) -> Keeper | None:
+    if chosen.state_file is None:
+        return None
+    try:
+        return Keeper(chosen.state_file, org)
+    except (OtherOrg, sqlite3.Error) as error:
+        sys.stderr.write(f"{chosen.state_file}: {error}\n")
+        raise SystemExit(options.WRONG_USE) from None
 
 
 def _credentials(number: int, org: Org, keys: KeyFiles) -> Credentials:

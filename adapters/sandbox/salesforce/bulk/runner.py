@@ -141,4 +141,4 @@ class Runner:
                 gone.append(record.id)
         if job.operation == "hardDelete":
             for identifier in gone:
-                self._org.table(job.object_name).forget(identifier)
+                self._org.forget(job.object_name, identifier)

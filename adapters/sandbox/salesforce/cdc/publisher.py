@@ -33,6 +33,10 @@ class Publisher:
         self._added = 0
         self.most_changes = MOST_CHANGES
 
+    def reseed(self, seed: str) -> None:
+        """Other event ids than those of an earlier life."""
+        self._rng.seed(seed)
+
     def publish(self, changes: list[Change], commit: Commit) -> None:
         """One event per change, merged where equal; numbers count objects without change events too."""
         merged = events.merge(changes)

@@ -122,6 +122,12 @@ def _built(
     return EventSchema(identifier, text, source, parsed, positions, parts, places, _encoder(parsed))
 
 
+def kept_schema(identifier: str, source: str, text: str) -> EventSchema:
+    """A schema of an earlier life: events written under it can be read, none is written any more."""
+    parsed = fastavro.parse_schema({k: v for k, v in orjson.loads(text).items() if k != "uuid"})
+    return EventSchema(identifier, text, source, parsed, {}, {}, {}, _encoder(parsed))
+
+
 def _encoder(parsed: Any) -> Callable[[dict[str, object]], bytes]:
     def encode(datum: dict[str, object]) -> bytes:
         out = BytesIO()

@@ -108,6 +108,26 @@ class Stream:
         self.wake()
         return replay_id(position)
 
+    @property
+    def oldest(self) -> int:
+        """The position of the oldest event that is kept."""
+        return self._events[0].position if self._events else self._position
+
+    def kept(self, position: int) -> list[StoredEvent]:
+        """Events behind a position."""
+        at = len(self._events)
+        while at and self._events[at - 1].position > position:
+            at -= 1
+        return self._events[at:]
+
+    def resume(self, position: int, events: list[StoredEvent]) -> None:
+        """Goes on behind the events of an earlier life; their replay ids and the last one handed out stay
+        known."""
+        self._events = events
+        self._issued = {each.position: each.committed for each in events}
+        self._position = position
+        self._issued[position] = self._clock.now()
+
     def hold(self, seconds: float) -> None:
         """Keeps back everything that is published from now on until the time is over."""
         if self._held is None:

@@ -56,3 +56,11 @@ class IdMaker:
         self._next[prefix] = number + 1
         short = f"{prefix}{self._instance}{base62(number, 15 - len(prefix) - len(self._instance))}"
         return short + checksum(short)
+
+    def counters(self) -> dict[str, int]:
+        """The next number of each prefix."""
+        return dict(self._next)
+
+    def resume(self, counters: dict[str, int]) -> None:
+        """Goes on from these numbers."""
+        self._next = dict(counters)

@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from adapters.sandbox.salesforce.cdc.channels import ALL_CHANGES, Channels, Member, Topic
 from adapters.sandbox.salesforce.cdc.events import Change, Commit
 from adapters.sandbox.salesforce.cdc.managed import ManagedSubscriptions
 from adapters.sandbox.salesforce.cdc.publisher import Publisher
 from adapters.sandbox.salesforce.cdc.schema import EventSchema, change_schema, notice_schema
-from adapters.sandbox.salesforce.cdc.stream import Stream
+from adapters.sandbox.salesforce.cdc.stream import StoredEvent, Stream
 from adapters.sandbox.salesforce.control.faults import Faults
 from adapters.sandbox.salesforce.org import definitions
 from adapters.sandbox.salesforce.org.actor import Actor
@@ -36,6 +37,7 @@ from adapters.sandbox.salesforce.soql.conditions import Search
 
 _COUNTER = re.compile(r"\{(0+)\}")
 Saved = Callable[[Iterable[Record]], None]
+Removed = Callable[[str, str], None]
 
 
 class Org:
@@ -62,6 +64,8 @@ class Org:
         self._record_types: dict[tuple[str, str], str] = {}
         self.bulk_batches = 0
         self.bulk_queries = 0
+        self.alterations: list[tuple[str, str, Field | str]] = []
+        self._life = 0
         self.cleared: dict[str, list[tuple[str, str, str]]] = {}
         self.faults = Faults()
         self.rules = Rules()
@@ -71,6 +75,7 @@ class Org:
         self.stream = Stream(self.clock, random.Random(seed + 1), retention)
         self.publisher = Publisher(self, random.Random(seed + 2))
         self.saved: Saved = _unsaved
+        self.removed: Removed = _unremoved
         self.at_once: dict[str, Callable[[], None]] = {
             "expire": self.stream.expire,
             "reset": self.stream.reset,
@@ -134,6 +139,7 @@ class Org:
                 table.put(Record(record.object_name, record.id, Row({**record.values, field.name: False})))
         self._redefine(table, table.kind.with_field(field))
         table.reindex(field.name)
+        self.alterations.append(("add", table.kind.name, field))
 
     def remove_field(self, object_name: str, field_name: str) -> None:
         """An administrator's change: the field and its values are gone."""
@@ -142,6 +148,34 @@ class Org:
         for record in list(table):
             kept = {name: value for name, value in record.values.items() if name != field_name}
             table.put(Record(record.object_name, record.id, Row(kept)))
+        self.alterations.append(("remove", table.kind.name, field_name))
+
+    def forget(self, object_name: str, identifier: str) -> None:
+        """Removes a record for good. No change event tells of it."""
+        self.tables[object_name].forget(identifier)
+        self.removed(object_name, identifier)
+
+    def counters(self) -> dict[str, object]:
+        """What an org that goes on later must not count anew."""
+        numbers = [[*key, value] for key, value in self._counters.items()]
+        return {
+            "org_id": self.id,
+            "life": self._life,
+            "ids": self.ids.counters(),
+            "auto_numbers": numbers,
+            "commit_number": self._commit_number,
+            "position": self.stream.position,
+        }
+
+    def resume(self, counters: dict[str, Any], events: list[StoredEvent]) -> None:
+        """Goes on from the counters and events of an earlier life."""
+        self._life = int(counters["life"]) + 1
+        self._rng.seed(f"{self.id} life {self._life}")
+        self.publisher.reseed(f"{self.id} events {self._life}")
+        self.ids.resume(counters["ids"])
+        self._counters = Counter({(name, field): value for name, field, value in counters["auto_numbers"]})
+        self._commit_number = int(counters["commit_number"])
+        self.stream.resume(int(counters["position"]), events)
 
     def join(self, channel: str, object_name: str, enriched: Sequence[str], condition: str) -> Member:
         """Puts an object's changes on a channel. Raises ApiError."""
@@ -245,3 +279,7 @@ class Org:
 
 def _unsaved(records: Iterable[Record]) -> None:
     """An org that is kept in memory only."""
+
+
+def _unremoved(object_name: str, identifier: str) -> None:
+    """As above."""

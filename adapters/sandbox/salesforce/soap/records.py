@@ -58,7 +58,7 @@ def empty_bin(call: Call, operation: Element) -> str:
             record = table.get(full(identifier) or "") if table else None
             if table is None or record is None or not record.deleted:
                 raise ApiError("INVALID_ID_FIELD", "the record is not in the recycle bin")
-            table.forget(record.id)
+            call.org.forget(record.object_name, record.id)
             return record.id, None
 
         return work
@@ -69,7 +69,8 @@ def empty_bin(call: Call, operation: Element) -> str:
 def merge(call: Call, operation: Element) -> str:
     """Merges up to two records into a master."""
     results: list[str] = []
-    for request in operation.all("request"):
+    requests = [each for each in operation.children if each.child("masterRecord") is not None]
+    for request in requests:
         master = request.child("masterRecord") or Element("masterRecord")
         losers = [full(each.text.strip()) or "" for each in request.all("recordToMergeIds")]
         try:
