@@ -88,7 +88,8 @@ def _prepared(session: Session, delivery: Delivery) -> tuple[Shape, dict[str, st
             fields[shape.spec.external_id] = delivery.reference
         if delivery.key is not None:
             fields[shape.spec.key] = delivery.key
-    writable = {item.name for item in shape.spec.fields if item.writable}
+    creating = delivery.kind is DeliveryKind.CREATE
+    writable = {item.name for item in shape.spec.fields if item.writable or (creating and item.seed)}
     writable |= {shape.spec.key, shape.spec.external_id or shape.spec.key}
     unknown = sorted(set(fields) - writable)
     if unknown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
@@ -128,7 +129,7 @@ class SalesforceReader:
 
 def _for_key(key: str, row: Row | None) -> Row:
     """The row under the key that was asked for, which may be the short form of the id."""
-    return Row(key, row.fields, row.version) if row is not None else Row(key, None)
+    return replace(row, key=key) if row is not None else Row(key, None)
 
 
 def _common(

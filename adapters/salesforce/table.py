@@ -14,6 +14,9 @@ _ID = re.compile(r"^[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?$")
 _NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")
 _CASE = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _MODIFIED = "LastModifiedDate"
+_MASTER = "MasterRecordId"
+#: Objects whose records can be merged; a loser names the record that took its place (Object Reference).
+MERGEABLE = frozenset({"Account", "Case", "Contact", "Lead"})
 
 
 def is_id(key: str) -> bool:
@@ -57,8 +60,10 @@ class Table:
         self.kinds: dict[str, FieldType] = {field.name: field.type for field in spec.fields}
         if spec.external_id:
             self.kinds.setdefault(spec.external_id, FieldType.TEXT)
-        asked = [name for name in self.kinds if name not in ("Id", "IsDeleted", _MODIFIED)]
-        self.select = ", ".join(("Id", "IsDeleted", _MODIFIED, *asked))
+        self.tells_merges = self.name in MERGEABLE
+        always = ("Id", "IsDeleted", _MODIFIED, *((_MASTER,) if self.tells_merges else ()))
+        asked = [name for name in self.kinds if name not in always]
+        self.select = ", ".join((*always, *asked))
 
     def fields(self) -> tuple[FieldSpec, ...]:
         """Mapped fields without the key, and the external id."""
@@ -74,7 +79,8 @@ class Table:
         """One record of a query answer; a deleted one has no fields. Raises ValueError, KeyError."""
         key = str(record["Id"])
         if record.get("IsDeleted") is True:
-            return Row(key, None)
+            master = record.get(_MASTER)
+            return Row(key, None, merged_into=None if master is None else str(master))
         fields: dict[str, RawValue] = {
             name: key if name == "Id" else from_json(record[name], kind) for name, kind in self.kinds.items()
         }

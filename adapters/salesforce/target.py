@@ -69,6 +69,7 @@ class SalesforceTarget:
             on_uncertain_create=Resolution.RESEND if external else Resolution.PERSON,
             max_request_s=self._max_request_s,
             batch=BATCH,
+            tells_merges=table is not None and table.tells_merges,
         )
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> None:

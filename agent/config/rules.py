@@ -37,7 +37,14 @@ def _object(entity: EntitySettings, system: str, place: PlaceSettings) -> Object
         type_ = FieldType.TEXT if mapping.values else field.type
         owners = {owner for _, owner in writers(field)}
         owned_here = field.survivorship is None and owners == {system}
-        specs.append(FieldSpec(mapping.source, type_, writable=place.deliver and not owned_here))
+        specs.append(
+            FieldSpec(
+                mapping.source,
+                type_,
+                writable=place.deliver and not owned_here,
+                seed=owned_here and place.deliver and bool(place.create),
+            )
+        )
     return ObjectSpec(
         name=place.object,
         key=place.key,

@@ -20,11 +20,16 @@ class FieldType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """One field at a system. For an IDoc the name is ``SEGMENTTYPE.FIELD`` (``E1KNA1M.NAME1``)."""
+    """One field at a system. For an IDoc the name is ``SEGMENTTYPE.FIELD`` (``E1KNA1M.NAME1``).
+
+    writable  an update may hold it
+    seed      a create may hold it although the system owns it: a record that is made again gets its own back
+    """
 
     name: str
     type: FieldType = FieldType.TEXT
     writable: bool = True
+    seed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,26 @@ class SalesforcePeople:
         """Save fields of a record."""
         self._sent("PATCH", f"{_DATA}/sobjects/{sobject}/{identifier}", json=fields)
 
+    def delete(self, sobject: str, identifier: str) -> None:
+        """Put a record into the bin."""
+        self._sent("DELETE", f"{_DATA}/sobjects/{sobject}/{identifier}")
+
+    def undelete(self, identifier: str) -> None:
+        """Take a record out of the bin (SOAP API, undelete)."""
+        self._soap(f"<undelete><ids>{identifier}</ids></undelete>")
+
+    def merge(self, sobject: str, loser: str, winner: str) -> None:
+        """Merge two records (SOAP API, merge)."""
+        self._soap(
+            f'<merge><request><masterRecord xsi:type="urn1:{sobject}"><urn1:type>{sobject}</urn1:type>'
+            f"<urn1:Id>{winner}</urn1:Id></masterRecord><recordToMergeIds>{loser}</recordToMergeIds>"
+            "</request></merge>"
+        )
+
+    def exists(self, sobject: str, identifier: str) -> bool:
+        """Whether a record is there, and not in the bin."""
+        return bool(self.query(f"SELECT Id FROM {sobject} WHERE Id = '{identifier}'"))
+
     def account(self, identifier: str) -> Row:
         """An account as it is now."""
         found: Row = self._sent("GET", f"{_DATA}/sobjects/Account/{identifier}").json()
@@ -70,6 +90,19 @@ class SalesforcePeople:
         """Everything that was written to a record, by whomever."""
         log: list[Row] = self._sent("GET", "/_sandbox/log").json()["writes"]
         return [entry for entry in log if entry["id"] == identifier]
+
+    def _soap(self, body: str) -> None:
+        session = self._http.headers["Authorization"].removeprefix("Bearer ")
+        envelope = (
+            '<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"'
+            ' xmlns="urn:partner.soap.sforce.com" xmlns:urn1="urn:sobject.partner.soap.sforce.com"'
+            ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Header><SessionHeader>'
+            f"<sessionId>{session}</sessionId></SessionHeader></soapenv:Header>"
+            f"<soapenv:Body>{body}</soapenv:Body></soapenv:Envelope>"
+        )
+        headers = {"Content-Type": "text/xml", "SOAPAction": '""'}
+        answer = self._sent("POST", "/services/Soap/u/62.0", content=envelope, headers=headers).text
+        assert "<success>true</success>" in answer, answer
 
     def _sent(self, method: str, path: str, **more: Any) -> httpx2.Response:
         return self._http.request(method, path, **more).raise_for_status()
