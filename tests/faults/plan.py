@@ -25,6 +25,8 @@ ELSEWHERE = (
     "recovery.before_commit",
     "idoc.after_fsync",
     "idoc.before_archive",
+    "salesforce.before_request",
+    "salesforce.after_request",
 )
 #: A kill from outside, at whatever the agent does at that moment.
 ANYWHERE = "anywhere"

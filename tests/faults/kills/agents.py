@@ -24,12 +24,22 @@ class Agent:
 
     pid: int
     _agents: Agents
-    _handle: int
+    handle: int
 
     @property
     def dead(self) -> bool:
         """Whether it has ended."""
-        return bool(select.select([self._handle], [], [], 0)[0])
+        return bool(select.select([self.handle], [], [], 0)[0])
+
+    @property
+    def children(self) -> frozenset[int]:
+        """The processes of its databases' workers."""
+        try:
+            tasks = list(Path(f"/proc/{self.pid}/task").iterdir())
+            listed = [(task / "children").read_text().split() for task in tasks]
+        except (FileNotFoundError, ProcessLookupError):
+            return frozenset()
+        return frozenset(int(child) for children in listed for child in children)
 
     def state(self, name: str) -> str:
         """A line of its status in proc(5)."""
@@ -60,7 +70,7 @@ class Agent:
         """Kill it, wait for its end; the signal that ended it, 0 for none. Nobody may trace it any more."""
         self.kill()
         status = self._agents.ask({"reap": self.pid})
-        os.close(self._handle)
+        os.close(self.handle)
         return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
@@ -77,8 +87,20 @@ class Agents:
 
     def start(self, folder: Path, *, failpoints: str = "", held: bool = False) -> Agent:
         """Start the agent of a site."""
+        return self._started(folder, ["run"], failpoints, held)
+
+    def verb(self, folder: Path, *arguments: str) -> None:
+        """Run a verb of the command line on a site. Raises RuntimeError with what it said."""
+        started = self._started(folder, list(arguments), "", False)
+        failed = self.ask({"reap": started.pid})
+        os.close(started.handle)
+        if failed:
+            said = (folder / "agent.log").read_text()[-500:]
+            raise RuntimeError(f"isthmus {' '.join(arguments)} failed: {said}")
+
+    def _started(self, folder: Path, arguments: list[str], failpoints: str, held: bool) -> Agent:
         wanted = {
-            "config": str(folder / "isthmus.toml"),
+            "arguments": [*arguments, "--config", str(folder / "isthmus.toml")],
             "log": str(folder / "agent.log"),
             "failpoints": failpoints,
             "held": held,

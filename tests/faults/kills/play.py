@@ -31,7 +31,10 @@ class Played:
 def prepare(folder: Path, agents: Agents) -> Site:
     """A site on which everything is at rest and that nobody is at work on: what plays begin from."""
     site = Site(folder)
-    site.build()
+    site.found()
+    site.configure()
+    for name in ("erp", "books"):
+        agents.verb(folder, "journal", "install", name)
     for number in (1, 2):
         site.customer(number, f"first of {number}")
     site.invoice(1, customer=1)
@@ -88,6 +91,29 @@ def play(template: Site, agents: Agents, calls: Sequence[Call]) -> Played:
         shutil.rmtree(folder)
         return Played(tuple(killed), ())
     return Played(tuple(killed), (*found.wrong, *found.missing, f"kept in {folder}"))
+
+
+def died_at(site: Site, agents: Agents, place: str, hit: int = 1) -> bool:
+    """Start an agent that kills itself, or a worker of it that does, at a failpoint; whether that happened.
+
+    The agent does not outlive its worker; where nobody dies, it is ended once everything is at rest.
+    """
+    agent = agents.start(site.folder, failpoints=f"{place}=kill@{hit}")
+    seen: set[int] = set()
+    lost = False
+
+    def over() -> bool:
+        nonlocal lost
+        now = agent.children
+        seen.update(now)
+        lost = lost or bool(now and seen - now)
+        return lost or (site.captured() and site.unsettled() == 0)
+
+    try:
+        _until(site, agent, over)
+        return lost or agent.dead
+    finally:
+        agent.end()
 
 
 def recorded(template: Site, agents: Agents, trace: Path) -> list[str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -53,18 +51,14 @@ class Site:
             self._sap = SapSystem(SampleSap(self.folder / "sap", answer_s=0.0))
         return self._sap
 
-    def build(self) -> None:
-        """The databases, SAP's folders and the agent's configuration, with its journals installed."""
+    def found(self) -> None:
+        """The databases and SAP's folders, without an agent."""
         self.folder.mkdir(parents=True)
         for name, tables in (("erp", ERP), ("books", BOOKS)):
             with closing(sqlite3.connect(self.database(name))) as database:
                 database.executescript(tables + HISTORY + _triggers(name))
         for name in ("in", "out", "archive", "quarantine"):
             (self.folder / "sap" / name).mkdir(parents=True)
-        self.configure()
-        for name in ("erp", "books"):
-            command = [*ISTHMUS, "journal", "install", name, "--config", str(self.config)]
-            subprocess.run(command, check=True, capture_output=True)
 
     def configure(self) -> None:
         """Write the configuration for this folder."""
@@ -144,9 +138,9 @@ class Site:
         """Close SAP."""
         if self._sap is not None:
             self._sap.close()
+            self._sap = None
 
 
-ISTHMUS = (sys.executable, "-m", "agent.cli")
 OPEN = """
 SELECT (SELECT count(*) FROM obligation WHERE state = 'open')
      + (SELECT count(*) FROM outbox WHERE state IN ('ready', 'sent', 'stored', 'uncertain'))

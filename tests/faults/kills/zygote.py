@@ -52,7 +52,7 @@ def _run(wanted: dict[str, Any]) -> None:
     os.close(nothing)
     os.close(log)
     os.environ["ISTHMUS_FAILPOINTS"] = wanted["failpoints"]
-    sys.argv = ["isthmus", "run", "--config", wanted["config"]]
+    sys.argv = ["isthmus", *wanted["arguments"]]
     if wanted["held"]:
         ctypes.CDLL(None).prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0)
         os.kill(os.getpid(), signal.SIGSTOP)
