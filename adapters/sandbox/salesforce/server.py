@@ -28,7 +28,7 @@ from adapters.sandbox.salesforce.identity.certificates import KeyFiles
 from adapters.sandbox.salesforce.identity.oauth import Credentials, OAuth
 from adapters.sandbox.salesforce.identity.tokens import Tokens
 from adapters.sandbox.salesforce.options import Options
-from adapters.sandbox.salesforce.org.keeping import Keeper, OtherOrg
+from adapters.sandbox.salesforce.org.keeping import Keeper
 from adapters.sandbox.salesforce.org.org import Org
 from adapters.sandbox.salesforce.pubsub.service import PubSub, handlers
 from adapters.sandbox.salesforce.rest import application
@@ -58,6 +58,19 @@ class Details:
 
 class _HttpServer(uvicorn.Server):
     """An HTTP server that leaves the process's signals alone."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stop = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Waits for the end; there is nothing to do by the clock."""
+        await self._stop.wait()
+
+    def stop(self) -> None:
+        """Lets the server end."""
+        self.should_exit = True
+        self._stop.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -128,7 +141,7 @@ def _keeper(chosen: Options, org: Org) -> Keeper | None:
         return None
     try:
         return Keeper(chosen.state_file, org)
-    except (OtherOrg, sqlite3.Error) as error:
+    except sqlite3.Error as error:
         sys.stderr.write(f"{chosen.state_file}: {error}\n")
         raise SystemExit(options.WRONG_USE) from None
 
@@ -187,7 +200,7 @@ async def _web(
         yield
     finally:
         for server in servers:
-            server.should_exit = True
+            server.stop()
         await asyncio.gather(*tasks)
         for sock in sockets:
             sock.close()

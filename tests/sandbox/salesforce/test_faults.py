@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -168,3 +170,98 @@ async def test_a_late_answer_was_carried_out_before_the_caller_gave_up(empty: Cl
             "/services/data/v62.0/sobjects/Account", json={"Name": "A"}, headers=headers, timeout=0.3
         )
     assert (await empty.query("SELECT COUNT() FROM Account"))["totalSize"] == 1
+
+
+async def test_merge_joins_all_changes_of_a_transaction(empty: Client) -> None:
+    ids = [await empty.create(Name=name) for name in "AB"]
+    await arm(empty, "merge", scope="Account")
+    update = {"op": "update", "object": "Account"}
+    writes = [update | {"id": each, "fields": {"Phone": each[-3:] + str(at)}} for at, each in enumerate(ids)]
+    await empty.control("transaction", {"writes": writes})
+    event = (await empty.events(3))[2]
+    assert (event.header["changeType"], event.header["recordIds"]) == ("GAP_UPDATE", ids)
+
+
+async def test_wildcard_names_every_record(empty: Client) -> None:
+    await arm(empty, "wildcard", scope="Account")
+    await empty.create(Name="A")
+    [event] = await empty.events(1)
+    assert (event.header["changeType"], event.header["recordIds"]) == ("GAP_UPDATE", ["001*"])
+
+
+async def test_delay_holds_the_event_and_all_behind_it_in_order(empty: Client) -> None:
+    await arm(empty, "delay", scope="Account", delay=0.6)
+    first = await empty.create(Name="A")
+    second = await empty.create("Invoice__c", Name="i")
+    request = pb.FetchRequest(topic_name=ALL, num_requested=5, replay_preset=pb.EARLIEST)
+    seen: list[bytes] = []
+    quiet = False
+    async for response in empty.responses(request):
+        quiet = quiet or not response.events
+        seen += [each.event.payload for each in response.events]
+        if len(seen) == 2:
+            break
+    assert quiet
+    told = [event.header["recordIds"][0] for event in await empty.events(2)]
+    assert told == [first, second]
+
+
+async def test_lose_never_tells(empty: Client) -> None:
+    await arm(empty, "lose", scope="Account")
+    lost = await empty.create(Name="lost")
+    kept = await empty.create(Name="kept")
+    [event] = await empty.events(1)
+    assert event.header["recordIds"] == [kept]
+    assert (await empty.call("GET", f"sobjects/Account/{lost}")).status_code == 200
+
+
+async def test_schema_changes_just_before_the_event(empty: Client) -> None:
+    await empty.create(Name="A")
+    await arm(empty, "schema", scope="Account")
+    await empty.create(Name="B")
+    before, after = await empty.events(2)
+    assert before.schema["uuid"] != after.schema["uuid"]
+    assert after.schema["fields"][-1]["name"] == "Added_1__c"
+
+
+async def test_half_open_streams_say_nothing_more(empty: Client) -> None:
+    request = pb.FetchRequest(topic_name=ALL, num_requested=5, replay_preset=pb.EARLIEST)
+    silent = empty.responses(request)
+    await anext(silent)
+    await arm(empty, "half-open")
+    await empty.create(Name="A")
+    waiting = asyncio.ensure_future(anext(silent))
+    assert len(await empty.events(1)) == 1
+    [response] = await first_quiet(empty)
+    assert not response.events
+    assert not waiting.done()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await silent.aclose()
+
+
+async def first_quiet(client: Client) -> list[Any]:
+    """The keepalive of a stream that began after the others fell silent."""
+    request = pb.FetchRequest(topic_name=ALL, num_requested=5)
+    async for response in client.responses(request):
+        return [response]
+    return []
+
+
+async def test_event_limit_ends_the_stream_when_events_are_due(empty: Client) -> None:
+    await arm(empty, "event-limit", scope="Account")
+    await empty.create(Name="A")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await empty.events(1)
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert trailer(caught.value, "error-code").endswith("subscription.limit.exceeded")
+    assert len(await empty.events(1)) == 1
+
+
+async def test_faults_strike_composite_calls_and_soap_too(empty: Client) -> None:
+    await arm(empty, "unavailable", scope="Contact")
+    part = {"method": "POST", "url": "/services/data/v62.0/sobjects/Contact", "referenceId": "a", "body": {}}
+    answer = await empty.call("POST", "composite", {"compositeRequest": [part]})
+    assert answer.status_code == 503
+    answer = await empty.call("POST", "composite", {"compositeRequest": [part]})
+    assert answer.status_code == 200

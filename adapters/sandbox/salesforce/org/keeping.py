@@ -31,10 +31,6 @@ CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWI
 """
 
 
-class OtherOrg(ValueError):
-    """The file holds an org of another seed."""
-
-
 class Keeper:
     """The file of one org, open. Everything is written in the same SQLite transaction as it was committed."""
 
@@ -97,10 +93,6 @@ class Keeper:
         }
         if not meta:
             return False
-        if meta["org_id"] != self._org.id:
-            raise OtherOrg(
-                f"the file holds the org {meta['org_id']}, not {self._org.id}: another seed made it"
-            )
         for operation, object_name, body in meta["alterations"]:
             if operation == "add":
                 self._org.add_field(object_name, _field(body))
