@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from agent.api.bounds import Bounded
 from agent.api.peer import Roles, actor, own_user_acts
-from agent.core.existence import Fate
+from agent.core.fate import Fate
 from agent.errors import Denied, InputError, IsthmusError, RemoteError, StoreError
 from agent.operations.reads import StoreReads
 from agent.operations.verbs import Acts, Verbs
@@ -42,9 +42,10 @@ class Reason(BaseModel):
 
 
 class Resolution(Reason):
-    """What is to follow from a deletion."""
+    """A person's word about a deletion or a lost answer; ``key``: the target's, of what was created there."""
 
     fate: Fate
+    key: str | None = None
 
 
 class Ruling(Reason):
@@ -135,7 +136,7 @@ def _acting(app: FastAPI, verbs: Verbs, roles: Roles) -> None:
 
     @app.post("/exceptions/{number}/resolve")
     async def resolve(number: int, body: Resolution, request: Request) -> VerbResult:
-        return await verbs.resolve(number, body.fate, actor(request, roles), body.reason)
+        return await verbs.resolve(number, body.fate, body.key, actor(request, roles), body.reason)
 
     @app.post("/conflicts/{number}/rule")
     async def rule(number: int, body: Ruling, request: Request) -> VerbResult:

@@ -96,9 +96,10 @@ class ServiceClient:
         """Close an exception without sending."""
         return await self._act(f"/exceptions/{number}/close", {"reason": reason})
 
-    async def resolve(self, number: int, fate: str, reason: str) -> VerbResult:
-        """Rule what follows from a deletion: "delete", "recreate" or "leave"."""
-        return await self._act(f"/exceptions/{number}/resolve", {"fate": fate, "reason": reason})
+    async def resolve(self, number: int, fate: str, reason: str, key: str | None = None) -> VerbResult:
+        """Rule about a deletion or a lost answer; ``fate`` as ``agent.core.fate``."""
+        body = {"fate": fate, "reason": reason, "key": key}
+        return await self._act(f"/exceptions/{number}/resolve", body)
 
     async def rule(self, number: int, keep: Side, shown: Digests, reason: str) -> VerbResult:
         """Say which value of a conflict holds, unless one has changed since it was shown."""

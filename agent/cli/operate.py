@@ -12,7 +12,7 @@ from agent.api.client import ServiceClient, ask
 from agent.cli import show
 from agent.cli.asking import ReasonOption, act, look
 from agent.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, put, read_config, say
-from agent.core.existence import Fate
+from agent.core.fate import Fate
 from agent.errors import InputError, IsthmusError
 from agent.operations.verdict import Code, verdict
 from agent.operations.wire import ServiceDown
@@ -108,14 +108,17 @@ def resolve(
     number: Annotated[int, typer.Argument(help="The exception's number.")],
     fate: Annotated[
         Fate,
-        typer.Option("--fate", help="Delete it everywhere, recreate it there, or leave it so."),
+        typer.Option("--fate", help="Of a deleted record: the first three; of a lost answer: the others."),
     ],
     reason: ReasonOption,
+    key: Annotated[
+        str | None, typer.Option("--key", help="Its key at the target, where an applied create made it.")
+    ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Rule what follows from a deletion that nobody else decides."""
-    act(read_config(config), lambda client: client.resolve(number, fate, reason), as_json)
+    """Say what no rule and no read can tell: what follows from a deletion, what became of a command."""
+    act(read_config(config), lambda client: client.resolve(number, fate, reason, key), as_json)
 
 
 def close(

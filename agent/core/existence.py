@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from agent.core.contract import Deletes, EntityRules, Transfer
 from agent.core.entity import Ended, Entity
+from agent.core.fate import Fate
 from agent.core.survivorship import Conflict
 
 
@@ -20,14 +21,6 @@ class Turn(StrEnum):
 
     ENDS = "ends"
     RETURNS = "returns"
-
-
-class Fate(StrEnum):
-    """What a person may rule about a record that was deleted where nobody decides for them."""
-
-    DELETE = "delete"  # it is deleted everywhere, as far as the agent may
-    RECREATE = "recreate"  # it is created again where it was deleted
-    LEAVE = "leave"  # it stays deleted there; the others go on without it
 
 
 @dataclass(frozen=True, slots=True)

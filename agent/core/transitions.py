@@ -28,6 +28,20 @@ TRANSITIONS: dict[tuple[CommandState, CommandState], str] = {
     (S.STORED, S.REJECTED): "the answer says that it never will be posted",
 }
 
+#: The same for images: whether what a system holds is known, and if not, why not.
+FRESHNESS: dict[tuple[str, str], str] = {
+    ("unknown", "fresh"): "the source sent the whole record, or it was read",
+    ("unknown", "stale"): "something is known of it, and not all",
+    ("fresh", "stale"): "our own write is to be seen, it changed, or what was said of it is missing",
+    ("stale", "fresh"): "a read issued since then, our own write coming back, or the source told it",
+}
+#: The same for entities.
+EXISTENCE: dict[tuple[str, str], str] = {
+    ("lives", "ended"): "deleted or merged where its existence is decided, or by a person's ruling",
+    ("ended", "lives"): "its owner has it again",
+    ("ended", "ended"): "the record that took its place became known",
+}
+
 TERMINAL = frozenset({S.ACCEPTED, S.REJECTED, S.SUPERSEDED})
 
 

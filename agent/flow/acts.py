@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from agent.core.entity import OPEN, CommandState, Stale
-from agent.core.existence import Fate
-from agent.core.existence import refused as why_not
+from agent.core.fate import Fate
 from agent.errors import InputError
-from agent.flow import existence, planning, ruling
+from agent.flow import planning, resolution, ruling
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
 from agent.flow.ruling import Keep, Ruled, Shown
@@ -20,10 +19,10 @@ from agent.store.exceptions import Kind, Standing
 INSTEAD: dict[Kind, str] = {
     Kind.PENDING: "the target holds this message and may still post it: have the same message processed again"
     " there; a new one could post twice",
-    Kind.UNCERTAIN: "it is not known whether the target applied it: look there first; sending it again could"
-    " apply it twice",
-    Kind.OVERDUE: "an answer is still due: ask at the target what became of it; sending it again could apply"
-    " it twice",
+    Kind.UNCERTAIN: "it is not known whether the target applied it: look there, then say so: isthmus"
+    " exceptions resolve NUMBER --fate applied|not-applied --reason TEXT",
+    Kind.OVERDUE: "an answer is still due: ask at the target what became of it, then say so: isthmus"
+    " exceptions resolve NUMBER --fate applied|not-applied --reason TEXT",
     Kind.CONFLICT: "two systems disagree, and nothing can be sent before somebody says which value holds",
     Kind.IMMUTABLE: "a delivered document is never rewritten: reverse it at its system and post it anew",
     Kind.DELETED: "the record is gone at a system: restore it there, or rule what follows: isthmus exceptions"
@@ -38,13 +37,6 @@ INSTEAD: dict[Kind, str] = {
     Kind.GAP: "have the system send its records again; this cannot be asked for from here",
     Kind.UNBOUND: "no entity is bound to this record: give it the canonical id at its system, or allow births"
     " there; then close this",
-}
-
-
-CARRIED_OUT: dict[Fate, str] = {
-    Fate.DELETE: "it is deleted elsewhere too, as far as the configuration lets the agent",
-    Fate.RECREATE: "it is created again at {system}",
-    Fate.LEAVE: "it stays deleted at {system}; the others go on without it",
 }
 
 
@@ -71,10 +63,13 @@ class ExceptionActs:
         """Close an exception without sending. Raises InputError when there is no such exception."""
         return await self._engine.work("act.close", lambda desk: _close(desk, exception, reason), actor)
 
-    async def resolve(self, exception: int, fate: Fate, actor: str, reason: str) -> Acted:
-        """Rule what follows from a deletion. Raises InputError when there is no such exception."""
+    async def resolve(self, exception: int, fate: Fate, key: str | None, actor: str, reason: str) -> Acted:
+        """Rule about a deletion or a lost answer; ``key``: the target's, of what was created there.
+
+        Raises InputError when there is no such exception.
+        """
         return await self._engine.work(
-            "act.resolve", lambda desk: _resolve(desk, exception, fate, reason), actor
+            "act.resolve", lambda desk: _resolve(desk, exception, fate, key, reason), actor
         )
 
     async def rule(self, conflict: int, keep: Keep, shown: Shown, actor: str, reason: str) -> Acted:
@@ -138,20 +133,17 @@ def _read_again(desk: Desk, found: Standing) -> Acted:
     )
 
 
-def _resolve(desk: Desk, number: int, fate: Fate, reason: str) -> Acted:
+def _resolve(desk: Desk, number: int, fate: Fate, key: str | None, reason: str) -> Acted:
     found = _standing(desk, number)
     if found.state != "open":
         acted = Acted(False, f"exception {number} is closed already")
-    elif found.kind is not Kind.DELETED:
-        acted = Acted(
-            False, f"only a deletion is resolved so. {INSTEAD.get(found.kind, 'Retry or close it')}"
-        )
+    elif found.kind is Kind.DELETED or found.kind in resolution.OF_COMMANDS:
+        done, text = resolution.resolve(desk, found, fate, key, reason)
+        acted = Acted(done, text, found.command)
     else:
-        entity = entities.get(desk.tx, found.entity)
-        problem = why_not(entity, desk.book.of(entity.type), found.system, fate)
-        if problem is None:
-            existence.carry_out(desk, entity, found.system, fate)
-        acted = Acted(problem is None, problem or CARRIED_OUT[fate].format(system=found.system))
+        acted = Acted(
+            False, f"this is not resolved by a word: {INSTEAD.get(found.kind, 'retry or close it')}"
+        )
     _note(desk, f"exceptions resolve {number} {fate}", acted, reason)
     return acted
 
@@ -165,7 +157,7 @@ def _close(desk: Desk, number: int, reason: str) -> Acted:
         # Closing it would hide a command of which nobody knows whether it had an effect.
         acted = Acted(False, INSTEAD[Kind.UNCERTAIN], command.number)
     elif found.kind is Kind.DELETED:
-        return _resolve(desk, number, Fate.LEAVE, reason)
+        return _resolve(desk, number, Fate.LEAVE, None, reason)
     else:
         exceptions.close(desk.tx, number, reason)
         if found.kind is Kind.IMMUTABLE:

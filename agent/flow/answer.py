@@ -13,7 +13,7 @@ from agent.core.survivorship import accepted
 from agent.core.transitions import Follow, after_outcome, back_off_ms
 from agent.flow import existence, planning
 from agent.flow.desk import Desk
-from agent.store import bindings, entities, exceptions, inbox, outbox
+from agent.store import bindings, entities, exceptions, inbox, obligations, outbox
 from agent.store.exceptions import Kind, Raised
 from agent.store.outbox import Command
 from agent.store.transaction import load
@@ -234,6 +234,25 @@ def _settle_stored(desk: Desk, command: Command, answer: Answer, order: int) -> 
             _pending(desk, before, command, answer)
             return
     _go_on(desk, before, after, command)
+
+
+def applied(desk: Desk, command: Command, key: str | None, why: str) -> None:
+    """A person says that the target has what the command wrote, and under which key."""
+    before = entities.get(desk.tx, command.entity)
+    text = f"a person says that it was applied: {why}"[:200]
+    outbox.move(desk.tx, command, CommandState.ACCEPTED, text, finished=desk.tx.now, evidence="a person")
+    _go_on(desk, before, arrived(desk, before, command, key, None), command)
+
+
+def without_effect(desk: Desk, command: Command, why: str) -> None:
+    """A person says that the command had no effect and never will: what is needed now is planned anew."""
+    before = entities.get(desk.tx, command.entity)
+    text = f"a person says that it had no effect: {why}"[:200]
+    outbox.move(desk.tx, command, CommandState.REJECTED, text, finished=desk.tx.now, evidence="a person")
+    settled = (Kind.UNCERTAIN, Kind.OVERDUE, Kind.PENDING)
+    exceptions.close_all(desk.tx, before.id, command.target, settled, text)
+    obligations.reopen(desk.tx, before.id, command.target)
+    _go_on(desk, before, before, command)
 
 
 def _pending(desk: Desk, entity: Entity, command: Command, answer: Answer) -> None:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from agent.core.contract import EntityRules, Role
 from agent.core.entity import IN_FLIGHT, OPERATOR, Base, Ended, Entity, Image, Stale
-from agent.core.existence import Fate, Turn, judge, lost
+from agent.core.existence import Turn, judge, lost
+from agent.core.fate import Fate
 from agent.core.mapping import is_unresolved
 from agent.core.value import Canonical
 from agent.flow import planning

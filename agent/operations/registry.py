@@ -47,7 +47,7 @@ VERBS: dict[str, Verb] = {
         Verb("trace", Level.LOOK, Role.VIEWER, "the story of a record, by any of its names"),
         Verb("exceptions retry", Level.ONE, Role.OPERATOR, "try again what was refused"),
         Verb("conflicts rule", Level.ONE, Role.OPERATOR, "say which system's value holds, with a reason"),
-        Verb("exceptions resolve", Level.ONE, Role.OPERATOR, "rule what follows from a deletion"),
+        Verb("exceptions resolve", Level.ONE, Role.OPERATOR, "rule about a deletion or a lost answer"),
         Verb("exceptions close", Level.MANY, Role.OPERATOR, "close without sending, with a reason"),
     )
 }

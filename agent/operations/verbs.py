@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.core.existence import Fate
+from agent.core.fate import Fate
 from agent.errors import Denied, InputError
 from agent.flow.ruling import Keep, Shown
 from agent.operations.registry import VERBS, Role, Verb
@@ -48,8 +48,8 @@ class Acts(Protocol):
     async def close(self, exception: int, actor: str, reason: str) -> Act:
         """Close an exception without sending. Raises InputError when there is no such exception."""
 
-    async def resolve(self, exception: int, fate: Fate, actor: str, reason: str) -> Act:
-        """Rule what follows from a deletion. Raises InputError when there is no such exception."""
+    async def resolve(self, exception: int, fate: Fate, key: str | None, actor: str, reason: str) -> Act:
+        """Rule about a deletion or a lost answer. Raises InputError when there is no such exception."""
 
     async def rule(self, conflict: int, keep: Keep, shown: Shown, actor: str, reason: str) -> Act:
         """Settle an open conflict as it was shown. Raises InputError when there is no such conflict."""
@@ -76,11 +76,15 @@ class Verbs:
         why = await self._admit(verb, exception, actor, reason)
         return _result(verb, exception, actor, await self._acts.close(exception, actor.name, why))
 
-    async def resolve(self, exception: int, fate: Fate, actor: Actor, reason: str) -> VerbResult:
+    async def resolve(
+        self, exception: int, fate: Fate, key: str | None, actor: Actor, reason: str
+    ) -> VerbResult:
         """``exceptions resolve``. Raises Denied or InputError."""
         verb = VERBS["exceptions resolve"]
         why = await self._admit(verb, exception, actor, reason)
-        return _result(verb, exception, actor, await self._acts.resolve(exception, fate, actor.name, why))
+        return _result(
+            verb, exception, actor, await self._acts.resolve(exception, fate, key, actor.name, why)
+        )
 
     async def rule(self, conflict: int, keep: Side, shown: Digests, actor: Actor, reason: str) -> VerbResult:
         """``conflicts rule``. Raises Denied or InputError."""

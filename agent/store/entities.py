@@ -199,7 +199,7 @@ def _save_image(tx: Transaction, entity: str, system: str, image: Image, earlier
 
 def _freshness(image: Image | None) -> str:
     if image is None:
-        return ""
+        return "unknown"
     return "fresh" if image.fresh else "stale"
 
 

@@ -136,6 +136,7 @@ class TestWho:
             acts = {
                 "exceptions retry": lambda: client.retry(1, "because"),
                 "exceptions close": lambda: client.close_exception(1, "because"),
+                "exceptions resolve": lambda: client.resolve(1, "leave", "because"),
                 "conflicts rule": lambda: client.rule(1, "winner", Digests(winner="0", loser="0"), "because"),
             }
             with pytest.raises(Denied, match="is viewer"):

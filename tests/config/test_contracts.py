@@ -126,7 +126,9 @@ def test_only_a_reference_refers_to_an_entity(tmp_path: Path) -> None:
     assert key == f"{NUMBER}.reference"
 
 
-def test_entities_that_refer_to_each_other_are_refused(tmp_path: Path) -> None:
+def test_entities_may_refer_to_each_other_where_one_can_be_completed_later(
+    tmp_path: Path,
+) -> None:
     field = (
         '\n[entities.customer.fields.last_invoice]\nowner = "erp"\ntype = "reference"\n'
         + 'reference = "invoice"\n'
@@ -136,15 +138,21 @@ def test_entities_that_refer_to_each_other_are_refused(tmp_path: Path) -> None:
         ('number = "AccountNumber"', 'number = "AccountNumber"\nlast_invoice = "Last__c"'),
         ('limit = "credit_limit"', 'limit = "credit_limit"\nlast_invoice = "last_invoice"'),
     )
+    assert set(loaded(tmp_path, text).entities) == {"customer", "invoice"}
+
+
+def test_documents_whose_bodies_refer_to_each_other_are_refused(tmp_path: Path) -> None:
+    field = (
+        '\n[entities.invoice.fields.corrects]\nowner = "erp"\ntype = "reference"\n'
+        + 'reference = "invoice"\npart = "body"\n'
+    )
+    text = changed(
+        ("\n[entities.invoice.systems.crm]\n", field + "\n[entities.invoice.systems.crm]\n"),
+    )
     found = dict(told(tmp_path, text))
-    assert found == {
-        "entities.customer.fields.last_invoice.reference": (
-            "records would wait for each other: customer → invoice → customer"
-        ),
-        "entities.invoice.fields.customer.reference": (
-            "records would wait for each other: invoice → customer → invoice"
-        ),
-    }
+    assert found["entities.invoice.fields.corrects.reference"] == (
+        "records would wait for each other: invoice → invoice"
+    )
 
 
 @pytest.mark.parametrize("line", ['lane = "number"', 'lane_policy = "skip"'])

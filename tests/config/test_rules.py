@@ -121,7 +121,7 @@ def test_objects_are_what_a_system_stores(tmp_path: Path) -> None:
     assert (invoice.name, invoice.key) == ("invoice", "invoice_no")
     assert customer.fields == (
         FieldSpec("number", FieldType.TEXT, True),
-        FieldSpec("credit_limit", FieldType.DECIMAL, False),
+        FieldSpec("credit_limit", FieldType.DECIMAL, writable=False, seed=True),
         FieldSpec("phone", FieldType.TEXT, True),
         FieldSpec("order_block", FieldType.TEXT, True),
     )

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from agent import failpoints
 from agent.core.change import ChangeKind, RawValue
 from agent.core.entity import Entity
-from agent.core.existence import Fate
+from agent.core.fate import Fate
 from agent.core.message_id import entity_id
 from agent.flow import ruling
 from agent.flow.acts import ExceptionActs
@@ -25,6 +25,7 @@ from agent.flow.confirm import Confirm
 from agent.flow.delivery import Delivery
 from agent.flow.desk import Terms
 from agent.flow.engine import Engine
+from agent.flow.health import Health
 from agent.flow.intake import Intake
 from agent.flow.recovery import recover
 from agent.flow.snapshot import Snapshot
@@ -96,6 +97,7 @@ class World:
         self.deliveries = {name: Delivery(self.engine, system) for name, system in systems.items()}
         self.confirms = {name: Confirm(self.engine, system) for name, system in systems.items()}
         self.snapshots = {name: Snapshot(self.engine, system) for name, system in systems.items()}
+        self.health = Health(self.engine)
 
     def restart(self) -> None:
         """The agent dies and is started again."""
@@ -105,6 +107,24 @@ class World:
                 return self._start()
             except failpoints.Crash:
                 self._died()
+
+    def begin_loops(self) -> None:
+        """Every loop does what it does when it begins."""
+        self._run(self._begin_loops)
+
+    async def _begin_loops(self) -> int:
+        await self.health.declare()
+        for name, delivery in self.deliveries.items():
+            await delivery.recover()
+            await delivery.next_due_ms()
+            await self.confirms[name].next_due_ms()
+        return 1
+
+    def lose_epoch(self) -> None:
+        """Somebody takes away the file beside the store while the agent does not run."""
+        self.engine.store.close()
+        (self.directory / "epoch").unlink()
+        self.restart()
 
     def _died(self) -> None:
         self.crashes += 1
@@ -214,7 +234,7 @@ class World:
             self._run(lambda: self._resolve(number, Fate(fate)))
 
     async def _resolve(self, number: int, fate: Fate) -> int:
-        await ExceptionActs(self.engine).resolve(number, fate, "op1", "a test")
+        await ExceptionActs(self.engine).resolve(number, fate, None, "op1", "a test")
         return 1
 
     def rule(self, keep_loser: bool) -> None:
@@ -237,6 +257,20 @@ class World:
             number = int(refused[0][0])
             self._run(lambda: self._retry(number))
 
+    def settle_exception(self, kind: str) -> None:
+        """A person closes the oldest exception of a kind, and somebody who may not has tried it before."""
+        number = next(
+            iter(self.rows(f"SELECT id FROM exception WHERE state = 'open' AND kind = '{kind}'")), None
+        )
+        if number is not None:
+            self._run(lambda: self._close_exception(int(number[0])))
+
+    async def _close_exception(self, number: int) -> int:
+        acts = ExceptionActs(self.engine)
+        await acts.deny("exceptions close", str(number), "op2", "not their role")
+        await acts.close(number, "op1", "a test")
+        return 1
+
     async def _retry(self, number: int) -> int:
         acted = await ExceptionActs(self.engine).retry(number, "op1", "a test")
         assert acted.done, acted.text
@@ -247,6 +281,19 @@ class World:
     def gap(self, index: int) -> None:
         """An event becomes a gap event."""
         self.cloud.spoil(index, ChangeKind.GAP)
+
+    def lose_position(self) -> None:
+        """The cloud does not know any more where the agent was."""
+        self.cloud.forgotten = True
+
+    def twin(self, customer: int) -> None:
+        """A record of a customer that the agent knows is in the ERP before the agent creates it there."""
+        key = self.customers[customer % len(self.customers)]
+        known = self.rows(f"SELECT entity FROM binding WHERE system = 'sf' AND key = '{key}'")
+        there = {row.get("external_ref") for row in self.erp.rows.values()}
+        if known and known[0][0] not in there:
+            name = self.cloud.records[key].fields["Name"]
+            self.erp.user_create("customer", f"t{key}", {"name": name, "external_ref": str(known[0][0])})
 
     def overflow(self, index: int) -> None:
         """An event is lost in an overflow: anything of its object may have changed."""
