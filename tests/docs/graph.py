@@ -35,9 +35,12 @@ def placed(text: str) -> str:
     """The page with every section between its marks written anew."""
     for name in TABLES:
         marks = rf"(<!-- states of {name} -->\n).*?(\n<!-- end -->)"
-        text, count = re.subn(marks, lambda m, n=name: m[1] + rendered(n) + m[2], text, flags=re.DOTALL)
-        if count != 1:
-            raise ValueError(f"the design page has {count} places for the states of {name}")
+        found = re.findall(marks, text, flags=re.DOTALL)
+        if len(found) != 1:
+            raise ValueError(f"the design page has {len(found)} places for the states of {name}")
+        [(before, after)] = found
+        start = text.index(before) + len(before)
+        text = text[:start] + rendered(name) + text[text.index(after, start) :]
     return text
 
 
