@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from agent.core.change import Batch, Change, ChangeKind, Operation, RawValue, ReadResult, Row
 from agent.core.delivery import Delivery, DeliveryKind, Guarantees, Outcome, OutcomeKind, Reason, Resolution
+from agent.errors import PositionLost
 from agent.ports import Check, System
 from tests.flow.systems.meanwhile import Meanwhile
 from tests.flow.systems.record_of_writes import Writes
@@ -53,6 +54,7 @@ class Cloud:
     merged: dict[str, str] = field(default_factory=dict)
     meanwhile: Meanwhile = field(default_factory=Meanwhile)
     flow: bool = False
+    forgotten: bool = False
     era: str = ""
     repeat: int | None = None
     at_once: int = 2
@@ -141,7 +143,10 @@ class Cloud:
         self._position = int(positions.get("events", b"0"))
 
     async def read(self) -> Batch:
-        """The next events, or an old one again."""
+        """The next events, or an old one again. Raises PositionLost."""
+        if self.forgotten:
+            self.forgotten = False
+            raise PositionLost("the stream began anew", stream="events")
         if self.repeat is not None:
             old, self.repeat = self.events[self.repeat], None
             return Batch("events", (old,))
