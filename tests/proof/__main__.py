@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.proof.card import Card, Line
 from tests.proof.crashing import crashes
+from tests.proof.disk import disk
 from tests.proof.killing import kills
 from tests.proof.narration import Narration
 from tests.proof.parts import mutants, stories
@@ -24,10 +25,11 @@ from tests.proof.parts import mutants, stories
 Part = Callable[[int, float, Narration], Iterator[Line]]
 #: The parts in their order, each with its share of the time; the last gets what the others leave over.
 PARTS: dict[str, tuple[Part, float]] = {
-    "mutants": (mutants, 0.25),
-    "crashes": (crashes, 0.20),
-    "kills": (kills, 0.25),
-    "stories": (stories, 0.30),
+    "mutants": (mutants, 0.20),
+    "crashes": (crashes, 0.15),
+    "kills": (kills, 0.20),
+    "disk": (disk, 0.20),
+    "stories": (stories, 0.25),
 }
 
 

@@ -118,6 +118,7 @@ class RecordedWorld(World):
         self._stack.enter_context(patch.object(worlds, "DirectWriter", told))
         self._stack.enter_context(recorded(self.recording))
         self._quiet = True
+        self._keep_moment()
 
     def _start(self) -> None:
         if not hasattr(self, "recording"):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import random
-from unittest.mock import patch
 
 import pytest
 
-from agent.store import beside
 from tests.faults.disk import enduring, files, oracle
 from tests.faults.disk.calls import ERRNOS, Errors
 from tests.faults.disk.enduring import KINDS, Kind
-from tests.faults.disk.powerfailure import Shares, Tally, first, sweep
+from tests.faults.disk.powerfailure import Shares, Tally, sweep
 from tests.flow.reference import SCENARIO
 
 SEED = int(os.environ.get("ISTHMUS_SEED", "1"))
@@ -53,14 +51,6 @@ def test_after_a_failed_sync_nothing_is_believed_until_it_was_written_again() ->
     tally = _with_failed_syncs()
     assert tally.findings == []
     assert tally.images > 50
-
-
-def test_a_start_that_believes_what_only_looks_written_is_found_out() -> None:
-    """The log after a failed sync is shown to every reader and is not on the disk."""
-    with patch.object(beside, "write_again", lambda file: None):
-        recording = enduring.recorded_with_failed_sync(SCENARIO[:40], 2)
-    dice = random.Random(f"{SEED}/believed")
-    assert first(recording, oracle.by_states(recording.states), dice, 0.6) is not None
 
 
 def _calls_of(counting: Errors) -> list[tuple[str, int]]:

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import os
 import random
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from unittest.mock import patch
+from collections.abc import Callable
 
 import pytest
 
-from agent.store import beside as numbers
-from agent.store import database
 from tests.faults.disk import oracle, workloads
 from tests.faults.disk.oracle import Judge
-from tests.faults.disk.powerfailure import Shares, beside, first, images, sweep
+from tests.faults.disk.powerfailure import Shares, sweep
 from tests.faults.disk.recording import Recording, record
+from tests.faults.disk.weaknesses import WEAKNESSES
 from tests.flow.reference import SCENARIO
-from tests.flow.stories import Operation
 
 SEED = int(os.environ.get("ISTHMUS_SEED", "1"))
-#: The beginning of the reference scenario: enough to find a store that is written carelessly.
-BEGINNING: list[Operation] = SCENARIO[:27]
 
 
 def dice() -> random.Random:
@@ -77,40 +69,7 @@ def test_a_power_failure_costs_nothing_that_was_acknowledged_in(
     assert tally.images > 40
 
 
-@contextmanager
-def pragma(synchronous: str) -> Iterator[None]:
-    """The store opened with less care."""
-    real = database.connect
-
-    def careless(file: Path, *, read_only: bool = False) -> sqlite3.Connection:
-        connection = real(file, read_only=read_only)
-        connection.execute(f"PRAGMA synchronous = {synchronous}")
-        return connection
-
-    with patch.object(database, "connect", careless):
-        yield
-
-
-@pytest.mark.parametrize(
-    ("synchronous", "kinds"),
-    [("NORMAL", {"lost", "partial"}), ("OFF", {"lost", "partial", "damaged", "closed"})],
-)
-def test_a_store_that_does_not_wait_for_the_disk_is_found_out(synchronous: str, kinds: set[str]) -> None:
-    with pragma(synchronous):
-        recording = record(BEGINNING)
-    found = first(recording, oracle.by_states(recording.states), dice(), 0.5)
+@pytest.mark.parametrize("name", WEAKNESSES)
+def test_a_store_that_is_written_carelessly_is_found_out(name: str) -> None:
+    found = WEAKNESSES[name](dice())
     assert found is not None
-    assert found.kind in kinds
-
-
-def test_a_number_beside_the_store_that_is_not_synced_is_found_out() -> None:
-    def careless(file: Path, value: int) -> None:
-        temporary = file.with_name("epoch.tmp")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT, 0o600)
-        os.write(descriptor, str(value).encode())
-        os.close(descriptor)
-        temporary.replace(file)
-
-    with patch.object(numbers, "keep", careless):
-        recording, _ = workloads.birth()
-    assert any(beside(image, recording.epoch) for image in images(recording, dice(), 2.0))
