@@ -122,6 +122,17 @@ def test_a_read_that_finds_nothing_keeps_what_was_known_and_says_that_it_is_gone
     assert (image.exists, dict(image.fields)) == (False, {"name": "read"})
 
 
+@pytest.mark.invariant("I21")
+def test_an_update_alone_never_brings_a_deleted_record_back() -> None:
+    """However new it looks: it may have been on its way when the record was deleted. A read tells."""
+    gone = Image(fields={"name": "read"}, fresh=True, exists=False, token=5, order=5)
+    later = Seen({"name": "late"}, order=6, at=NOON)
+    image, effect = merge_event(gone, later, SLACK, 9)
+    assert (image.exists, image.fresh, effect) == (False, False, Effect.STALE)
+    back, effect = merge_event(gone, replace(later, operation=Operation.UNDELETE), SLACK, 9)
+    assert (back.exists, effect) == (True, Effect.MERGED)
+
+
 @EVERY_TIME_THE_SAME
 @given(st.sampled_from(Stale), st.sampled_from(Stale))
 def test_a_later_mark_never_weakens_an_earlier_one(first: Stale, second: Stale) -> None:

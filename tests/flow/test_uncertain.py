@@ -36,6 +36,21 @@ def test_a_ledger_is_asked_at_once(world: World) -> None:
     assert _state(world, "erp") == "accepted" and len(world.erp.rows) == 1
 
 
+def test_a_try_that_was_turned_away_says_nothing_about_the_one_before(world: World) -> None:
+    """It is certain only that the second try did nothing: the command stays what it was."""
+    world.create()
+    world.intake("sf")
+    world.fault("erp", "answer-lost")
+    world.fault("erp", "busy")
+    world.deliver("erp")
+    assert _state(world, "erp") == "uncertain"
+    world.wait(5.0)
+    world.deliver("erp")
+    assert world.erp.faults == [] and _state(world, "erp") == "uncertain"
+    world.settle()
+    assert len(world.erp.rows) == 1
+
+
 @pytest.mark.parametrize("looks", [0, 1, 5])
 def test_the_longest_request_is_waited_out_once_after_a_crash(world: World, looks: int) -> None:
     """However often or seldom the loop looks meanwhile: the wait starts when the agent does."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent import failpoints
 from agent.store.database import Store
 from agent.store.transaction import Transaction
 from agent.store.writer import Writer
@@ -86,3 +87,15 @@ async def test_closing_finishes_what_was_handed_over(store: Store) -> None:
     await asyncio.sleep(0)
     await asyncio.to_thread(writer.close)
     assert await asyncio.gather(*waiting) == list(range(20))
+
+
+@pytest.mark.invariant("I1")
+async def test_nobody_is_told_before_the_commit(store: Store) -> None:
+    writer = Writer(store)
+    failpoints.arm("unit.before_commit", failpoints.Action.CRASH)
+    try:
+        with pytest.raises(failpoints.Crash):
+            await writer.write("unit", note(1))
+    finally:
+        failpoints.disarm()
+        writer.close()
