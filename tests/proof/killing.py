@@ -1,7 +1,7 @@
 """Real kills: SIGKILL to the agent, or to a worker of it, at one system call after the other.
 
-Each play kills twice, the second time in the recovery from the first; a judge that shares no code with the
-agent says what came of it.
+Each play kills again and again, each time in the recovery from the kill before; then a judge that shares no
+code with the agent says what came of it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.proof.card import Line
 from tests.proof.narration import Narration
 
 #: Kills in one play, each in the life after the one before.
-CHAIN = 2
+CHAIN = 3
 #: Plays that found something, and are shown.
 SHOWN = 5
 NICENESS = 5

@@ -16,6 +16,8 @@ from types import TracebackType
 
 #: Seconds in which an agent has to stop itself for its tracer.
 HELD_S = 20.0
+#: How many databases a site has, each with a worker.
+WORKERS = 2
 
 
 @dataclass
@@ -41,20 +43,22 @@ class Agent:
             return frozenset()
         return frozenset(int(child) for children in listed for child in children)
 
-    def state(self, name: str) -> str:
-        """A line of its status in proc(5)."""
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith(f"{name}:"):
-                return line.partition(":")[2].strip()
-        raise KeyError(name)
-
     def wait_held(self) -> None:
         """Until it has stopped itself. Raises TimeoutError."""
         deadline = time.monotonic() + HELD_S
-        while not self.state("State").startswith("T"):
+        while not _state(self.pid, "State").startswith("T"):
             if time.monotonic() > deadline:
                 raise TimeoutError("the agent did not stop for its tracer")
             time.sleep(0.002)
+
+    def wait_workers(self) -> list[int]:
+        """Until it has started its databases' workers. Raises TimeoutError."""
+        deadline = time.monotonic() + HELD_S
+        while len(found := self.children) < WORKERS:
+            if self.dead or time.monotonic() > deadline:
+                raise TimeoutError("the agent did not start its workers")
+            time.sleep(0.002)
+        return sorted(found)
 
     def go(self) -> None:
         """Let a held agent go on."""
@@ -72,6 +76,22 @@ class Agent:
         status = self._agents.ask({"reap": self.pid})
         os.close(self.handle)
         return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def traced_by(pid: int) -> int:
+    """Who traces a process; 0 for nobody, and -1 where it has ended."""
+    try:
+        return int(_state(pid, "TracerPid"))
+    except (FileNotFoundError, ProcessLookupError):
+        return -1
+
+
+def _state(pid: int, name: str) -> str:
+    """A line of a process's status in proc(5)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return line.partition(":")[2].strip()
+    raise KeyError(name)
 
 
 class Agents:

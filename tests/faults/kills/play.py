@@ -13,11 +13,11 @@ from tests.faults.kills.agents import Agent, Agents
 from tests.faults.kills.calls import Call
 from tests.faults.kills.oracle import Judgement, judge
 from tests.faults.kills.site import Site
-from tests.faults.kills.tracer import Tracer, attach
+from tests.faults.kills.tracer import Tracer, attach, record
 
 #: Seconds within which everything has to be at rest after a start.
 REST_S = 40.0
-LOOK_S = 0.01
+LOOK_S = 0.03
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def recorded(template: Site, agents: Agents, trace: Path) -> list[str]:
         agent = agents.start(site.folder, held=True)
         tracer = None
         try:
-            tracer = attach(agent, trace, site.folder, None)
+            tracer = record(agent, trace)
             rest(site, agent)
         finally:
             agent.kill()
@@ -171,7 +171,7 @@ def _killed(site: Site, agents: Agents, call: Call, trace: Path) -> bool:
         _until(site, agent, lambda: traced.killed or (site.captured() and site.unsettled() == 0))
         killed = tracer.killed
         if call.worker and killed:
-            tracer.close()  # the workers after it live
+            tracer.close()
             _until(site, agent, lambda: site.captured() and site.unsettled() == 0)
         return killed
     finally:

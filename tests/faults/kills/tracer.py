@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tests.faults.kills.agents import Agent
+from tests.faults.kills.agents import Agent, traced_by
 from tests.faults.kills.calls import CALLS, PIPE, SOCKET, Call, never_made
 
 ATTACH_S = 20.0
@@ -54,37 +55,51 @@ class Tracer:
         self.process.wait()
 
 
-def attach(agent: Agent, output: Path, folder: Path, call: Call | None) -> Tracer:
-    """Trace a held agent and let it go on. It or its worker dies at the call; without one all is recorded.
+def record(agent: Agent, output: Path) -> Tracer:
+    """Trace a held agent and its workers, and let it go on. Raises PermissionError."""
+    agent.wait_held()
+    tracer = _attached([agent.pid], output, ["-e", f"trace={','.join(CALLS)}"], None)
+    agent.go()
+    return tracer
 
-    Raises PermissionError where nothing may be traced.
+
+def attach(agent: Agent, output: Path, folder: Path, call: Call) -> Tracer:
+    """Let a held agent go on; it, or a worker of it, dies at the call. Raises PermissionError.
+
+    A worker is traced from its birth on, while it still loads; those that follow it are let alone.
     """
     agent.wait_held()
+    if call.worker:
+        agent.go()
+        victims = agent.wait_workers()
+        return _attached(victims, output, _chosen(call, folder), call)
+    # What the agent starts is let alone from the moment when it becomes another program.
+    tracer = _attached([agent.pid], output, [*_chosen(call, folder), "-b", "execve"], call)
+    agent.go()
+    return tracer
+
+
+def _attached(victims: Sequence[int], output: Path, chosen: Sequence[str], call: Call | None) -> Tracer:
     output.unlink(missing_ok=True)
+    pids = [word for pid in victims for word in ("-p", str(pid))]
     process = subprocess.Popen(
-        ["strace", "-p", str(agent.pid), "-f", "-y", "-q", "-s", "0", "-o", str(output), "-e", "signal=none",
-         *_chosen(call, folder)],
+        ["strace", *pids, "-f", "-y", "-q", "-s", "0", "-o", str(output), "-e", "signal=none", *chosen],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     deadline = time.monotonic() + ATTACH_S
-    while agent.state("TracerPid") == "0":
+    while any(traced_by(pid) == 0 for pid in victims):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             process.wait()
             raise PermissionError("the agent may not be traced (ptrace)")
         time.sleep(0.002)
-    agent.go()
     return Tracer(process, output, call)
 
 
-def _chosen(call: Call | None, folder: Path) -> list[str]:
-    if call is None:
-        return ["-e", f"trace={','.join(CALLS)}"]
+def _chosen(call: Call, folder: Path) -> list[str]:
     chosen = ["-e", f"trace={call.name}", "-e", f"inject={call.name}:signal=KILL:when={call.nth}"]
     if call.kind not in (PIPE, SOCKET):
         chosen += ["-P", f"{folder}{call.file}"]
-    if not call.worker:
-        chosen += ["-b", "execve"]  # a worker is let alone from the moment when it becomes one
     return chosen
