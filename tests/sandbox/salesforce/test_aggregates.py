@@ -59,29 +59,29 @@ async def test_groups_without_regard_to_case_and_distinct_counts(shop: Client) -
     assert kind["attributes"] == {"type": "AggregateResult"}
 
 
-@pytest.mark.parametrize(
-    ("literal", "count"),
-    [
-        ("= TODAY", 1),
-        ("= YESTERDAY", 0),
-        ("< TODAY", 2),
-        ("= THIS_MONTH", 1),
-        ("= LAST_MONTH", 1),
-        ("= LAST_N_DAYS:14", 2),
-        ("= LAST_N_MONTHS:2", 1),
-        ("= N_DAYS_AGO:13", 1),
-        ("= THIS_YEAR", 2),
-        ("= LAST_FISCAL_YEAR", 1),
-        (">= THIS_QUARTER", 2),
-        ("= NEXT_N_DAYS:5", 0),
-        ("!= TODAY", 2),
-        ("> LAST_YEAR", 2),
-        ("= LAST_90_DAYS", 2),
-    ],
-)
-async def test_date_literals(shop: Client, literal: str, count: int) -> None:
-    answer = await shop.query(f"SELECT COUNT() FROM Invoice__c WHERE Invoice_Date__c {literal}")
-    assert answer["totalSize"] == count
+DATES: list[tuple[str, int]] = [
+    ("= TODAY", 1),
+    ("= YESTERDAY", 0),
+    ("< TODAY", 2),
+    ("= THIS_MONTH", 1),
+    ("= LAST_MONTH", 1),
+    ("= LAST_N_DAYS:14", 2),
+    ("= LAST_N_MONTHS:2", 1),
+    ("= N_DAYS_AGO:13", 1),
+    ("= THIS_YEAR", 2),
+    ("= LAST_FISCAL_YEAR", 1),
+    (">= THIS_QUARTER", 2),
+    ("= NEXT_N_DAYS:5", 0),
+    ("!= TODAY", 2),
+    ("> LAST_YEAR", 2),
+    ("= LAST_90_DAYS", 2),
+]
+
+
+async def test_date_literals(shop: Client) -> None:
+    for literal, count in DATES:
+        answer = await shop.query(f"SELECT COUNT() FROM Invoice__c WHERE Invoice_Date__c {literal}")
+        assert answer["totalSize"] == count
 
 
 async def test_date_literals_on_times_and_unknown_ones(shop: Client) -> None:
@@ -157,37 +157,37 @@ async def test_words_without_effect_are_read(shop: Client) -> None:
     assert len(await rows(shop, text)) == 1
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "SELECT Name, COUNT(Id) FROM Account",
-        "SELECT SUM(Name) FROM Account",
-        "SELECT Id FROM Account WHERE SUM(AnnualRevenue) > 1",
-        "SELECT Id FROM Account WHERE Name LIKE 5",
-        "SELECT Id FROM Account LIMIT x",
-        "SELECT Id FROM Account LIMIT -1",
-        "SELECT Id FROM Account ORDER BY",
-        "SELECT Id, FROM Account",
-        "SELECT Id FROM Account WHERE Name = 'open",
-        "SELECT Id FROM Account WHERE " + "(" * 200 + "Name = 'a'" + ")" * 200,
-        "SELECT Id FROM Account WHERE " + "NOT " * 200 + "Name = 'a'",
-        "SELECT NOSUCH(Name) FROM Account",
-        "SELECT FIELDS(SOME) FROM Account",
-        "SELECT Id FROM Account WHERE Industry INCLUDES ('a')",
-        "SELECT Id FROM Account WHERE Id IN (SELECT Id, Name FROM Account)",
-        "SELECT a.b.c.d.e.f.g.h FROM Account",
-        "",
-    ],
-)
-async def test_nonsense_is_refused_with_a_code(client: Client, text: str) -> None:
-    answer = await client.query(text)
-    assert isinstance(answer, list), answer
-    assert answer[0]["errorCode"] in (
-        "MALFORMED_QUERY",
-        "INVALID_FIELD",
-        "INVALID_QUERY_FILTER_OPERATOR",
-        "QUERY_TOO_LONG",
-    )
+NONSENSE: list[str] = [
+    "SELECT Name, COUNT(Id) FROM Account",
+    "SELECT SUM(Name) FROM Account",
+    "SELECT Id FROM Account WHERE SUM(AnnualRevenue) > 1",
+    "SELECT Id FROM Account WHERE Name LIKE 5",
+    "SELECT Id FROM Account LIMIT x",
+    "SELECT Id FROM Account LIMIT -1",
+    "SELECT Id FROM Account ORDER BY",
+    "SELECT Id, FROM Account",
+    "SELECT Id FROM Account WHERE Name = 'open",
+    "SELECT Id FROM Account WHERE " + "(" * 200 + "Name = 'a'" + ")" * 200,
+    "SELECT Id FROM Account WHERE " + "NOT " * 200 + "Name = 'a'",
+    "SELECT NOSUCH(Name) FROM Account",
+    "SELECT FIELDS(SOME) FROM Account",
+    "SELECT Id FROM Account WHERE Industry INCLUDES ('a')",
+    "SELECT Id FROM Account WHERE Id IN (SELECT Id, Name FROM Account)",
+    "SELECT a.b.c.d.e.f.g.h FROM Account",
+    "",
+]
+
+
+async def test_nonsense_is_refused_with_a_code(client: Client) -> None:
+    for text in NONSENSE:
+        answer = await client.query(text)
+        assert isinstance(answer, list), answer
+        assert answer[0]["errorCode"] in (
+            "MALFORMED_QUERY",
+            "INVALID_FIELD",
+            "INVALID_QUERY_FILTER_OPERATOR",
+            "QUERY_TOO_LONG",
+        )
 
 
 async def test_keys_are_compared_by_case_and_page_by_page(empty: Client) -> None:

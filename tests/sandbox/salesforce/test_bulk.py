@@ -11,7 +11,6 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import httpx2
-import pytest
 
 from tests.sandbox.salesforce.client import DEADLINE_S, Client, codes
 
@@ -111,23 +110,23 @@ async def test_hard_deletes_leave_nothing_in_the_bin(empty: Client) -> None:
     assert (await empty.query("SELECT COUNT() FROM Account", "queryAll"))["totalSize"] == 0
 
 
-@pytest.mark.parametrize(
-    ("data", "text"),
-    [
-        (b"Nme\nA\n", "Field name not found : Nme"),
-        (b"", "Empty file"),
-        (b"Name,Phone\nA\n", "The row has 1 values"),
-        (b'Name\n"open\n', "Failed to parse CSV"),
-        (b"Name\n\xff\xfe\n", "Failed to parse CSV"),
-        (b"Name,name\nA,B\n", "Duplicate column"),
-        (b"Name,Nobody.Id\nA,B\n", "Field name not found : Nobody.Id"),
-    ],
-)
-async def test_a_file_that_cannot_be_read_fails_the_job(empty: Client, data: bytes, text: str) -> None:
-    job = await ingest(empty, data)
-    assert job["state"] == "Failed"
-    assert job["errorMessage"].startswith("InvalidBatch : ")
-    assert text in job["errorMessage"]
+UNREADABLE: list[tuple[bytes, str]] = [
+    (b"Nme\nA\n", "Field name not found : Nme"),
+    (b"", "Empty file"),
+    (b"Name,Phone\nA\n", "The row has 1 values"),
+    (b'Name\n"open\n', "Failed to parse CSV"),
+    (b"Name\n\xff\xfe\n", "Failed to parse CSV"),
+    (b"Name,name\nA,B\n", "Duplicate column"),
+    (b"Name,Nobody.Id\nA,B\n", "Field name not found : Nobody.Id"),
+]
+
+
+async def test_a_file_that_cannot_be_read_fails_the_job(empty: Client) -> None:
+    for data, text in UNREADABLE:
+        job = await ingest(empty, data)
+        assert job["state"] == "Failed"
+        assert job["errorMessage"].startswith("InvalidBatch : ")
+        assert text in job["errorMessage"]
 
 
 async def test_jobs_are_refused_listed_aborted_and_deleted(empty: Client) -> None:
@@ -189,26 +188,24 @@ async def job_of(client: Client, *parts: str, **headers: str) -> httpx2.Response
     )
 
 
-@pytest.mark.parametrize(
-    ("parts", "code"),
-    [
-        (("<operation>insert</operation>",), "InvalidJob"),
-        (("<operation>insert</operation>", "<object>Nothing</object>"), "InvalidJob"),
-        (("<operation>hop</operation>", "<object>Account</object>"), "InvalidJob"),
-        (("<operation>insert",), "InvalidJob"),
-        (
-            ("<operation>query</operation><object>Account</object><contentType>PDF</contentType>",),
-            "InvalidJob",
-        ),
-    ],
-)
-async def test_refusals_of_the_first_api_are_xml_with_names_of_their_own(
-    empty: Client, parts: tuple[str, ...], code: str
-) -> None:
-    answer = await job_of(empty, *parts)
-    assert answer.status_code == 400
-    assert answer.headers["Content-Type"] == "application/xml"
-    assert ET.fromstring(answer.text).findtext(f"{SPACE}exceptionCode") == code
+BAD_JOBS: list[tuple[tuple[str, ...], str]] = [
+    (("<operation>insert</operation>",), "InvalidJob"),
+    (("<operation>insert</operation>", "<object>Nothing</object>"), "InvalidJob"),
+    (("<operation>hop</operation>", "<object>Account</object>"), "InvalidJob"),
+    (("<operation>insert",), "InvalidJob"),
+    (
+        ("<operation>query</operation><object>Account</object><contentType>PDF</contentType>",),
+        "InvalidJob",
+    ),
+]
+
+
+async def test_refusals_of_the_first_api_are_xml_with_names_of_their_own(empty: Client) -> None:
+    for parts, code in BAD_JOBS:
+        answer = await job_of(empty, *parts)
+        assert answer.status_code == 400
+        assert answer.headers["Content-Type"] == "application/xml"
+        assert ET.fromstring(answer.text).findtext(f"{SPACE}exceptionCode") == code
 
 
 async def test_a_session_that_is_none_is_refused_by_the_first_api(empty: Client) -> None:

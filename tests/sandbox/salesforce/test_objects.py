@@ -38,28 +38,26 @@ Label__c = "string(80)"
 """
 
 
-@pytest.mark.parametrize(
-    ("object_name", "fields", "code", "named"),
-    [
-        ("Account", {"Tier__c": "Platinum"}, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", ["Tier__c"]),
-        ("Account", {"Credit_Limit__c": -1}, "FIELD_CUSTOM_VALIDATION_EXCEPTION", ["Credit_Limit__c"]),
-        ("Account", {"RecordTypeId": "012000000000000AAA"}, "INVALID_CROSS_REFERENCE_KEY", ["RecordTypeId"]),
-        ("Contact", {"LastName": "A", "Email": "no address"}, "INVALID_EMAIL_ADDRESS", ["Email"]),
-        ("Contact", {"FirstName": "A"}, "REQUIRED_FIELD_MISSING", ["LastName"]),
-        ("Contact", {"LastName": "A", "Birthdate": "soon"}, "JSON_PARSER_ERROR", ["Birthdate"]),
-        ("Contact", {"LastName": "A", "Name": "x"}, "INVALID_FIELD_FOR_INSERT_UPDATE", ["Name"]),
-        ("Subscription__c", {"Delivery_Window__c": "25:00:00"}, "JSON_PARSER_ERROR", ["Delivery_Window__c"]),
-        ("Subscription__c", {"Quantity__c": 0}, "FIELD_CUSTOM_VALIDATION_EXCEPTION", ["Quantity__c"]),
-        ("User", {"Username": "x"}, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", None),
-    ],
-)
-async def test_values_that_do_not_fit_have_codes_of_their_own(
-    empty: Client, object_name: str, fields: dict[str, object], code: str, named: list[str] | None
-) -> None:
-    body = {"Name": "x", **fields} if object_name == "Account" else fields
-    answer = await empty.call("POST", f"sobjects/{object_name}", body)
-    assert answer.status_code == 400
-    assert (codes(answer), answer.json()[0].get("fields")) == ([code], named)
+MISFITS: list[tuple[str, dict[str, object], str, list[str] | None]] = [
+    ("Account", {"Tier__c": "Platinum"}, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", ["Tier__c"]),
+    ("Account", {"Credit_Limit__c": -1}, "FIELD_CUSTOM_VALIDATION_EXCEPTION", ["Credit_Limit__c"]),
+    ("Account", {"RecordTypeId": "012000000000000AAA"}, "INVALID_CROSS_REFERENCE_KEY", ["RecordTypeId"]),
+    ("Contact", {"LastName": "A", "Email": "no address"}, "INVALID_EMAIL_ADDRESS", ["Email"]),
+    ("Contact", {"FirstName": "A"}, "REQUIRED_FIELD_MISSING", ["LastName"]),
+    ("Contact", {"LastName": "A", "Birthdate": "soon"}, "JSON_PARSER_ERROR", ["Birthdate"]),
+    ("Contact", {"LastName": "A", "Name": "x"}, "INVALID_FIELD_FOR_INSERT_UPDATE", ["Name"]),
+    ("Subscription__c", {"Delivery_Window__c": "25:00:00"}, "JSON_PARSER_ERROR", ["Delivery_Window__c"]),
+    ("Subscription__c", {"Quantity__c": 0}, "FIELD_CUSTOM_VALIDATION_EXCEPTION", ["Quantity__c"]),
+    ("User", {"Username": "x"}, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", None),
+]
+
+
+async def test_values_that_do_not_fit_have_codes_of_their_own(empty: Client) -> None:
+    for object_name, fields, code, named in MISFITS:
+        body = {"Name": "x", **fields} if object_name == "Account" else fields
+        answer = await empty.call("POST", f"sobjects/{object_name}", body)
+        assert answer.status_code == 400
+        assert (codes(answer), answer.json()[0].get("fields")) == ([code], named)
 
 
 async def test_record_types_default_and_are_chosen(empty: Client) -> None:

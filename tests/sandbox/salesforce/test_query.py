@@ -19,25 +19,25 @@ async def stocked(empty: Client) -> Client:
     return empty
 
 
-@pytest.mark.parametrize(
-    ("where", "found"),
-    [
-        ("Name = 'ALPHA'", "Alpha"),
-        ("Name = 'Gamma\\'s'", "Gamma's"),
-        ("Name LIKE '%A' AND Phone = null", "beta"),
-        ("Credit_Limit__c >= 10 AND Credit_Limit__c < 20.5", "Alpha"),
-        ("Credit_Limit__c = null", "Gamma's"),
-        ("Isthmus_Id__c != null", "Gamma's"),
-        ("AccountNumber IN ('C-2', 'C-4')", "beta"),
-        ("AccountNumber NOT IN ('C-2', 'C-3')", "Alpha"),
-        ("Order_Block__c = true", "Gamma's"),
-        ("(Name = 'Alpha' OR Name = 'beta') AND NOT Phone = '1'", "beta"),
-        ("SystemModstamp >= 2020-01-01T00:00:00Z AND Phone != null", "Alpha"),
-    ],
-)
-async def test_conditions(stocked: Client, where: str, found: str) -> None:
-    answer = await stocked.query(f"SELECT Name FROM Account WHERE {where}")
-    assert [each["Name"] for each in answer["records"]] == [found]
+CONDITIONS: list[tuple[str, str]] = [
+    ("Name = 'ALPHA'", "Alpha"),
+    ("Name = 'Gamma\\'s'", "Gamma's"),
+    ("Name LIKE '%A' AND Phone = null", "beta"),
+    ("Credit_Limit__c >= 10 AND Credit_Limit__c < 20.5", "Alpha"),
+    ("Credit_Limit__c = null", "Gamma's"),
+    ("Isthmus_Id__c != null", "Gamma's"),
+    ("AccountNumber IN ('C-2', 'C-4')", "beta"),
+    ("AccountNumber NOT IN ('C-2', 'C-3')", "Alpha"),
+    ("Order_Block__c = true", "Gamma's"),
+    ("(Name = 'Alpha' OR Name = 'beta') AND NOT Phone = '1'", "beta"),
+    ("SystemModstamp >= 2020-01-01T00:00:00Z AND Phone != null", "Alpha"),
+]
+
+
+async def test_conditions(stocked: Client) -> None:
+    for where, found in CONDITIONS:
+        answer = await stocked.query(f"SELECT Name FROM Account WHERE {where}")
+        assert [each["Name"] for each in answer["records"]] == [found]
 
 
 async def test_order_limit_offset_and_count(stocked: Client) -> None:
@@ -69,19 +69,19 @@ async def test_deleted_rows_are_seen_only_by_query_all(stocked: Client) -> None:
     assert (await stocked.query(text, "queryAll"))["records"][0]["Name"] == "Gone"
 
 
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("SELECT Nme FROM Account", "INVALID_FIELD"),
-        ("SELECT Id FROM Acount", "INVALID_TYPE"),
-        ("SELECT Id FROM Account WHERE", "MALFORMED_QUERY"),
-        ("SELECT Id FROM Account WHERE Name = 'a' AND Phone = 'b' OR Fax = 'c'", "MALFORMED_QUERY"),
-        ("SELECT Id FROM Account WHERE Credit_Limit__c = '1'", "INVALID_FIELD"),
-        ("UPDATE Account", "MALFORMED_QUERY"),
-    ],
-)
-async def test_a_query_that_cannot_be_read_is_refused(stocked: Client, text: str, code: str) -> None:
-    assert [each["errorCode"] for each in await stocked.query(text)] == [code]
+UNREADABLE: list[tuple[str, str]] = [
+    ("SELECT Nme FROM Account", "INVALID_FIELD"),
+    ("SELECT Id FROM Acount", "INVALID_TYPE"),
+    ("SELECT Id FROM Account WHERE", "MALFORMED_QUERY"),
+    ("SELECT Id FROM Account WHERE Name = 'a' AND Phone = 'b' OR Fax = 'c'", "MALFORMED_QUERY"),
+    ("SELECT Id FROM Account WHERE Credit_Limit__c = '1'", "INVALID_FIELD"),
+    ("UPDATE Account", "MALFORMED_QUERY"),
+]
+
+
+async def test_a_query_that_cannot_be_read_is_refused(stocked: Client) -> None:
+    for text, code in UNREADABLE:
+        assert [each["errorCode"] for each in await stocked.query(text)] == [code]
 
 
 async def test_pages_follow_the_locator_until_done_and_unknown_locators_are_refused(empty: Client) -> None:

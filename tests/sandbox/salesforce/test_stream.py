@@ -114,15 +114,18 @@ async def test_custom_without_a_replay_id_fails_validation(client: Client) -> No
     assert trailer(error, "error-code").endswith("subscription.fetch.replayid.validation.failed")
 
 
-@pytest.mark.parametrize("identifier", [b"\xff" * 10, b"\0" * 10, b"abc"])
-async def test_an_unknown_replay_id_is_corrupted(client: Client, identifier: bytes) -> None:
-    error = await fails(client, fetch(preset=pb.CUSTOM, replay=identifier))
-    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert trailer(error, "error-code") == (
-        "sfdc.platform.eventbus.grpc.subscription.fetch.replayid.corrupted"
-    )
-    rpc_id = trailer(error, "rpc-id")
-    assert rpc_id and (error.details() or "").endswith(f"rpcId: {rpc_id}")
+UNKNOWN: list[bytes] = [b"\xff" * 10, b"\0" * 10, b"abc"]
+
+
+async def test_an_unknown_replay_id_is_corrupted(client: Client) -> None:
+    for identifier in UNKNOWN:
+        error = await fails(client, fetch(preset=pb.CUSTOM, replay=identifier))
+        assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert trailer(error, "error-code") == (
+            "sfdc.platform.eventbus.grpc.subscription.fetch.replayid.corrupted"
+        )
+        rpc_id = trailer(error, "rpc-id")
+        assert rpc_id and (error.details() or "").endswith(f"rpcId: {rpc_id}")
 
 
 async def test_a_replay_id_past_retention_looks_like_an_unknown_one(client: Client) -> None:
@@ -151,13 +154,16 @@ async def test_a_topic_of_several_objects_has_a_blank_schema_id(client: Client) 
     assert "can't be blank" in (caught.value.details() or "")
 
 
-@pytest.mark.parametrize("broken", ["accesstoken", "instanceurl", "tenantid"])
-async def test_every_call_checks_all_three_metadata_keys(client: Client, broken: str) -> None:
-    metadata = [(key, "x" if key == broken else value) for key, value in client.metadata()]
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await client.stub.GetTopic(pb.TopicRequest(topic_name=ACCOUNT), metadata=metadata)
-    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
-    assert trailer(caught.value, "error-code").endswith("service.auth.error")
+KEYS: list[str] = ["accesstoken", "instanceurl", "tenantid"]
+
+
+async def test_every_call_checks_all_three_metadata_keys(client: Client) -> None:
+    for broken in KEYS:
+        metadata = [(key, "x" if key == broken else value) for key, value in client.metadata()]
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.stub.GetTopic(pb.TopicRequest(topic_name=ACCOUNT), metadata=metadata)
+        assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        assert trailer(caught.value, "error-code").endswith("service.auth.error")
 
 
 async def test_the_short_org_id_is_accepted_as_tenant(client: Client) -> None:

@@ -25,13 +25,13 @@ _GEOCODED = ("Latitude", "Longitude", "GeocodeAccuracy")
 
 
 class Publisher:
-    """Numbers, merges, encodes and puts the events of a transaction on the bus."""
+    """Numbers, merges, encodes and puts the events of a transaction on the bus; tells nothing while quiet."""
 
     def __init__(self, org: Org, rng: random.Random) -> None:
         self._org = org
         self._rng = rng
         self._added = 0
-        self.most_changes = MOST_CHANGES
+        self.quiet = False
 
     def reseed(self, seed: str) -> None:
         """Other event ids than those of an earlier life."""
@@ -39,6 +39,8 @@ class Publisher:
 
     def publish(self, changes: list[Change], commit: Commit) -> None:
         """One event per change, merged where equal; numbers count objects without change events too."""
+        if self.quiet:
+            return
         merged = events.merge(changes)
         for name in {change.object_name: None for change in merged}:
             merged = self._as_armed(merged, name)
@@ -64,7 +66,7 @@ class Publisher:
     def _overflown(self, changes: list[Change]) -> list[Change]:
         """A transaction of too many changes, each changed field counted, tells of whole objects only."""
         size = sum(len(change.record_ids) * max(1, len(change.values)) for change in changes)
-        if size > self.most_changes:
+        if size > MOST_CHANGES:
             for name in {change.object_name: None for change in changes}:
                 changes = events.overflow(changes, name)
         return changes

@@ -17,16 +17,19 @@ from adapters.sandbox.salesforce.org.values import Value, to_json
 class Journal:
     """Committed and rejected writes; entries carry a running number ``n`` over both lists.
 
-    They are kept as JSON text: a million of them is then no burden.
+    They are kept as JSON text: a million of them is then no burden. A quiet journal writes nothing down.
     """
 
     def __init__(self) -> None:
         self._writes: list[bytes] = []
         self._rejected: list[bytes] = []
         self._number = 0
+        self.quiet = False
 
     def written(self, entry: dict[str, Any]) -> None:
         """Adds one committed write."""
+        if self.quiet:
+            return
         self._number += 1
         self._writes.append(_line({"n": self._number, **entry}))
 

@@ -1,0 +1,1 @@
+"""Figures of the Salesforce sandbox, each beside a bare reference that was measured in the same run."""
