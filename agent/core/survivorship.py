@@ -266,3 +266,13 @@ def answered_by_read(entity: Entity, target: str, fields: Mapping[str, Canonical
     if image is None or not image.fresh or not image.exists:
         return frozenset()
     return frozenset(name for name, value in fields.items() if image.fields.get(name) == value)
+
+
+def maybe_ours(entity: Entity, target: str, fields: Mapping[str, Canonical]) -> Entity:
+    """A command's effect will never be known: if its values turn up at the target, no user wrote them."""
+    image = entity.images[target]
+    base = dict(image.base)
+    for name, value in fields.items():
+        held = base.get(name)
+        base[name] = Base(value, 0, (value,)) if held is None else replace(held, ruled=(*held.ruled, value))
+    return entity.with_image(target, replace(image, base=base))

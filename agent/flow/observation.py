@@ -21,7 +21,7 @@ from agent.core.observe import (
     merge_event,
 )
 from agent.core.ownership import possible_owners
-from agent.core.survivorship import accepted, answered_by_read
+from agent.core.survivorship import accepted, answered_by_read, maybe_ours
 from agent.flow import answer, existence, planning
 from agent.flow.desk import Desk
 from agent.store import bindings, entities, exceptions, gaps, inbox, obligations, outbox, references
@@ -346,6 +346,8 @@ def _answered(desk: Desk, entity: Entity, place: EntityAtSystem, issue: int) -> 
     shown = answered_by_read(entity, place.system, command.fields)
     numbers = {name: number for name, number in command.numbers.items() if name in shown}
     entity = accepted(entity, place.system, command.fields, numbers)
+    if entity.gone(place.system):
+        entity = maybe_ours(entity, place.system, command.fields)
     deletes, gone = command.kind is DeliveryKind.DELETE, entity.gone(place.system)
     whole = gone if deletes else not gone and shown == frozenset(command.fields)
     outbox.move(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 from agent.core.entity import OPERATOR
-from tests.flow.systems.record_of_writes import Writes
 from tests.flow.world import World
 
 OWNED = {"name": "sf", "terms": "erp", "block": "sap"}
 NAMES = {
     "sf": {"name": "Name", "terms": "Terms", "block": "Block", "phone": "Phone", "note": "Note"},
     "erp": {n: n for n in ("name", "terms", "block", "phone", "note")},
+    "eu": {n: n for n in ("name", "terms", "block", "phone", "note")},
     "sap": {"name": "NAME1", "block": "AUFSD"},
 }
 
@@ -35,10 +35,9 @@ def judge(world: World) -> None:
 
 def always(world: World) -> None:
     """What must hold at any moment."""
-    for system in (world.erp, world.sap):
-        for message, count in system.writes.effects.items():
-            assert count == 1, f"I14: {message} had {count} effects at {system.name}"
-    for writes in (world.cloud.writes, world.erp.writes, world.sap.writes):
+    for system, writes in world.writes.items():
+        for message, count in writes.effects.items():
+            assert count == 1, f"I14: {message} had {count} effects at {system}"
         for reference, count in writes.created.items():
             most = 1 + writes.deleted[reference]
             assert count <= most, f"I14: {reference} was created {count} times"
@@ -97,20 +96,20 @@ def _all_keys(world: World, customer: str, system: str) -> list[str]:
     return [str(row[0]) for row in found]
 
 
-def _writes(world: World) -> dict[str, Writes]:
-    return {"sf": world.cloud.writes, "erp": world.erp.writes, "sap": world.sap.writes}
-
-
 def _keys(world: World, customer: str) -> dict[str, str]:
     return dict(world.entity(customer).keys)
 
 
 def _held(world: World, customer: str) -> dict[str, dict[str, object]]:
     keys, absent = _keys(world, customer), world.entity(customer).absent
-    assert set(keys) == {"sf", "erp", "sap"} - absent, f"I8: {customer} has only reached {sorted(keys)}"
+    expected = set(world.systems) - absent
+    assert set(keys) == expected, f"I8: {customer} has only reached {sorted(keys)}"
     rows = {"sf": world.cloud.records[keys["sf"]].fields, "sap": world.sap.records[keys["sap"]]}
-    if "erp" not in absent:
-        rows["erp"] = world.erp.rows["customer", keys["erp"]]
+    rows |= {
+        name: ledger.rows["customer", keys[name]]
+        for name, ledger in world.ledgers.items()
+        if name not in absent
+    }
     return {
         system: {field: rows[system].get(source) for field, source in NAMES[system].items()}
         for system in rows
@@ -133,11 +132,13 @@ def _converged(world: World) -> None:
     for customer in _living(world):
         held, parked = _held(world, customer), _parked(world, customer)
         for field in NAMES["sf"]:
+            if OWNED.get(field, "sf") not in held:
+                continue  # its owner has no such record any more: nobody's word holds
             systems = [s for s in held if field in held[s] and f"{s}.{field}" not in parked]
             values = {held[s][field] for s in systems}
             assert len(values) <= 1, f"I8: {field} of {customer} is {held}"
         for field, owner in OWNED.items():
-            writes, keys = _writes(world)[owner], _all_keys(world, customer, owner)
+            writes, keys = world.writes[owner], _all_keys(world, customer, owner)
             said = writes.history.get((keys[0], NAMES[owner][field]), [])
             if said and len(keys) == 1 and owner in held:
                 assert held[owner][field] == said[-1], f"I6: {field}: users of {owner} said {said[-1]}"
@@ -153,16 +154,22 @@ def _ended(world: World, customer: str) -> None:
         return
     if world.rows(f"SELECT 1 FROM exception WHERE entity = '{id_}' AND kind = 'dependant'"):
         return  # documents refer to it: a person has to look
-    left = [key for (_, key), row in world.erp.rows.items() if row.get("external_ref") == id_]
-    assert not left, f"I21: {customer} was deleted in the cloud and is in the ERP as {left}"
+    for name, ledger in world.ledgers.items():
+        left = [key for (_, key), row in ledger.rows.items() if row.get("external_ref") == id_]
+        assert not left, f"I21: {customer} was deleted in the cloud and is in {name} as {left}"
     known = world.rows(f"SELECT ended FROM entity WHERE id = '{id_}'")
     assert known and known[0][0] is not None, f"I21: {customer} was deleted and has no tombstone"
 
 
 def _left(world: World, customer: str) -> dict[str, dict[str, object]]:
-    """What the ERP still holds of a deleted customer, because documents refer to it."""
+    """What an ERP still holds of a deleted customer, because documents refer to it."""
     id_ = world.id_of(customer)
-    return {key: dict(row) for (_, key), row in world.erp.rows.items() if row.get("external_ref") == id_}
+    return {
+        f"{name} {key}": dict(row)
+        for name, ledger in world.ledgers.items()
+        for (_, key), row in ledger.rows.items()
+        if row.get("external_ref") == id_
+    }
 
 
 def _losers(world: World) -> set[str]:
@@ -176,7 +183,7 @@ def _losers(world: World) -> set[str]:
 
 def _nothing_lost_without_a_record(world: World) -> None:
     losers = _losers(world)
-    overwritten = world.cloud.writes.overwritten | world.erp.writes.overwritten
+    overwritten = {value for writes in world.writes.values() for value in writes.overwritten}
     excused = world.cloud.writes.excused
     for customer in world.customers:
         if customer in world.cloud.merged:
@@ -187,8 +194,9 @@ def _nothing_lost_without_a_record(world: World) -> None:
             said = []
             for key in _all_keys(world, customer, "sf"):
                 said += world.cloud.writes.history.get((key, NAMES["sf"][field]), [])
-            for key in _all_keys(world, customer, "erp"):
-                said += world.erp.writes.history.get((key, field), [])
+            for name, ledger in world.ledgers.items():
+                for key in _all_keys(world, customer, name):
+                    said += ledger.writes.history.get((key, field), [])
             for value in said:
                 known = value in final or value in overwritten or value in losers or value in excused
                 assert known, f"I10: {field} {value} of {customer} was lost without a record"
@@ -196,7 +204,7 @@ def _nothing_lost_without_a_record(world: World) -> None:
 
 def _no_false_alarm(world: World) -> None:
     """The value that a decision set aside was written by users of that very system, into that very field."""
-    writes = _writes(world)
+    writes = world.writes
     merged = {world.id_of(winner) for winner in world.cloud.merged.values()}
     bound: dict[tuple[str, str], list[str]] = {}
     for entity, system, key in world.rows("SELECT entity, system, key FROM binding ORDER BY id"):
@@ -215,7 +223,7 @@ def _no_false_alarm(world: World) -> None:
 
 def _owners_are_not_written_to(world: World) -> None:
     for field, owner in OWNED.items():
-        for (key, name), values in _writes(world)[owner].agent.items():
+        for (key, name), values in world.writes[owner].agent.items():
             assert name != NAMES[owner][field], (
                 f"I6: the agent wrote {values} to {owner}, which owns {field} of {key}"
             )
@@ -225,12 +233,12 @@ def _nothing_old_after_new(world: World) -> None:
     for customer in _living(world):
         keys = _keys(world, customer)
         for field, owner in OWNED.items():
-            owning = _writes(world)[owner]
+            owning = world.writes[owner]
             said = owning.history.get((keys.get(owner, ""), NAMES[owner][field]), [])
             for system in keys:
                 if system == owner or field not in NAMES[system]:
                     continue
-                target = _writes(world)[system]
+                target = world.writes[system]
                 sent = target.agent.get((keys[system], NAMES[system][field]), [])
                 places = [said.index(value) for value in sent if value in said]
                 assert places == sorted(places), f"I8: {system} was sent {sent} of {field}, said were {said}"

@@ -49,8 +49,16 @@ def place(
     )
 
 
-def rulebook(cloud: System, erp: System, sap: System) -> Rulebook:
-    """Customer: name owned by the cloud, terms by the ERP, block by SAP, phone and note shared by two."""
+def _customer(erp: System) -> EntityAtSystem:
+    fields = {name: name for name in ("name", "terms", "block", "phone", "note")}
+    return place(erp, "customer", fields, external_id="external_ref", create=True, delete=True)
+
+
+def rulebook(cloud: System, erp: System, sap: System, second: System | None = None) -> Rulebook:
+    """Customer: name owned by the cloud, terms by the ERP, block by SAP, phone and note shared by two.
+
+    With a second ERP these are shared by three.
+    """
     customer = EntityRules(
         type="customer",
         version="v1",
@@ -71,14 +79,8 @@ def rulebook(cloud: System, erp: System, sap: System) -> Rulebook:
                 create=True,
                 delete=True,
             ),
-            "erp": place(
-                erp,
-                "customer",
-                {"name": "name", "terms": "terms", "block": "block", "phone": "phone", "note": "note"},
-                external_id="external_ref",
-                create=True,
-                delete=True,
-            ),
+            "erp": _customer(erp),
+            **({} if second is None else {second.name: _customer(second)}),
             "sap": place(sap, "DEBMAS", {"name": "NAME1", "block": "AUFSD"}, external_id=None, create=True),
         },
         births=("sf",),

@@ -26,6 +26,8 @@ BEGINNINGS: list[list[Operation]] = [
     [("pace", (3.5,)), ("events_at_once", (1,)), *BORN],
     [("pace", (1.1,)), *BORN, *BORN, ("book_document", (0,))],
     [*BORN, ("flow", (True,))],
+    [("second_erp", ()), ("pace", (3.5,)), *BORN],
+    [("second_erp", ()), *BORN, *BORN],
 ]
 
 COMMIT = ("before_commit", "after_commit")
@@ -200,16 +202,29 @@ KINDS: list[tuple[Draw, int]] = [
 ]
 
 
+def _second(chance: random.Random) -> list[Operation]:
+    """Something happens at the second ERP, where there is one."""
+    kind = chance.randrange(6)
+    if kind < 2:
+        return [("edit_second", (int(chance.random() < 0.25), chance.choice(ERP_FIELDS)))]
+    if kind == 2:
+        return [("fault", ("eu", chance.choice(FAULTS)))]
+    return [(chance.choice(("intake", "intake", "deliver", "deliver", "confirm")), ("eu",))]
+
+
 def story(chance: random.Random, steps: int) -> list[Operation]:
     """A script of about this many operations; each story leaves some kinds out and does others often."""
     script = list(chance.choice(BEGINNINGS))
     weights = [weight * chance.choice((0, 1, 1, 3)) for _, weight in KINDS[2:]]
     weights = [KINDS[0][1], KINDS[1][1], *weights]
     customers = sum(name == "create" for name, _ in script)
+    second = script[:1] == [("second_erp", ())]
     while len(script) < steps:
         if customers < 2 and chance.random() < 0.08:
             customers += 1
             script.append(("create", ()))
+        if second and chance.random() < 0.25:
+            script.extend(_second(chance))
         [(draw, _)] = chance.choices(KINDS, weights)
         script.extend(draw(chance))
     return script

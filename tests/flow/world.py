@@ -38,6 +38,7 @@ from tests.flow.systems.blind import Blind
 from tests.flow.systems.cloud import Cloud
 from tests.flow.systems.ledger import Ledger
 from tests.flow.systems.meanwhile import Meanwhile
+from tests.flow.systems.record_of_writes import Writes
 from tests.flow.systems.time import TestClock
 
 T = TypeVar("T")
@@ -72,6 +73,7 @@ class World:
         self.meanwhile = Meanwhile()
         self.cloud = Cloud(self.clock, meanwhile=self.meanwhile)
         self.erp, self.sap = Ledger(meanwhile=self.meanwhile), Blind(meanwhile=self.meanwhile)
+        self.second: Ledger | None = None
         self.directory = Path(tempfile.mkdtemp(prefix="isthmus-world-", dir=_fast()))
         shutil.copy(template() / FILE, self.directory / FILE)
         shutil.copy(template() / "epoch", self.directory / "epoch")
@@ -88,8 +90,10 @@ class World:
 
     def _start(self) -> None:
         systems = {s.name: s for s in (self.cloud.system(), self.erp.system(), self.sap.system())}
+        if self.second is not None:
+            systems[self.second.name] = self.second.system()
         store = Store.open(self.directory, self.clock)
-        book = rulebook(systems["sf"], systems["erp"], systems["sap"])
+        book = rulebook(systems["sf"], systems["erp"], systems["sap"], systems.get("eu"))
         terms = Terms(confirm_after_s=1.0, retry_base_s=1.0, retry_cap_s=4.0)
         self.engine = Engine(store, DirectWriter(store), book, systems, self.clock, terms, random.Random(1))
         now(recover(self.engine))
@@ -165,6 +169,18 @@ class World:
         keys = [key for object_, key in self.erp.rows if object_ == "customer"]
         if keys:
             self.erp.user_edit("customer", keys[customer % len(keys)], name, self._value())
+
+    def second_erp(self) -> None:
+        """The site has two ERPs with customers, from the beginning."""
+        if self.second is None and not self.customers:
+            self.second = Ledger("eu", meanwhile=self.meanwhile)
+            self.restart()
+
+    def edit_second(self, customer: int, name: str) -> None:
+        """A user edits a customer in the second ERP."""
+        keys = [key for _, key in self.second.rows] if self.second is not None else []
+        if self.second is not None and keys:
+            self.second.user_edit("customer", keys[customer % len(keys)], name, self._value())
 
     def edit_sap(self, customer: int, name: str) -> None:
         """A user edits a customer in SAP."""
@@ -309,7 +325,10 @@ class World:
 
     def fault(self, system: str, kind: str) -> None:
         """The next command to a system meets a fault."""
-        (self.cloud if system == "sf" else self.erp).faults.append(kind)
+        if system == "eu" and self.second is not None:
+            self.second.faults.append(kind)
+        elif system != "eu":
+            (self.cloud if system == "sf" else self.erp).faults.append(kind)
 
     def refuse(self) -> None:
         """SAP can't post the next message for now."""
@@ -348,7 +367,7 @@ class World:
 
     def intake(self, system: str) -> int:
         """The agent takes what a source has."""
-        return self._run(self.intakes[system].step)
+        return self._run(self.intakes[system].step) if system in self.intakes else 0
 
     def events_at_once(self, count: int) -> None:
         """From now on the cloud's stream gives this many events at a time."""
@@ -367,15 +386,15 @@ class World:
 
     def deliver(self, system: str) -> int:
         """The agent sends."""
-        return self._run(self.deliveries[system].step)
+        return self._run(self.deliveries[system].step) if system in self.deliveries else 0
 
     def snapshot(self, system: str) -> int:
         """The agent closes the gaps of a system."""
-        return self._run(self.snapshots[system].step)
+        return self._run(self.snapshots[system].step) if system in self.snapshots else 0
 
     def confirm(self, system: str) -> int:
         """The agent reads what is stale."""
-        return self._run(self.confirms[system].step)
+        return self._run(self.confirms[system].step) if system in self.confirms else 0
 
     def post(self, echo: bool) -> None:
         """SAP posts the next message."""
@@ -405,10 +424,10 @@ class World:
         self.meanwhile.armed.clear()
         quiet = 0
         for _ in range(600):
-            moved = sum(self.intake(name) for name in SYSTEMS)
-            moved += sum(self.deliver(name) for name in SYSTEMS)
+            moved = sum(self.intake(name) for name in self.systems)
+            moved += sum(self.deliver(name) for name in self.systems)
             moved += int(self.sap.post(echo=True))
-            moved += sum(self.confirm(name) + self.snapshot(name) for name in SYSTEMS)
+            moved += sum(self.confirm(name) + self.snapshot(name) for name in self.systems)
             if moved:
                 quiet = 0
                 continue
@@ -449,7 +468,23 @@ class World:
     @property
     def total_writes(self) -> int:
         """How often the agent wrote, anywhere."""
-        return self.cloud.writes.count + self.erp.writes.count + self.sap.writes.count
+        return sum(writes.count for writes in self.writes.values())
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """Names of the systems that there are."""
+        return tuple(self.engine.systems)
+
+    @property
+    def writes(self) -> dict[str, Writes]:
+        """Who wrote what, by system."""
+        found = {"sf": self.cloud.writes, "erp": self.erp.writes, "sap": self.sap.writes}
+        return found if self.second is None else {**found, "eu": self.second.writes}
+
+    @property
+    def ledgers(self) -> dict[str, Ledger]:
+        """The ERPs, by system."""
+        return {"erp": self.erp} if self.second is None else {"erp": self.erp, "eu": self.second}
 
 
 def _fast() -> str | None:

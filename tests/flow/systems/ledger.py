@@ -81,7 +81,7 @@ class Ledger:
             )
             for seq, (object_, key) in found
         )
-        self.meanwhile.at("erp.read")
+        self.meanwhile.at(f"{self.name}.read")
         return Batch("journal", changes, None, [seq for seq, _ in found])
 
     async def ack(self, batch: Batch) -> None:
@@ -108,7 +108,7 @@ class Ledger:
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> None:
         """Nothing to prepare."""
-        self.meanwhile.at("erp.prepare")
+        self.meanwhile.at(f"{self.name}.prepare")
 
     async def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         """Apply, with the faults that are armed."""
@@ -125,7 +125,7 @@ class Ledger:
                 outcome = self._apply(delivery)
                 lost = fault == "answer-lost"
                 outcomes.append(Outcome(OutcomeKind.UNCERTAIN, code="08S01") if lost else outcome)
-        self.meanwhile.at("erp.apply")
+        self.meanwhile.at(f"{self.name}.apply")
         return outcomes
 
     def _apply(self, delivery: Delivery) -> Outcome:
@@ -185,7 +185,7 @@ class LedgerReader:
         for key in keys:
             row = self._ledger.rows.get((object, key))
             rows.append(Row(key, dict(row) if row is not None else None))
-        self._ledger.meanwhile.at("erp.confirm")
+        self._ledger.meanwhile.at(f"{self._ledger.name}.confirm")
         return ReadResult(tuple(rows))
 
     async def page(self, object: str) -> AsyncIterator[ReadResult]:
