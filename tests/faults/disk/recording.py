@@ -109,6 +109,8 @@ class RecordedWorld(World):
 
     def record(self, begins: State | None = None) -> None:
         """Begin the recording: the files that lie in the directory are taken as durable."""
+        # The agent has not begun: what there is now is the world around it.
+        self._around = self.__dict__.keys() - _OWN
         begins = begins or oracle.noted(self.directory / FILE)
         tape = _Noticing(self.directory)
         self.recording = Recording(tape, [begins])
@@ -139,7 +141,7 @@ class RecordedWorld(World):
         """Remember the world around the agent as it is now, without what is armed for later."""
         if not self._moments:
             return
-        kept = {name: value for name, value in self.__dict__.items() if name not in OF_THE_AGENT}
+        kept = {name: self.__dict__[name] for name in self._around}
         armed, self.meanwhile.armed = self.meanwhile.armed, {}
         self.recording.moments.append((len(self.recording.tape.events), copy.deepcopy(kept)))
         self.meanwhile.armed = armed
@@ -152,11 +154,8 @@ class RecordedWorld(World):
         super().close()
 
 
-#: What of a world is the agent's, or the recording's: all else survives when the machine loses its power.
-OF_THE_AGENT = {
-    *("engine", "intakes", "deliveries", "confirms", "snapshots", "directory"),
-    *("recording", "errors", "_stack", "_errors", "_moments", "_quiet"),
-}
+#: What of a recorded world belongs to the recording.
+_OWN = {"recording", "errors", "directory", "_stack", "_errors", "_moments", "_quiet", "_around"}
 
 
 class _Noticing(Tape):
