@@ -1,7 +1,7 @@
-"""The native parts beside Python: ODBC with its drivers, and for the tests a PostgreSQL server.
+"""The native parts beside Python: ODBC with its drivers, and for the tests a PostgreSQL server and strace.
 
 A part that is missing is installed, or unpacked below .local. What was unpacked is gathered in .local/odbc (a
-flat folder, named by ISTHMUS_ODBC_LIBRARIES) and .local/postgres (named by ISTHMUS_PG_BINARIES).
+flat folder, named by ISTHMUS_ODBC_LIBRARIES), .local/postgres (named by ISTHMUS_PG_BINARIES), .local/tools.
 """
 
 import os
@@ -51,6 +51,11 @@ def _has_server(top: Path) -> bool:
     return on_path or _server_folder(top) is not None
 
 
+def _has_strace(top: Path) -> bool:
+    on_path = top == Path("/") and shutil.which("strace") is not None
+    return on_path or (top / "usr/bin/strace").exists()
+
+
 PRODUCT = (
     Part("unixODBC", ("libodbc2", "libodbcinst2"), _has("libodbc.so.2", "libodbcinst.so.2")),
     Part("SQLite's ODBC driver", ("libsqliteodbc",), _has("libsqlite3odbc.so")),
@@ -59,17 +64,21 @@ TESTS = (
     Part("PostgreSQL's ODBC driver", ("odbc-postgresql",), _has("psqlodbcw.so")),
     Part("a PostgreSQL server", ("postgresql",), _has_server),
 )
+#: Only `make proof` needs these, and says itself what it cannot show without them.
+PROOF = (Part("strace", ("strace",), _has_strace),)
 
 
 def provide(local: Path, with_tests: bool) -> None:
     """Make every native part available, or give up naming what is missing and how to get it."""
-    wanted = PRODUCT + (TESTS if with_tests else ())
+    wanted = PRODUCT + (TESTS + PROOF if with_tests else ())
     missing = [part for part in wanted if not part.present(Path("/")) and not part.present(local / "root")]
     if not missing:
         return
     packages = [package for part in missing for package in part.packages]
     say(f"missing here: {', '.join(part.name for part in missing)}")
     if not debian.available():
+        if all(part in PROOF for part in missing):
+            return
         give_up(
             "this is no Debian system, so these can't be installed from here",
             "Install unixODBC with its SQLite driver; for the tests its PostgreSQL driver and a server too.",
@@ -93,13 +102,25 @@ def gather(local: Path) -> None:
     if server is not None:
         _wrap_server(local / "postgres", server, root)
         variables["ISTHMUS_PG_BINARIES"] = str(local / "postgres")
+    tracer = root / "usr/bin/strace"
+    if tracer.exists():
+        _link_tool(local / "tools", tracer)
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
     # The drivers' own dependencies are the dynamic linker's business, which reads this as a process starts.
     path = shlex.quote(_library_path(root))
     exports += f'export LD_LIBRARY_PATH={path}"${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"\n'
     if server is not None:
         exports += f'export PATH="$PATH":{shlex.quote(str(local / "postgres"))}\n'
+    if tracer.exists():
+        exports += f'export PATH="$PATH":{shlex.quote(str(local / "tools"))}\n'
     (local / "environment.sh").write_text(exports)
+
+
+def _link_tool(folder: Path, program: Path) -> None:
+    """Put one unpacked program where nothing else of what was unpacked is found."""
+    folder.mkdir(exist_ok=True)
+    (folder / program.name).unlink(missing_ok=True)
+    (folder / program.name).symlink_to(program)
 
 
 def _library_path(root: Path) -> str:

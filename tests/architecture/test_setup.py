@@ -89,3 +89,27 @@ def test_a_part_counts_as_present_only_when_it_is_whole(system: ModuleType, tmp_
     assert not manager.present(tmp_path)
     _library(tmp_path / "usr/lib/x86_64-linux-gnu/libodbcinst.so.2")
     assert manager.present(tmp_path)
+
+
+def test_an_unpacked_tracer_is_on_the_path_and_alone_there(system: ModuleType, tmp_path: Path) -> None:
+    local = tmp_path / "with a space"
+    programs = local / "root/usr/bin"
+    programs.mkdir(parents=True)
+    for name in ("strace", "perl"):
+        (programs / name).write_text("#!/bin/sh\necho unpacked $0\n")
+        (programs / name).chmod(0o755)
+    assert system.PROOF[0].present(local / "root")
+    system.gather(local)
+    assert [path.name for path in (local / "tools").iterdir()] == ["strace"]
+    shell = f". '{local}/environment.sh'; PATH=\"${{PATH##*:}}\"; command -v strace"
+    found = subprocess.run(["/bin/sh", "-c", shell], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == str(local / "tools/strace")
+
+
+def test_no_tracer_stops_no_test(system: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    absent = system.Part("strace", ("strace",), lambda top: False)
+    monkeypatch.setattr(system, "PRODUCT", ())
+    monkeypatch.setattr(system, "TESTS", ())
+    monkeypatch.setattr(system, "PROOF", (absent,))
+    monkeypatch.setattr(system.debian, "available", lambda: False)
+    system.provide(tmp_path, with_tests=True)
