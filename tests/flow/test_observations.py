@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from agent.core.change import ChangeKind, Operation, ReadResult
+from agent.core.contract import Deletes
+from agent.core.rulebook import Rulebook
 from agent.errors import PositionLost
 from tests.flow.judge import judge
 from tests.flow.world import World, now
@@ -110,7 +112,11 @@ async def next_page(world: World) -> ReadResult:
     raise AssertionError("the cloud has no accounts")
 
 
-def test_a_deleted_record_is_an_exception_and_nothing_is_written_for_it(world: World) -> None:
+def test_a_deleted_record_is_an_exception_where_the_rules_say_ask(world: World) -> None:
+    """Nothing is written for it before a person has ruled."""
+    rules = dict(world.engine.book.entities)
+    rules["customer"] = replace(rules["customer"], deletes=Deletes.ASK)
+    world.engine.book = Rulebook(rules)
     emit(world, operation=Operation.DELETE, fields={})
     del world.cloud.records["A001"]
     world.settle()
