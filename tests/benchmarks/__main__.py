@@ -21,6 +21,7 @@ from tests.benchmarks.figures import Figure, Table
 from tests.benchmarks.growing import growing
 from tests.benchmarks.ingesting import ingesting
 from tests.benchmarks.running import Part, Run, stores
+from tests.benchmarks.scanning import scanning
 from tests.benchmarks.starting import starting
 from tests.proof.narration import Narration
 
@@ -31,6 +32,7 @@ CORE: dict[str, Part] = {
     "delivering": delivering,
     "starting": starting,
     "growing": growing,
+    "scanning": scanning,
 }
 
 

@@ -72,12 +72,12 @@ class Run:
     profiles: list[str] = field(default_factory=list)
     ends: float = 0.0
 
-    def rounds(self, what: str, at_most: int = ROUNDS) -> Iterator[int]:
+    def rounds(self, what: str, at_most: int = ROUNDS, least: int = LEAST) -> Iterator[int]:
         """The numbers of the rounds, for as long as there is time, and some in any case."""
         self.narration.begin(what)
         began = time.monotonic()
         for number in range(at_most):
-            if number >= LEAST and time.monotonic() > self.ends:
+            if number >= least and time.monotonic() > self.ends:
                 return
             yield number
             self.narration.progress(what, number + 1, "rounds", time.monotonic() - began)
