@@ -81,6 +81,17 @@ def test_when_both_changed_the_preferred_side_wins_and_the_loser_is_recorded() -
     assert conflict.decided
 
 
+@pytest.mark.invariant("I10")
+def test_the_preferred_side_wins_when_it_is_seen_last_too_and_the_loser_is_recorded() -> None:
+    first = merge(seen(agreed_customer({"phone": "old"}), "erp", phone="theirs"), RULES, TODAY)
+    assert first.entity.agreed["phone"].value == "theirs"
+    merged = merge(seen(first.entity, "cloud", phone="ours"), RULES, TODAY)
+    [conflict] = merged.conflicts
+    assert merged.entity.agreed["phone"].value == "ours"
+    assert (conflict.rule, conflict.loser_system, conflict.loser) == ("prefer:cloud", "erp", "theirs")
+    assert conflict.decided
+
+
 def test_when_both_changed_to_the_same_there_is_no_conflict() -> None:
     entity = seen(seen(agreed_customer({"note": "old"}), "erp", note="same"), "cloud", note="same")
     merged = merge(entity, RULES, TODAY)
