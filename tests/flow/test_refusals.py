@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -74,6 +75,17 @@ def test_what_was_refused_stands_as_excepted_with_owner_and_due_date(world: Worl
     [(owner, opened, due)] = world.rows("SELECT owner, opened, due FROM exception")
     assert owner == "operations"
     assert due > opened
+
+
+@pytest.mark.invariant("I15")
+def test_an_exception_is_its_configured_owner_s_and_due_when_configured(world: World) -> None:
+    world.engine.terms = replace(world.engine.terms, exception_owner="billing desk", exception_due_h=1.5)
+    world.edit_erp(0, "terms")
+    forbid(world, refuses_terms({str(world.erp.rows["customer", "e1"]["terms"])}))
+    world.settle()
+    [(owner, opened, due)] = world.rows("SELECT owner, opened, due FROM exception")
+    assert owner == "billing desk"
+    assert due - opened == 5_400_000
 
 
 def test_a_person_s_retry_sends_again_and_closes_the_exception(world: World) -> None:
