@@ -8,7 +8,8 @@ IsthmusError
 │   ├── Refused        it answered no: credentials, permission, missing object; a person must act
 │   └── PositionLost   the stored position is unknown to the source; its scopes become stale
 ├── StoreError         the store cannot be used (exit 2)
-│   └── Fenced         another agent owns the store, or a newer epoch has begun
+│   ├── Fenced         another agent owns the store, or a later life of it has begun
+│   └── RolledBack     the store is older than what was done with it; it has to begin a new epoch
 └── Denied             the operator may not do this (exit 4)
 """
 
@@ -99,6 +100,14 @@ class StoreError(IsthmusError):
 
 class Fenced(StoreError):
     """Another agent owns this store, or a later life of it has begun."""
+
+
+class RolledBack(StoreError):
+    """A system has seen more than this store knows. ``epoch`` is the highest that was seen anywhere."""
+
+    def __init__(self, message: str, *, epoch: int, where: str = "", remedy: str = "") -> None:
+        super().__init__(message, where=where, remedy=remedy)
+        self.epoch = epoch
 
 
 class Denied(IsthmusError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.core.change import Batch, ReadResult, Row
-from agent.core.delivery import Delivery, Guarantees, Outcome
+from agent.core.delivery import Delivery, Guarantees, Mark, Outcome
 
 
 class Source(Protocol):
@@ -93,9 +93,29 @@ class Probe(Protocol):
         """Every check of this system; raises nothing."""
 
 
+class Witness(Protocol):
+    """Keeps at the system itself which life of the store acted there last, and how far that store was.
+
+    A store that was rolled back with everything beside it is noticed here, and an agent on a copy of it.
+    """
+
+    async def last(self) -> Mark:
+        """What it saw last; an empty mark where nothing was ever seen. Raises Unreachable or Refused."""
+
+    async def take(self, mark: Mark, instead_of: Mark, past: Mapping[str, int]) -> bool:
+        """Write ``mark`` if exactly ``instead_of`` still stands there, atomically; whether it was written.
+
+        ``past``: every life that this store has lived → its token at the end of that life. What was done
+        under any other mark is not known to the store. Raises Unreachable or Refused; it may be written then.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class System:
-    """One configured remote: what it can do, as ports. ``reader`` is None where nothing can be read."""
+    """One configured remote: what it can do, as ports. ``reader`` is None where nothing can be read.
+
+    ``witness`` is None where nothing can be kept for us.
+    """
 
     name: str
     kind: str
@@ -103,3 +123,4 @@ class System:
     target: Target
     reader: Reader | None
     probe: Probe
+    witness: Witness | None = None

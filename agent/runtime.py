@@ -35,7 +35,15 @@ from agent.clock import Clock
 from agent.config import Config, secrets
 from agent.core.rulebook import Rulebook
 from agent.core.space import Reserve
-from agent.errors import ConfigError, IsthmusError, Refused, RemoteError, Unreachable
+from agent.errors import (
+    ConfigError,
+    Fenced,
+    IsthmusError,
+    Refused,
+    RemoteError,
+    RolledBack,
+    Unreachable,
+)
 from agent.flow.acts import ExceptionActs
 from agent.flow.confirm import Confirm
 from agent.flow.delivery import Delivery
@@ -43,14 +51,14 @@ from agent.flow.desk import Terms
 from agent.flow.engine import Engine, Signal
 from agent.flow.health import Health
 from agent.flow.intake import Intake
-from agent.flow.recovery import recover
+from agent.flow.recovery import ask_witness, recover
 from agent.flow.snapshot import Snapshot
 from agent.flow.space import LOOK_S, Space
 from agent.flow.sweep import sweep
 from agent.operations.figures import Life
 from agent.operations.reads import StoreReads
 from agent.ports import System
-from agent.store.database import Store
+from agent.store.database import Begin, Store
 from agent.store.fault import DiskFull
 from agent.store.reads import StoreReader
 from agent.store.writer import Writer
@@ -63,6 +71,10 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 IDLE_S = 30.0
 #: However much comes in, a system that failed is not asked more often than this, in seconds.
 AT_LEAST_S = 1.0
+#: A start waits so long for the witnesses; those that are silent are asked before anything is done there.
+WITNESS_S = 10.0
+#: So many epochs one process begins at most because systems have seen more than its store knows.
+EPOCHS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +115,9 @@ def terms(config: Config) -> Terms:
 
 
 @asynccontextmanager
-async def engine(assembly: Assembly, clock: Clock) -> AsyncIterator[Engine]:
+async def engine(assembly: Assembly, clock: Clock, begin: Begin | None = None) -> AsyncIterator[Engine]:
     """The open store with its writer, and the engine on it; all closed in good order."""
-    store = Store.open(assembly.config.agent.state_dir, clock)
+    store = Store.open(assembly.config.agent.state_dir, clock, begin)
     writer = Writer(store)
     try:
         yield Engine(store, writer, assembly.book, assembly.systems, clock, terms(assembly.config))
@@ -126,21 +138,39 @@ class Runtime:
         self._chance = random.Random()
         self._progress: dict[str, datetime] = {}
 
-    async def run(self) -> None:
-        """Recover, then run every loop until the first unexpected error or a signal to stop."""
-        found = await recover(self._engine)
+    async def run(self, stop: asyncio.Event | None = None) -> None:
+        """Recover, then run every loop until the first unexpected error or until ``stop`` is set."""
+        try:
+            await self._recover()
+            await self._work(stop or asyncio.Event())
+        finally:
+            await self._close()
+            log.info("stopped", action="agent.stopped")
+
+    async def _recover(self) -> None:
+        asking = (self._ask_witness(name) for name in self._engine.systems)
+        for found in await asyncio.gather(*asking, return_exceptions=True):
+            if isinstance(found, BaseException):
+                raise found
+        recovered = await recover(self._engine)
         await self._health.declare()
         log.info(
             "recovered",
             action="agent.recovered",
             epoch=self._engine.store.epoch,
-            uncertain=found.uncertain,
-            planned=found.planned,
+            life=self._engine.store.life.id,
+            uncertain=recovered.uncertain,
+            planned=recovered.planned,
         )
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, stop.set)
+
+    async def _ask_witness(self, system: str) -> None:
+        try:
+            async with asyncio.timeout(WITNESS_S):
+                await ask_witness(self._engine, system)
+        except TimeoutError:
+            log.warning("witness silent", action="fence.silent", system=system, reason="no answer in time")
+
+    async def _work(self, stop: asyncio.Event) -> None:
         tasks = [asyncio.create_task(self._lasting(work), name=label) for label, work in self._loops()]
         waiting = asyncio.create_task(stop.wait(), name="stop")
         try:
@@ -154,8 +184,6 @@ class Runtime:
             for task in (*tasks, waiting):
                 task.cancel()
             await asyncio.gather(*tasks, waiting, return_exceptions=True)
-            await self._close()
-            log.info("stopped", action="agent.stopped")
 
     def _loops(self) -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
         loops: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
@@ -283,6 +311,9 @@ class Runtime:
             self._mark("sweep")
             await asyncio.sleep(self._assembly.config.agent.sweep_s)
             swept = await sweep(self._engine)
+            for fence in self._engine.fences.values():
+                with contextlib.suppress(RemoteError):  # the loops of that system tell that it is silent
+                    await fence.look()
             if swept.overdue or swept.unbound:
                 log.warning(
                     "exceptions opened",
@@ -313,8 +344,27 @@ class Runtime:
                 await system.target.close()
 
 
-async def run(config: Config, clock: Clock) -> None:
-    """Run the agent until it is told to stop. Raises what its configuration, store or loops raise."""
-    assembly = assemble(config)
-    async with engine(assembly, clock) as built:
-        await Runtime(assembly, built).run()
+async def run(config: Config, clock: Clock, *, take_over: bool = False) -> None:
+    """Run the agent until it is told to stop. Raises what its configuration, store or loops raise.
+
+    A system that has seen more than the store knows ends the run; it goes on in a new epoch.
+    """
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    begin = Begin(take_over=take_over)
+    for _ in range(1 + EPOCHS):
+        assembly = assemble(config)
+        try:
+            async with engine(assembly, clock, begin) as built:
+                await Runtime(assembly, built).run(stop)
+        except RolledBack as found:
+            log.warning("older than the systems", action="agent.rolled_back", reason=found.message)
+            begin = Begin(beyond=found.epoch, why=found.message)
+        else:
+            return
+    raise Fenced(
+        f"{EPOCHS} epochs were begun in a row, the last one because {begin.why}",
+        where=str(config.agent.state_dir),
+        remedy="two agents on copies of this store take it from each other: stop one of them",
+    )

@@ -34,13 +34,15 @@ def connect(
     if problems:
         raise ConfigError(problems)
     outbound = Outbound(settings, dictionary, local_now)
+    target = IdocFiles(name, settings, objects, outbound, dictionary)
     return System(
         name=name,
         kind=KIND,
         source=IdocDirectory(name, settings, Inbound(settings, objects, dictionary), time.monotonic),
-        target=IdocFiles(name, settings, objects, outbound, dictionary),
+        target=target,
         reader=None,
         probe=IdocProbe(settings),
+        witness=target.witness,
     )
 
 

@@ -17,21 +17,33 @@ import errno
 import io
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
+from adapters.idoc.book import Book, Entry, digests
 from adapters.idoc.directory import read_file, sync_directory
 from adapters.idoc.faults import IdocFault, ValueFault
 from adapters.idoc.flat import read_idocs, write_idoc
 from adapters.idoc.layout import Dictionary
 from adapters.idoc.outbound import Outbound, document_number, file_name
 from adapters.idoc.settings import Settings
+from adapters.idoc.witness import DirectoryWitness
 from agent import failpoints
 from agent.core.change import Row
-from agent.core.delivery import Delivery, Guarantees, Outcome, OutcomeKind, Reason, Resolution
+from agent.core.delivery import (
+    Delivery,
+    DeliveryKind,
+    Guarantees,
+    Mark,
+    Outcome,
+    OutcomeKind,
+    Reason,
+    Resolution,
+)
 from agent.core.objects import ObjectSpec
-from agent.errors import Unreachable
+from agent.errors import Refused, Unreachable
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +75,8 @@ class IdocFiles:
         outbound: Outbound,
         dictionary: Dictionary,
     ) -> None:
+        self.witness = DirectoryWitness(name, settings.archive_dir)
+        self._book = Book(settings.archive_dir)
         self._name = name
         self._settings = settings
         self._keys = {entry.name: entry.key for entry in objects}
@@ -79,7 +93,7 @@ class IdocFiles:
 
     async def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         """Give each file its final name."""
-        return await asyncio.to_thread(lambda: [self._apply(delivery) for delivery in deliveries])
+        return await asyncio.to_thread(self._apply_all, deliveries)
 
     async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:
         """Nothing can be looked up through a file port."""
@@ -122,10 +136,29 @@ class IdocFiles:
         idoc = self._outbound.idoc(delivery, self._keys[delivery.object])
         return write_idoc(idoc, encoding=self._settings.encoding, dictionary=self._dictionary)
 
-    def _apply(self, delivery: Delivery) -> Outcome:
+    def _apply_all(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
+        """All of them while no other life of the store can take over."""
+        done: list[Outcome] = []
+        try:
+            with self.witness.held() as mark:
+                for delivery in deliveries:
+                    done.append(self._apply(delivery, mark))
+        except (OSError, Refused) as error:
+            text = _text(error) if isinstance(error, OSError) else error.message
+            done += [_not_now(delivery, "no-mark", text) for delivery in deliveries[len(done) :]]
+        return done
+
+    def _apply(self, delivery: Delivery, mark: Mark) -> Outcome:
+        if delivery.life != mark.life:
+            text = f"another life of the store was here, in epoch {mark.epoch} on {mark.host}"
+            return _not_now(delivery, "fenced", text)
         temporary, final = self._temporary(delivery), self._final(delivery)
         try:
             handle = document_number(delivery)
+            if delivery.kind is DeliveryKind.CREATE:
+                entry = self._booked(delivery, mark, handle)
+                if entry is not None:
+                    return self._stands_for(delivery, entry)
             if not temporary.exists():
                 return self._without_temporary(delivery, handle)
             if final.exists():
@@ -136,6 +169,45 @@ class IdocFiles:
             kind = OutcomeKind.UNCERTAIN if delivery.uncertain else OutcomeKind.RETRY
             return Outcome(kind, text=_text(error))
         return self._hand_over(temporary, final, handle)
+
+    def _booked(self, delivery: Delivery, mark: Mark, handle: str) -> Entry | None:
+        """The hand-over by a lost life that created this record already; None where there is none.
+
+        Else the create is in the book from here on.
+        """
+        own, entry = file_name(delivery), self._book.find(delivery.reference)
+        if entry is not None and entry.file == own:
+            return entry if entry.handle != handle else None
+        if not self._temporary(delivery).exists():
+            return None  # handed over before there was a book, or nothing was prepared
+        made = Entry(delivery.reference, mark.life, mark.token, own, handle, digests(delivery.fields))
+        if entry is not None and not self.witness.knows(entry.life, entry.token):
+            left = self._settings.outbound_dir / (entry.file + TEMPORARY)
+            if left.exists():
+                self._remove(left)  # it was never handed over, and now never will be
+            else:
+                made = replace(made, handle=entry.handle, fields=entry.fields)
+        self._book.write(made)
+        return made if made.handle != handle else None
+
+    def _stands_for(self, delivery: Delivery, entry: Entry) -> Outcome:
+        """What a lost life handed over is this record: SAP's answer to that one is awaited."""
+        temporary = self._temporary(delivery)
+        if temporary.exists():
+            self._remove(temporary)
+        return Outcome(
+            OutcomeKind.STORED,
+            handle=entry.handle,
+            code="created-before",
+            evidence=f"a lost life of the store handed it over as {entry.handle}",
+            carried=entry.said(delivery.fields),
+        )
+
+    def _remove(self, path: Path) -> None:
+        failpoints.hit("idoc.before_remove")
+        path.unlink()
+        failpoints.hit("idoc.after_remove")
+        sync_directory(path.parent)
 
     def _hand_over(self, temporary: Path, final: Path, handle: str) -> Outcome:
         try:
@@ -224,6 +296,12 @@ class IdocFiles:
             where=self._name,
             remedy="check that the directory is mounted, writable and has space",
         )
+
+
+def _not_now(delivery: Delivery, code: str, text: str) -> Outcome:
+    """Nothing was done with it now; what an earlier try did stays open."""
+    kind = OutcomeKind.UNCERTAIN if delivery.uncertain else OutcomeKind.RETRY
+    return Outcome(kind, code=code, text=text)
 
 
 def _stored(handle: str, evidence: str) -> Outcome:

@@ -13,6 +13,7 @@ from adapters.odbc.system import (
     OdbcProbe,
     TableReader,
 )
+from adapters.odbc.witness import EpochRow
 from agent.core.objects import ObjectSpec
 from agent.errors import ConfigError
 from agent.ports import System
@@ -36,6 +37,7 @@ def connect(
         target=LedgerTarget(link),
         reader=TableReader(link),
         probe=OdbcProbe(link),
+        witness=EpochRow(link),
     )
 
 

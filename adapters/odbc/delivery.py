@@ -61,8 +61,8 @@ def _apply(session: Session, delivery: Delivery) -> Outcome:
     shape, values = _prepared(session, delivery)
     if not _claimed(session, delivery):
         return _already_there(session, delivery)
-    _fence(session, delivery)
     key = _EFFECTS[delivery.kind](session, delivery, shape, values)
+    _fence(session, delivery)
     failpoints.hit("odbc.before_commit")
     try:
         session.commit()
@@ -160,24 +160,21 @@ def _already_there(session: Session, delivery: Delivery) -> Outcome:
 
 
 def _fence(session: Session, delivery: Delivery) -> None:
-    """Stop an agent whose store lives an earlier life than the last one seen; a later life takes over.
+    """Let only the life of the store through that the witness saw last.
 
-    What counts is the life that sends: a restored store also sends commands that an earlier life planned.
+    Last before the commit: until then another life may take over, from here on it waits for our commit. What
+    counts is the life that sends: a restored store also sends commands that an earlier life planned.
     """
-    marker = (delivery.message_id,) if session.dialect.marks_writes else ()
     try:
-        rows = session.rows(sql.epoch_read(session.dialect, session.erp.epoch_table), marker)
-        current = int(rows[0][0]) if rows else None
-        if current is not None and current < delivery.fence:
-            newer = (str(delivery.fence), str(delivery.fence))
-            session.run(sql.epoch_write(session.dialect, session.erp.epoch_table), newer)
+        rows = session.rows(sql.epoch_check(session.dialect, session.erp.epoch_table))
     except SqlFault as fault:
         raise _Stop(_unprepared(session, fault)) from None
-    if current is None:
+    if not rows:
         text = f"the epoch row is missing (isthmus journal install {session.erp.name})"
         raise _Stop(Outcome(OutcomeKind.RETRY, code="no-epoch", text=text))
-    if current > delivery.fence:
-        text = f"epoch {current} has begun at the ERP; this store lives in epoch {delivery.fence}"
+    epoch, life = int(rows[0][0]), str(rows[0][1])
+    if life != delivery.life or epoch > delivery.fence:
+        text = f"another life of the store has written to the ERP, in epoch {epoch}; this is {delivery.fence}"
         raise _Stop(Outcome(OutcomeKind.RETRY, code="fenced", text=text))
 
 

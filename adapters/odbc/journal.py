@@ -16,6 +16,13 @@ from agent.core.objects import ObjectSpec
 from agent.errors import Refused, Unreachable
 from agent.ports import Check
 
+#: What the epoch table keeps of the life that wrote last; an installation of the first days lacks them.
+MARK_COLUMNS = {
+    "life": "VARCHAR(64) NOT NULL DEFAULT ''",
+    "token": "BIGINT NOT NULL DEFAULT 0",
+    "host": "VARCHAR(255) NOT NULL DEFAULT ''",
+}
+
 
 def install_script(erp: Erp) -> list[str]:
     """Statements that install everything for the captured objects; repeatable."""
@@ -35,6 +42,31 @@ def remove_script(erp: Erp) -> list[str]:
     statements = [line for spec in erp.objects for line in form.drop_triggers(dialect, erp, spec)]
     tables = (erp.journal_table, erp.meta_table, erp.ledger_table, erp.epoch_table)
     return statements + [f"DROP TABLE IF EXISTS {dialect.quote(table)}" for table in tables]
+
+
+def install(erp: Erp) -> None:
+    """Install everything, or bring an older installation up to date. Raises Refused or Unreachable."""
+    session = Session(erp, autocommit=True)
+    try:
+        lacking = lacking_columns(session)
+    except SqlFault as fault:
+        raise Unreachable(str(fault), where=erp.name, remedy="try again when the ERP is quiet") from None
+    finally:
+        session.close()
+    table = DIALECTS[erp.dialect].quote(erp.epoch_table)
+    run_script(
+        erp,
+        [
+            *(f"ALTER TABLE {table} ADD COLUMN {name} {MARK_COLUMNS[name]}" for name in lacking),
+            *install_script(erp),
+        ],
+    )
+
+
+def lacking_columns(session: Session) -> list[str]:
+    """Columns that the epoch table of an older installation lacks; none where there is no table at all."""
+    table = session.reflect(session.erp.epoch_table)
+    return [] if table is None else [name for name in MARK_COLUMNS if name not in table.columns]
 
 
 def run_script(erp: Erp, statements: Sequence[str]) -> None:
@@ -66,6 +98,7 @@ def verify(session: Session) -> list[Check]:
         for table in (erp.journal_table, erp.meta_table, erp.ledger_table, erp.epoch_table)
         if session.reflect(table) is None
     ]
+    missing += [f"{erp.epoch_table}.{name}" for name in lacking_columns(session)]
     checks = [
         Check(
             "journal tables",
@@ -109,7 +142,9 @@ def _base(erp: Erp, spec: ObjectSpec) -> str:
     return f"{erp.journal_table.rpartition('.')[2]}_{spec.name.rpartition('.')[2]}"
 
 
-def _common_tables(dialect: Dialect, erp: Erp, *, seq: str, time: str, instance: str) -> list[str]:
+def _common_tables(
+    dialect: Dialect, erp: Erp, *, seq: str, time: str, instance: str, upgrade: Sequence[str] = ()
+) -> list[str]:
     quote = dialect.quote
     return [
         f"CREATE TABLE IF NOT EXISTS {quote(erp.journal_table)} ({seq}, object VARCHAR(128) NOT NULL,"
@@ -121,7 +156,9 @@ def _common_tables(dialect: Dialect, erp: Erp, *, seq: str, time: str, instance:
         " payload_hash VARCHAR(128) NOT NULL, epoch BIGINT NOT NULL, object VARCHAR(128) NOT NULL,"
         f" key VARCHAR(255), outcome VARCHAR(16) NOT NULL, applied_at {time} NOT NULL)",
         f"CREATE TABLE IF NOT EXISTS {quote(erp.epoch_table)}"
-        " (id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), epoch BIGINT NOT NULL)",
+        " (id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), epoch BIGINT NOT NULL"
+        f"{''.join(f', {name} {kind}' for name, kind in MARK_COLUMNS.items())})",
+        *upgrade,
         f"INSERT INTO {quote(erp.epoch_table)} (id, epoch) SELECT 1, 0"  # noqa: S608
         f" WHERE NOT EXISTS (SELECT 1 FROM {quote(erp.epoch_table)})",
     ]
@@ -173,6 +210,10 @@ def _postgresql_tables(dialect: Dialect, erp: Erp) -> list[str]:
         seq="seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
         time="TIMESTAMPTZ",
         instance="CAST(gen_random_uuid() AS TEXT)",
+        upgrade=[
+            f"ALTER TABLE {dialect.quote(erp.epoch_table)} ADD COLUMN IF NOT EXISTS {name} {kind}"
+            for name, kind in MARK_COLUMNS.items()
+        ],
     )
 
 

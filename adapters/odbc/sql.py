@@ -117,11 +117,15 @@ def journal_instance(dialect: Dialect, meta: str) -> str:
 
 
 def ledger_insert(dialect: Dialect, ledger: str) -> str:
-    """Claim a message id; no row when it is there already. Waits for another transaction that claims it."""
+    """Claim a message id; no row when it is there already. Waits for another transaction that claims it.
+
+    Where the dialect carries a marker of our writes, the id becomes this transaction's marker on the way.
+    """
+    message_id = "set_config('isthmus.message_id', ?, true)" if dialect.marks_writes else "?"
     return (
         f"INSERT INTO {dialect.quote(ledger)}"  # noqa: S608
         " (message_id, payload_hash, epoch, object, key, outcome, applied_at)"
-        f" VALUES (?, ?, {dialect.parameter('bigint')}, ?, ?, 'accepted', CURRENT_TIMESTAMP)"
+        f" VALUES ({message_id}, ?, {dialect.parameter('bigint')}, ?, ?, 'accepted', CURRENT_TIMESTAMP)"
         " ON CONFLICT (message_id) DO NOTHING"
     )
 
@@ -136,21 +140,26 @@ def ledger_read(dialect: Dialect, ledger: str) -> str:
     return f"SELECT payload_hash, key FROM {dialect.quote(ledger)} WHERE message_id = ?"  # noqa: S608
 
 
-def epoch_read(dialect: Dialect, epoch: str) -> str:
-    """The life of the store that may write; locked so that no newer one begins inside our transaction.
-
-    Where the dialect carries a marker of our writes, it is set for this transaction in the same round trip.
-    """
-    marker = ", set_config('isthmus.message_id', ?, true)" if dialect.marks_writes else ""
+def epoch_check(dialect: Dialect, epoch: str) -> str:
+    """Epoch and life that may write; locked so that no other life takes over before our transaction ends."""
     return (
-        f"SELECT CAST(epoch AS TEXT){marker} FROM {dialect.quote(epoch)}"  # noqa: S608
+        f"SELECT CAST(epoch AS TEXT), life FROM {dialect.quote(epoch)}"  # noqa: S608
         f" WHERE id = 1{dialect.share_lock}"
     )
 
 
-def epoch_write(dialect: Dialect, epoch: str) -> str:
-    """A newer life of the store takes over."""
+def mark_read(dialect: Dialect, epoch: str) -> str:
+    """The life that wrote last, its epoch, how far its store was, and its host."""
     return (
-        f"UPDATE {dialect.quote(epoch)} SET epoch = {dialect.parameter('bigint')}"  # noqa: S608
-        f" WHERE id = 1 AND epoch < {dialect.parameter('bigint')}"
+        f"SELECT life, CAST(epoch AS TEXT), CAST(token AS TEXT), host"  # noqa: S608
+        f" FROM {dialect.quote(epoch)} WHERE id = 1"
+    )
+
+
+def mark_write(dialect: Dialect, epoch: str) -> str:
+    """Another mark, if exactly the expected one stands there."""
+    number = dialect.parameter("bigint")
+    return (
+        f"UPDATE {dialect.quote(epoch)} SET life = ?, epoch = {number}, token = {number}, host = ?"  # noqa: S608
+        f" WHERE id = 1 AND life = ? AND epoch = {number} AND token = {number} AND host = ?"
     )

@@ -18,17 +18,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from adapters.odbc import delivery as delivering
-from adapters.odbc import records
+from adapters.odbc import records, witness
 from adapters.odbc.capture import Captured, Journal
 from adapters.odbc.dialect import Fault
 from adapters.odbc.inspection import inspect
-from adapters.odbc.journal import install_script, remove_script, run_script, verify
+from adapters.odbc.journal import install, remove_script, run_script, verify
 from adapters.odbc.session import Session, SqlFault
 from adapters.odbc.settings import Erp
 from adapters.odbc.wire import Lane, Reply, Request, pack, read_frame
 from agent import failpoints
 from agent.core.change import Row
-from agent.core.delivery import Delivery, Outcome, OutcomeKind
+from agent.core.delivery import Delivery, Mark, Outcome, OutcomeKind
 from agent.errors import Refused, RemoteError, Unreachable
 from agent.ports import Check
 
@@ -52,6 +52,8 @@ class ReadLane:
             "read": self.read,
             "page": self.page,
             "find": self.find,
+            "mark": self.mark,
+            "take": self.take,
         }
         try:
             send(verbs[verb](*arguments), True)
@@ -88,6 +90,14 @@ class ReadLane:
     def find(self, name: str, fields: Mapping[str, object]) -> list[Row]:
         """Records by value."""
         return records.find(self._connected(), name, fields)
+
+    def mark(self) -> Mark:
+        """The life of the store that wrote here last."""
+        return witness.last(self._connected())
+
+    def take(self, mark: Mark, instead_of: Mark) -> bool:
+        """Write the mark of a life if the expected one still stands there."""
+        return witness.take(self._connected(), mark, instead_of)
 
     def _connected(self) -> Session:
         if self._session is None:
@@ -145,7 +155,7 @@ class AdminLane:
             case "check":
                 send(inspect(self._erp), True)
             case "install":
-                run_script(self._erp, install_script(self._erp))
+                install(self._erp)
                 send(None, True)
             case "remove":
                 run_script(self._erp, remove_script(self._erp))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
 
 import typer
 
@@ -16,9 +17,15 @@ def register(app: typer.Typer) -> None:
     app.command("run")(run)
 
 
-def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
+TakeOverOption = Annotated[
+    bool,
+    typer.Option("--take-over", help="Go on although an agent on a copy of this store has taken over."),
+]
+
+
+def run(config: ConfigOption = DEFAULT_CONFIG, take_over: TakeOverOption = False) -> None:
     """Run the agent until it is stopped. An unreachable system degrades it; it does not stop it."""
     loaded = read_config(config)
     log.configure(loaded.agent.log_format)
     failpoints.arm_from_environment()
-    asyncio.run(runtime.run(loaded, SystemClock()))
+    asyncio.run(runtime.run(loaded, SystemClock(), take_over=take_over))

@@ -92,7 +92,8 @@ class Delivery:
     payload_hash SHA-256 of kind, key and fields in canonical form; a ledger keeps it beside the message id
     number       the command's number, unique within its epoch (an IDoc's DOCNUM is made of both)
     epoch        the life of the store in which the command was planned
-    fence        the life of the store that sends now; a ledger refuses an older one
+    fence        the epoch of the store that sends now; a ledger refuses an older one
+    life         the life of the store that sends now; a witness refuses every other than the one it saw last
     uncertain    an earlier try was sent and its answer lost: apply at most once, or find out
     """
 
@@ -108,6 +109,7 @@ class Delivery:
     number: int = 0
     epoch: int = 1
     fence: int = 1
+    life: str = ""
     uncertain: bool = False
     correlation_id: str = ""
 
@@ -118,7 +120,8 @@ class Outcome:
 
     ``handle`` is the target-side number of what was handed over (an IDoc's DOCNUM): late answers name it.
     ``evidence`` is what proves it (a response id, a file name), masked and short, for the journal.
-    ``retry_after`` in seconds where the target said so.
+    ``retry_after`` in seconds where the target said so. ``carried``: the fields that arrived, where an
+    earlier hand-over of the same record stands for this one and said something else; None means all.
     """
 
     kind: OutcomeKind
@@ -129,3 +132,20 @@ class Outcome:
     evidence: str = ""
     handle: str | None = None
     retry_after: float | None = None
+    carried: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a witness keeps of the life of the store that acted last at its system (I22).
+
+    life    its id; "" where no life was ever seen
+    epoch   the epoch in which it acts
+    token   how far its store was: every effect at the system rests on transactions up to this one
+    host    the machine on which it runs, for people
+    """
+
+    life: str = ""
+    epoch: int = 0
+    token: int = 0
+    host: str = ""

@@ -27,6 +27,7 @@ class Confirm:
         """Read up to a batch of stale records of each type. Returns how many rows were taken."""
         if self._system.reader is None:
             return 0
+        await self._engine.fences[self._system.name].ask()
         engine = self._engine
         wanted = await engine.work("confirm.due", self._due)
         taken = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agent import failpoints
 from agent.core.contract import EntityRules
@@ -12,7 +13,7 @@ from agent.core.delivery import Guard, Outcome, OutcomeKind
 from agent.core.entity import CommandState, Stale
 from agent.core.mapping import MappingFault, encode
 from agent.core.transitions import Way, resolve_uncertain
-from agent.errors import RemoteError
+from agent.errors import IsthmusError, RemoteError, RolledBack
 from agent.flow import answer, duplicate, planning
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
@@ -63,6 +64,7 @@ class Delivery:
     async def step(self) -> int:
         """Resolve what is uncertain, then send what is ready. Returns how many commands moved."""
         self._last.clear()
+        await self._engine.fences[self._system.name].ask()
         resolved = await self._resolve()
         return resolved + await self._send()
 
@@ -94,6 +96,12 @@ class Delivery:
     async def _apply(self, sending: Sequence[Outgoing]) -> None:
         if not sending:
             return
+        try:
+            # After "sent" is committed: the mark covers it, so that a store without it is known to be older.
+            await self._engine.fences[self._system.name].stand()
+        except (RemoteError, RolledBack) as error:
+            await self._withhold(sending, error)
+            raise
         now = self._engine.clock.monotonic()
         for delivery in sending:
             self._sent_at[delivery.number] = now
@@ -118,6 +126,13 @@ class Delivery:
                 self._sent_at.pop(delivery.number, None)
         self._text = next((f"{o.code} {o.text}".strip() for o in outcomes if o.code or o.text), "")
 
+    async def _withhold(self, sending: Sequence[Outgoing], error: IsthmusError) -> None:
+        """These were not sent: the target did not say that this life of the store may."""
+        held = Outcome(OutcomeKind.RETRY, code=type(error).__name__, text=error.message)
+        await self._engine.work(
+            "delivery.withheld", lambda desk: _record(desk, sending, [held] * len(sending))
+        )
+
     def _waited_out(self, number: int, seconds: float) -> bool:
         """Whether a lost request was waited out by the clock that nobody can set, too.
 
@@ -130,7 +145,7 @@ class Delivery:
         for command in outbox.ready(desk.tx, self._system.name, self._batch):
             outgoing = _outgoing(desk, command)
             if outgoing is not None:
-                found.append(outgoing)
+                found.append(replace(outgoing, life=self._engine.store.life.id))
         return found
 
     def _uncertain(self, desk: Desk) -> list[Outgoing]:
@@ -147,7 +162,7 @@ class Delivery:
                     outgoing = _outgoing(desk, command)
                     if outgoing is not None:
                         _mark(desk, command, "sent again under the same message id")
-                        again.append(outgoing)
+                        again.append(replace(outgoing, life=self._engine.store.life.id))
                 case Way.READ:
                     _ask_for_read(desk, command)
                 case Way.WAIT:
@@ -226,7 +241,18 @@ def _mark(desk: Desk, command: Command, why: str) -> None:
 
 def _record(desk: Desk, sent: Sequence[Outgoing], outcomes: Sequence[Outcome]) -> None:
     for delivery, outcome in zip(sent, outcomes, strict=True):
+        if outcome.carried is not None:
+            _shrink(desk, delivery.number, outcome.carried)
         answer.record(desk, delivery.number, _honest(delivery, outcome))
+
+
+def _shrink(desk: Desk, number: int, carried: frozenset[str]) -> None:
+    """An earlier hand-over stands for this command: what that one did not say is still to be sent."""
+    command = outbox.get(desk.tx, number)
+    if command is not None:
+        place = desk.book.of(command.type).at(command.target)
+        names = {name for name in command.fields if place.fields[name].source in carried}
+        outbox.shrink(desk.tx, command, names)
 
 
 def _honest(delivery: Outgoing, outcome: Outcome) -> Outcome:

@@ -13,6 +13,7 @@ from agent.core.rulebook import Rulebook
 from agent.flow import binding, existence
 from agent.flow.desk import Desk, Terms
 from agent.flow.effects import Effects
+from agent.flow.fence import Fence
 from agent.ports import System
 from agent.store.database import Store
 from agent.store.writer import Writes
@@ -54,9 +55,11 @@ class Engine:
     deliver: dict[str, Signal] = field(default_factory=dict)
     confirm: dict[str, Signal] = field(default_factory=dict)
     snapshot: dict[str, Signal] = field(default_factory=dict)
+    fences: dict[str, Fence] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in self.systems:
+        for name, system in self.systems.items():
+            self.fences.setdefault(name, Fence(self, system))
             self.deliver.setdefault(name, Signal())
             self.confirm.setdefault(name, Signal())
             self.snapshot.setdefault(name, Signal())

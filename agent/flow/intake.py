@@ -8,12 +8,14 @@ import structlog
 
 from agent import failpoints
 from agent.core.change import Batch, Change, ChangeKind
-from agent.errors import PositionLost
+from agent.errors import PositionLost, Refused
 from agent.flow import observation
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
+from agent.flow.snapshot import Snapshot
 from agent.ports import System
-from agent.store import positions
+from agent.store import gaps, positions
+from agent.store.lives import RENEWED
 
 log = structlog.get_logger()
 
@@ -29,6 +31,8 @@ class Intake:
     async def open(self) -> None:
         """Start behind the stored positions. A lost one makes its scope stale before it is given up (I3)."""
         while not self._open:
+            await self._engine.fences[self._system.name].ask()
+            await self._snapshot_first()
             known = await self._engine.work(
                 "intake.position", lambda desk: positions.get(desk.tx, self._system.name)
             )
@@ -53,6 +57,8 @@ class Intake:
             self._open = False
             raise
         await self._engine.work("intake", lambda desk: self._take(desk, batch, issued))
+        if batch.receipt:
+            await self._engine.fences[self._system.name].stand()
         failpoints.hit("intake.before_ack")
         await self._system.source.ack(batch)
         failpoints.hit("intake.after_ack")
@@ -68,6 +74,21 @@ class Intake:
             _one(desk, self._system.name, change, issued)
         if batch.position is not None:
             positions.move(desk.tx, self._system.name, batch.stream, batch.position)
+
+    async def _snapshot_first(self) -> None:
+        """After a restore see what is there now before the source tells again how it came to be.
+
+        Old events would pass for news of records that the store has never seen (I8), and documents that are
+        missing come before those that the source still has to tell of (I17).
+        """
+        name = self._system.name
+        left = await self._engine.work("intake.renewed", lambda desk: gaps.standing(desk.tx, name, RENEWED))
+        if not left:
+            return
+        try:
+            await Snapshot(self._engine, self._system).step()
+        except Refused as error:  # a person has to act; the stream must not wait for that
+            log.warning("no snapshot", action="intake.unread", system=name, reason=str(error))
 
     async def _lose(self, lost: PositionLost) -> None:
         def forget(desk: Desk) -> None:

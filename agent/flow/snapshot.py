@@ -26,6 +26,7 @@ class Snapshot:
         """
         if self._system.reader is None:
             return 0
+        await self._engine.fences[self._system.name].ask()
         name, taken = self._system.name, 0
         for type_ in await self._engine.work("snapshot.due", lambda desk: gaps.standing(desk.tx, name)):
             taken += await self._read(type_)

@@ -153,11 +153,16 @@ class StoreReads:
     async def _status(self, snapshot: Snapshot, account: Conservation) -> Status:
         now = self._clock.now()
         systems = await figures.systems(snapshot, self._life, now)
+        lives = await snapshot.rows(reads.LAST_LIFE)
+        life = lives[0] if lives else {"id": "", "host": "", "fenced_by": ""}
         return Status(
             service=self._life.service,
             note=self._life.note,
             version=__version__,
             epoch=await snapshot.epoch(),
+            life=str(life["id"]),
+            host=clean(life["host"]),
+            fenced=clean(life["fenced_by"]),
             started=self._life.started,
             at=now,
             systems=systems,

@@ -23,7 +23,8 @@ def status_text(status: Status, judged: Verdict) -> str:
     lines.append(f"Conflicts     {status.conflicts.open} open, {status.conflicts.decided} decided by rules")
     if status.replay_headroom_s is not None:
         lines.append(f"Replay        {age(status.replay_headroom_s)} of 72h left")
-    lines.append(f"Service       {status.service}, version {status.version}, epoch {status.epoch}")
+    life = f", life {status.life} on {status.host}" if status.life else ""
+    lines.append(f"Service       {status.service}, version {status.version}, epoch {status.epoch}{life}")
     return "\n".join(lines)
 
 

@@ -58,6 +58,11 @@ def verdict(status: Status | None, limits: Limits | None = None) -> Verdict:
 
 def _critical(status: Status, limits: Limits) -> tuple[str, ...]:
     found = []
+    if status.fenced:
+        found.append(
+            f"FENCED: this agent ({status.host}) was taken over from by {status.fenced}; it sends nothing any"
+            " more. Stop and remove one of the two; if this one is to go on: isthmus run --take-over"
+        )
     if status.service == "down":
         found.append(f"SERVICE DOWN: {status.note}" if status.note else "SERVICE DOWN")
     if not status.conservation.balanced:

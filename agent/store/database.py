@@ -12,6 +12,7 @@ import fcntl
 import os
 import re
 import secrets
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ import structlog
 from agent import failpoints
 from agent.clock import Clock, milliseconds
 from agent.errors import Fenced, StoreError
-from agent.store import beside, entities, fault, outbox
+from agent.store import beside, entities, fault, lives, outbox
 from agent.store.space import Ballast
 from agent.store.transaction import Transaction
 
@@ -50,6 +51,22 @@ class Log:
     copied: int
 
 
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """How a life is to begin.
+
+    beyond      begin an epoch behind this one, because a system has seen more than this store knows
+    why         what was seen, for the journal
+    take_over   a person decided that this store goes on although another life took over from it
+    host        this machine's name; None asks the machine
+    """
+
+    beyond: int | None = None
+    why: str = ""
+    take_over: bool = False
+    host: str | None = None
+
+
 class Store:
     """The open store. ``transaction`` is the only way to write; use it from one thread."""
 
@@ -64,9 +81,10 @@ class Store:
         self._noted = 0.0
         self._unnoted = False
         self._broken: StoreError | None = None
+        self.life = lives.Life("", "", False, {})
 
     @classmethod
-    def open(cls, directory: Path, clock: Clock) -> Store:
+    def open(cls, directory: Path, clock: Clock, begin: Begin | None = None) -> Store:
         """Lock, check, migrate and start a life of the store. Raises StoreError or Fenced.
 
         Where the disk is full, the ballast is given up for it.
@@ -78,17 +96,17 @@ class Store:
             raise fault.of_system(error, directory) from error
         try:
             try:
-                return cls._opened(directory, clock, lock)
+                return cls._opened(directory, clock, lock, begin or Begin())
             except fault.DiskFull:
                 if not Ballast(directory).release():
                     raise
-                return cls._opened(directory, clock, lock)
+                return cls._opened(directory, clock, lock, begin or Begin())
         except BaseException:
             os.close(lock)
             raise
 
     @classmethod
-    def _opened(cls, directory: Path, clock: Clock, lock: int) -> Store:
+    def _opened(cls, directory: Path, clock: Clock, lock: int, begin: Begin) -> Store:
         file = directory / FILE
         try:
             beside.write_again(directory / LOG)
@@ -99,7 +117,7 @@ class Store:
                 file.chmod(0o600)
                 _check(connection, file)
                 store = cls(directory, clock, connection, lock)
-                store._begin_life()
+                store._begin_life(begin)
                 stack.pop_all()
         except sqlite3.Error as error:
             raise fault.of(error, file) or _damaged(file, str(error)) from error
@@ -187,19 +205,26 @@ class Store:
         self._lock = -1
 
     def _fence(self) -> None:
-        row = self._connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
-        if row is None or int(row[0]) != self.epoch:
+        if self._meta("epoch", "") != str(self.epoch) or self._meta(lives.LIFE, "") != self.life.id:
             raise Fenced(
-                "a later life of this store has begun", where=str(self.file), remedy="stop this agent"
+                "a later life of this store has begun, or an agent on a copy of it has taken over",
+                where=str(self.file),
+                remedy="stop this agent; isthmus status tells the rest",
             )
 
-    def _begin_life(self) -> None:
-        """Compare the epoch with the one kept beside the store: an older store was restored (I22)."""
+    def _begin_life(self, begin: Begin) -> None:
+        """Compare the store with what is kept beside it: an older one was restored (I22)."""
+        if not begin.take_over:
+            lives.check(self._connection, str(self.file))
         known, token = beside.number(self.directory / "epoch"), beside.number(self.directory / "token")
+        older = known > self.epoch or token > self.token
         if self.epoch == 0:
-            self._set_epoch(known + 1)
-        elif known > self.epoch or token > self.token:
-            self._set_epoch(max(known, self.epoch) + 1, restored=True)
+            self._live(begin, known + 1)
+        elif older or begin.beyond is not None:
+            why = begin.why or "older than the last life of the agent"
+            self._live(begin, max(known, self.epoch, begin.beyond or 0) + 1, why)
+        else:
+            self._live(begin, self.epoch)
         if self.epoch != known:
             beside.keep(self.directory / "epoch", self.epoch)
         beside.fsync_directory(self.directory)
@@ -221,11 +246,12 @@ class Store:
         else:
             self._unnoted = False
 
-    def _set_epoch(self, epoch: int, *, restored: bool = False) -> None:
-        """Begin an epoch; after a restore, in the same transaction, nothing is assumed any more."""
+    def _live(self, begin: Begin, epoch: int, restored: str = "") -> None:
+        """Begin a life, in a new epoch where there is to be one; after a restore nothing is assumed."""
         connection = self._connection
+        token = self.token + (epoch != self.epoch)
         connection.execute("BEGIN IMMEDIATE")
-        for key, value in (("epoch", str(epoch)), ("token", str(self.token + 1))):
+        for key, value in (("epoch", str(epoch)), ("token", str(token))):
             connection.execute(
                 "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = ?",
                 (key, value, value),
@@ -234,17 +260,18 @@ class Store:
             "INSERT INTO meta (key, value) VALUES ('store', ?) ON CONFLICT (key) DO NOTHING",
             (secrets.token_hex(8),),
         )
+        tx = Transaction(connection, milliseconds(self.clock.now()), token, epoch, "agent", self.file)
         if restored:
-            now = milliseconds(self.clock.now())
-            tx = Transaction(connection, now, self.token + 1, epoch, "agent", self.file)
             outbox.sent_is_uncertain(tx, "the store was restored")
             entities.stale_everything(tx)
-            tx.journal("store", str(epoch), "running", "restored", "older than the last life of the agent")
-        label = "restore" if restored else "epoch"
+            lives.leave_renewal(tx, restored)
+            tx.journal("store", str(epoch), "running", "restored", restored)
+        life = lives.begin(tx, begin.host or socket.gethostname(), renewed=bool(restored))
+        label = "restore" if restored else "epoch" if epoch != self.epoch else "life"
         _pass((label,), "before_commit")
         connection.execute("COMMIT")
         _pass((label,), "after_commit")
-        self.epoch, self.token = epoch, self.token + 1
+        self.epoch, self.token, self.life = epoch, token, life
 
     def _meta(self, key: str, default: str) -> str:
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()

@@ -28,6 +28,8 @@ class Kind(StrEnum):
     ORPHAN = "orphan"  # a record that it refers to was deleted
     MERGED = "merged"  # records that one system merged are still two at another
     GAP = "gap"  # a stretch of a stream is missing: records that were born in it are not known
+    FENCED = "fenced"  # another agent on a copy of this store has taken over
+    RESTORED = "restored"  # the store was older than what had been done with it
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,11 @@ def open_(tx: Transaction, system: str, type_: str, why: str) -> None:
     tx.journal("scope", f"{type_}@{system}", "fresh", "stale", why)
 
 
-def standing(tx: Transaction, system: str) -> list[str]:
-    """Types of which a stretch is missing at a system."""
-    found = tx.rows("SELECT type FROM gap WHERE system = ? ORDER BY since", system)
+def standing(tx: Transaction, system: str, why: str | None = None) -> list[str]:
+    """Types of which a stretch is missing at a system, for any reason or for this one."""
+    found = tx.rows(
+        "SELECT type FROM gap WHERE system = ? AND (? IS NULL OR why = ?) ORDER BY since", system, why, why
+    )
     return [str(row[0]) for row in found]
 
 

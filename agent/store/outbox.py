@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -195,6 +195,25 @@ def sent_is_uncertain(tx: Transaction, why: str, target: str | None = None, due_
     for command in found:
         move(tx, command, CommandState.UNCERTAIN, why, not_before=0, due=tx.now + due_ms)
     return len(found)
+
+
+def withdraw_ready(tx: Transaction, why: str) -> int:
+    """Take back everything that was not sent yet; it is planned again where it is still due. How many."""
+    found = _commands(tx, "state = 'ready' ORDER BY number")
+    for command in found:
+        move(tx, command, CommandState.SUPERSEDED, why, finished=tx.now)
+    return len(found)
+
+
+def shrink(tx: Transaction, command: Command, names: Collection[str]) -> None:
+    """Only these fields of a command arrive with it; for the others it proves nothing."""
+    if set(names) != set(command.fields):
+        tx.run(
+            "UPDATE outbox SET fields = ?, numbers = ?, partial = 1 WHERE number = ?",
+            dump({name: value for name, value in command.fields.items() if name in names}),
+            dump({name: number for name, number in command.numbers.items() if name in names}),
+            command.number,
+        )
 
 
 def schedule(tx: Transaction, number: int) -> tuple[int, int]:

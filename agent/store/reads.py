@@ -120,6 +120,7 @@ IMAGES = "SELECT * FROM image WHERE entity = :entity ORDER BY system"
 VALUES = """
 SELECT entity, fields FROM image WHERE entity IN (SELECT value FROM json_each(:entities))
  UNION SELECT entity, fields FROM outbox WHERE entity IN (SELECT value FROM json_each(:entities))"""
+LAST_LIFE = "SELECT id, host, fenced_by FROM life ORDER BY number DESC LIMIT 1"
 WAITING = "SELECT * FROM waiting WHERE entity = :entity ORDER BY target"
 OBSERVATIONS = "SELECT * FROM inbox WHERE entity = :entity ORDER BY seq DESC LIMIT :limit"
 OBSERVATION_COUNT = "SELECT count(*) AS count FROM inbox WHERE entity = :entity"

@@ -39,6 +39,26 @@ class Meta(SQLModel, table=True):
     value: str = text()
 
 
+class Life(SQLModel, table=True):
+    """Every start of an agent on this store. ``token``: the store's counter when it began.
+
+    renewed    it began its epoch because the store was older than what had been done with it
+    fenced     when another life took over from it, and which one
+    """
+
+    __tablename__ = "life"
+    __table_args__ = (UniqueConstraint("id", name="ux_life_id"), COUNTED)
+    number: int | None = serial()
+    id: str = text()
+    epoch: int = whole()
+    token: int = whole()
+    renewed: int = whole(default=0)
+    host: str = text()
+    begun: int = whole()
+    fenced: int | None = whole(null=True)
+    fenced_by: str = text(default="")
+
+
 class Entity(SQLModel, table=True):
     """A canonical business object. ``agreed``: field → [value, number, system]; ``parked``: marks;
     ``refused``: target → the fields that it refused; ``ended``: who ended it; ``absent``: where it stays so.

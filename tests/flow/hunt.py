@@ -11,12 +11,12 @@ import pprint
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.flow.machine import play
 from tests.flow.mutants import MUTANTS
-from tests.flow.stories import Operation, shrink, story
+from tests.flow.stories import KINDS, ROLLBACKS, Draw, Operation, shrink, story
 from tests.flow.world import World
 
 
@@ -64,13 +64,14 @@ def hunt(
     steps: int = 40,
     stories: int = 1_000_000,
     short: bool = True,
+    kinds: Sequence[tuple[Draw, int]] = tuple(KINDS),
     tell: Callable[[int, int], None] = lambda stories, steps: None,
 ) -> Hunt:
     """Play stories until one breaks a promise, the time is over or all were played; shrink what was found
     if ``short``."""
     chance, started, played, done = random.Random(seed), time.monotonic(), 0, 0
     while played < stories and time.monotonic() - started < seconds:
-        script = story(chance, steps)
+        script = story(chance, steps, kinds)
         said = verdict(script)
         played, done = played + 1, done + len(script)
         tell(played, done)
@@ -93,9 +94,11 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mutant", default="", choices=["", *MUTANTS])
+    parser.add_argument("--rollbacks", action="store_true", help="put copies of the state back, too")
     chosen = parser.parse_args()
+    kinds = ROLLBACKS if chosen.rollbacks else KINDS
     with MUTANTS[chosen.mutant]() if chosen.mutant else contextlib.nullcontext():
-        came = hunt(chosen.seed, chosen.seconds, steps=chosen.steps)
+        came = hunt(chosen.seed, chosen.seconds, steps=chosen.steps, kinds=kinds)
     rate = f"{came.stories} stories, {came.steps} steps, {came.seconds:.1f} s"
     print(f"{chosen.mutant or 'the product'}, seed {chosen.seed}: {rate}", file=sys.stderr)
     if came.found is None:

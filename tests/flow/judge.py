@@ -173,7 +173,7 @@ def _left(world: World, customer: str) -> dict[str, dict[str, object]]:
 
 
 def _losers(world: World) -> set[str]:
-    found = set()
+    found = set(world.lost_losers)
     for winner, loser, state in world.rows("SELECT winner, loser, state FROM conflict"):
         found.add(loser.strip('"'))
         if state == "open":
@@ -204,6 +204,8 @@ def _nothing_lost_without_a_record(world: World) -> None:
 
 def _no_false_alarm(world: World) -> None:
     """The value that a decision set aside was written by users of that very system, into that very field."""
+    if world.rollbacks:
+        return  # what the lost life had agreed is not known any more: its own writes look like users'
     writes = world.writes
     merged = {world.id_of(winner) for winner in world.cloud.merged.values()}
     bound: dict[tuple[str, str], list[str]] = {}

@@ -212,11 +212,26 @@ def _second(chance: random.Random) -> list[Operation]:
     return [(chance.choice(("intake", "intake", "deliver", "deliver", "confirm")), ("eu",))]
 
 
-def story(chance: random.Random, steps: int) -> list[Operation]:
+def _put_back(chance: random.Random) -> list[Operation]:
+    """The copy is put back, at times while a system cannot say what it has seen."""
+    if chance.random() < 0.6:
+        return [("roll_back", ())]
+    system = chance.choice(("erp", "sap"))
+    busy = [chance.choice((_agent, _user))(chance) for _ in range(chance.randrange(6))]
+    return [("silence", (system, True)), ("roll_back", ()), *busy, ("silence", (system, False))]
+
+
+#: The same, with copies of the state directory that are made at some moment and put back at another.
+ROLLBACKS: list[tuple[Draw, int]] = [*KINDS, (lambda chance: [("copy_state", ())], 10), (_put_back, 8)]
+
+
+def story(
+    chance: random.Random, steps: int, kinds: Sequence[tuple[Draw, int]] = tuple(KINDS)
+) -> list[Operation]:
     """A script of about this many operations; each story leaves some kinds out and does others often."""
     script = list(chance.choice(BEGINNINGS))
-    weights = [weight * chance.choice((0, 1, 1, 3)) for _, weight in KINDS[2:]]
-    weights = [KINDS[0][1], KINDS[1][1], *weights]
+    weights = [weight * chance.choice((0, 1, 1, 3)) for _, weight in kinds[2:]]
+    weights = [kinds[0][1], kinds[1][1], *weights]
     customers = sum(name == "create" for name, _ in script)
     second = script[:1] == [("second_erp", ())]
     while len(script) < steps:
@@ -225,7 +240,7 @@ def story(chance: random.Random, steps: int) -> list[Operation]:
             script.append(("create", ()))
         if second and chance.random() < 0.25:
             script.extend(_second(chance))
-        [(draw, _)] = chance.choices(KINDS, weights)
+        [(draw, _)] = chance.choices(kinds, weights)
         script.extend(draw(chance))
     return script
 

@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from agent.core.change import ChangeKind, RawValue
 from agent.core.entity import Entity
 from agent.core.fate import Fate
 from agent.core.message_id import entity_id
+from agent.errors import RolledBack, Unreachable
 from agent.flow import ruling
 from agent.flow.acts import ExceptionActs
 from agent.flow.confirm import Confirm
@@ -27,11 +29,11 @@ from agent.flow.desk import Terms
 from agent.flow.engine import Engine
 from agent.flow.health import Health
 from agent.flow.intake import Intake
-from agent.flow.recovery import recover
+from agent.flow.recovery import ask_witness, recover
 from agent.flow.snapshot import Snapshot
 from agent.flow.sweep import sweep
 from agent.store import entities
-from agent.store.database import FILE, Store
+from agent.store.database import FILE, Begin, Store
 from agent.store.writer import DirectWriter
 from tests.flow.rules import rulebook
 from tests.flow.systems.blind import Blind
@@ -44,6 +46,8 @@ from tests.flow.systems.time import TestClock
 T = TypeVar("T")
 SYSTEMS = ("sf", "erp", "sap")
 TEMPLATE: list[Path] = []
+#: What decisions have set aside so far, or may set aside when a person rules.
+LOSERS = "SELECT loser, CASE state WHEN 'open' THEN winner ELSE loser END FROM conflict"
 
 
 def now(coroutine: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
@@ -68,34 +72,56 @@ def template() -> Path:
 class World:
     """Three systems, an agent between them, and what users and faults do."""
 
-    def __init__(self) -> None:
-        self.clock = TestClock()
-        self.meanwhile = Meanwhile()
-        self.cloud = Cloud(self.clock, meanwhile=self.meanwhile)
-        self.erp, self.sap = Ledger(meanwhile=self.meanwhile), Blind(meanwhile=self.meanwhile)
+    def __init__(self, beside: World | None = None, host: str = "alpha") -> None:
+        """A world of its own, or another agent on a copy of the store of the one ``beside``."""
+        self.host = host
+        self.clock: TestClock = beside.clock if beside else TestClock()
+        self.meanwhile: Meanwhile = beside.meanwhile if beside else Meanwhile()
+        self.cloud: Cloud = beside.cloud if beside else Cloud(self.clock, meanwhile=self.meanwhile)
+        self.erp: Ledger = beside.erp if beside else Ledger(meanwhile=self.meanwhile)
+        self.sap: Blind = beside.sap if beside else Blind(meanwhile=self.meanwhile)
         self.second: Ledger | None = None
         self.directory = Path(tempfile.mkdtemp(prefix="isthmus-world-", dir=_fast()))
-        shutil.copy(template() / FILE, self.directory / FILE)
-        shutil.copy(template() / "epoch", self.directory / "epoch")
+        if beside is not None:
+            copy_store(beside._copy if beside._copy.exists() else beside.directory, self.directory)
+        else:
+            shutil.copy(template() / FILE, self.directory / FILE)
+            shutil.copy(template() / "epoch", self.directory / "epoch")
         self.values = 0
-        self.customers: list[str] = []
+        self.customers: list[str] = beside.customers if beside else []
         self.documents = 0
         self.crashes = 0
         self.nested = 0
         self.seconds_per_edit = 0.0
+        self.rollbacks = 0
+        self.lost_losers: set[str] = set()
+        self._untold = False
         self.engine: Engine
         self._start()
 
     # --- the agent's life
 
     def _start(self) -> None:
+        """Start, as often as a system has seen more than the store knows."""
+        begin = Begin(host=self.host)
+        for _ in range(4):
+            try:
+                return self._begin(begin)
+            except RolledBack as found:
+                self.engine.store.close()
+                begin = Begin(beyond=found.epoch, why=found.message, host=self.host)
+        raise AssertionError("I22: epoch after epoch, and no end")
+
+    def _begin(self, begin: Begin) -> None:
         systems = {s.name: s for s in (self.cloud.system(), self.erp.system(), self.sap.system())}
         if self.second is not None:
             systems[self.second.name] = self.second.system()
-        store = Store.open(self.directory, self.clock)
+        store = Store.open(self.directory, self.clock, begin)
         book = rulebook(systems["sf"], systems["erp"], systems["sap"], systems.get("eu"))
         terms = Terms(confirm_after_s=1.0, retry_base_s=1.0, retry_cap_s=4.0)
         self.engine = Engine(store, DirectWriter(store), book, systems, self.clock, terms, random.Random(1))
+        for name in systems:
+            now(ask_witness(self.engine, name))
         now(recover(self.engine))
         self.intakes = {name: Intake(self.engine, system) for name, system in systems.items()}
         self.deliveries = {name: Delivery(self.engine, system) for name, system in systems.items()}
@@ -139,17 +165,27 @@ class World:
         failpoints.disarm()
         self.engine.store.close()
         shutil.rmtree(self.directory, ignore_errors=True)
+        shutil.rmtree(self._copy, ignore_errors=True)
+
+    @property
+    def _copy(self) -> Path:
+        return self.directory.with_name(f"{self.directory.name}-copy")
 
     def _run(self, step: Callable[[], Coroutine[Any, Any, int]]) -> int:
         """One step of the agent. A crash, or an error that its supervisor would see, ends and restarts it."""
-        if self.nested:
-            return now(step())  # the crash of a step takes the whole agent, with the step that waits
         try:
             return now(step())
+        except Unreachable:
+            return 0  # its loop tries again later
         except failpoints.Crash:
+            if self.nested:
+                raise  # the crash of a step takes the whole agent, with the step that waits
             self._died()
-            self.restart()
-            return 1
+        except RolledBack:
+            if self.nested:
+                raise
+        self.restart()
+        return 1
 
     # --- operations: users
 
@@ -361,6 +397,28 @@ class World:
 
     # --- operations: the agent and the course of time
 
+    def copy_state(self) -> None:
+        """Somebody copies the whole state directory, as a backup of the machine does."""
+        self._copy.mkdir(exist_ok=True)
+        copy_store(self.directory, self._copy)
+
+    def roll_back(self) -> None:
+        """The whole state directory is put back as it was when it was copied; nobody tells the agent."""
+        if not self._copy.exists():
+            return
+        self.lost_losers |= {text.strip('"') for row in self.rows(LOSERS) for text in row}
+        self.rollbacks += 1
+        self._untold = True
+        self.engine.store.close()
+        for file in self.directory.iterdir():
+            file.unlink()
+        copy_store(self._copy, self.directory)
+        self.restart()
+
+    def silence(self, system: str, on: bool) -> None:
+        """A system's witness does not answer, or does again."""
+        (self.erp if system == "erp" else self.sap).witness.silent = on
+
     def pace(self, seconds: float) -> None:
         """From now on this much time passes before a user writes anything."""
         self.seconds_per_edit = seconds
@@ -422,6 +480,7 @@ class World:
     def rest(self) -> None:
         """The same, while what is armed stays armed."""
         self.meanwhile.armed.clear()
+        self.erp.witness.silent = self.sap.witness.silent = False
         quiet = 0
         for _ in range(600):
             moved = sum(self.intake(name) for name in self.systems)
@@ -432,8 +491,11 @@ class World:
                 quiet = 0
                 continue
             quiet += 1
-            if quiet == 4:
+            if quiet == 4 and not self._untold:
                 return
+            if self._untold:
+                self._untold, quiet = False, 0
+                self.sap.send_again()  # as the exception asks its people
             self.wait(130.0)
             self.sweep()
         raise AssertionError("I9: no quiescence, the systems keep writing to each other")
@@ -485,6 +547,18 @@ class World:
     def ledgers(self) -> dict[str, Ledger]:
         """The ERPs, by system."""
         return {"erp": self.erp} if self.second is None else {"erp": self.erp, "eu": self.second}
+
+
+def copy_store(source: Path, target: Path) -> None:
+    """Copy a state directory as a backup tool does: the database as one moment, and what lies beside it."""
+    for name in ("epoch", "token"):
+        if (source / name).exists():
+            shutil.copy(source / name, target / name)
+    with (
+        closing(sqlite3.connect(source / FILE)) as old,
+        closing(sqlite3.connect(target / FILE)) as new,
+    ):
+        old.backup(new)
 
 
 def _fast() -> str | None:

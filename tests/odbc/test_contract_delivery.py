@@ -188,36 +188,6 @@ async def test_an_uncertain_command_that_meets_a_lock_stays_uncertain(site: Site
     assert outcome.kind is OutcomeKind.UNCERTAIN
 
 
-@pytest.mark.invariant("I22")
-async def test_an_older_life_of_the_store_is_fenced_off(site: Site) -> None:
-    system = site.system()
-    assert (
-        await apply_one(system, replace(create("m1", "a", name="A"), fence=3))
-    ).kind is OutcomeKind.ACCEPTED
-    fenced = await apply_one(system, replace(create("m2", "b", name="B"), fence=2))
-    assert (fenced.kind, fenced.code) == (OutcomeKind.RETRY, "fenced")
-    assert (
-        await apply_one(system, replace(create("m3", "c", name="C"), fence=4))
-    ).kind is OutcomeKind.ACCEPTED
-    assert site.one("SELECT epoch FROM isthmus_epoch") == 4
-    assert site.one("SELECT count(*) FROM customer") == 2
-
-
-@pytest.mark.invariant("I22")
-async def test_a_restored_store_still_sends_what_an_earlier_life_planned(site: Site) -> None:
-    """The fence is the life that sends; the ledger row tells the life in which the command was planned."""
-    system = site.system()
-    assert (
-        await apply_one(system, replace(create("m1", "a", name="A"), fence=4))
-    ).kind is OutcomeKind.ACCEPTED
-    old = replace(create("m2", "b", name="B"), epoch=1, fence=4)
-    assert (await apply_one(system, old)).kind is OutcomeKind.ACCEPTED
-    assert site.one("SELECT epoch FROM isthmus_epoch") == 4
-    assert site.one("SELECT epoch FROM isthmus_ledger WHERE message_id = 'm2'") == 1
-    left_behind = replace(create("m3", "c", name="C"), epoch=9, fence=3)
-    assert (await apply_one(system, left_behind)).code == "fenced"
-
-
 async def test_a_poisonous_command_does_not_hold_up_its_batch(site: Site) -> None:
     system = site.system()
     batch = [create(f"m{number}", f"r{number}", name="!" if number == 2 else "ok") for number in range(5)]

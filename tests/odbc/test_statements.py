@@ -61,8 +61,9 @@ def _statements(dialect: Dialect) -> list[str]:
         sql.ledger_insert(dialect, "isthmus_ledger"),
         sql.ledger_key(dialect, "isthmus_ledger"),
         sql.ledger_read(dialect, "isthmus_ledger"),
-        sql.epoch_read(dialect, "isthmus_epoch"),
-        sql.epoch_write(dialect, "isthmus_epoch"),
+        sql.epoch_check(dialect, "isthmus_epoch"),
+        sql.mark_read(dialect, "isthmus_epoch"),
+        sql.mark_write(dialect, "isthmus_epoch"),
         *install_script(erp),
     ]
 

@@ -57,6 +57,14 @@ def test_healthy_is_without_a_reason() -> None:
     assert (judged.code, judged.word, judged.reasons) == (0, "HEALTHY", ())
 
 
+@pytest.mark.invariant("I22")
+def test_an_agent_that_was_taken_over_from_is_critical_and_says_by_whom() -> None:
+    judged = verdict(status(service="down", host="alpha", fenced="an agent on beta (epoch 2)"))
+    assert judged.code is Code.CRITICAL
+    assert judged.reasons[0].startswith("FENCED: this agent (alpha) was taken over from by an agent on beta")
+    assert "isthmus run --take-over" in judged.reasons[0]
+
+
 def test_what_cannot_be_read_is_unknown() -> None:
     assert verdict(None).code is Code.UNKNOWN
 

@@ -98,12 +98,19 @@ class ConflictCounts(Wire):
 
 
 class Status(Wire):
-    """The whole. ``replay_headroom_s``: seconds until the oldest Salesforce position expires (72 h)."""
+    """The whole. ``replay_headroom_s``: seconds until the oldest Salesforce position expires (72 h).
+
+    life, host  the store's life that runs or ran last, and its machine
+    fenced      by which other agent this one was taken over from; "" when it may act
+    """
 
     service: Literal["up", "down"]
     note: str = ""
     version: str
     epoch: int
+    life: str = ""
+    host: str = ""
+    fenced: str = ""
     started: datetime | None = None
     at: datetime
     systems: tuple[SystemStatus, ...] = ()

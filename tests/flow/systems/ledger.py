@@ -10,6 +10,7 @@ from agent.core.delivery import Delivery, DeliveryKind, Guarantees, Outcome, Out
 from agent.ports import Check, System
 from tests.flow.systems.meanwhile import Meanwhile
 from tests.flow.systems.record_of_writes import Writes
+from tests.flow.systems.witness import MarkRow
 
 
 @dataclass
@@ -23,12 +24,13 @@ class Ledger:
     writes: Writes = field(default_factory=Writes)
     faults: list[str] = field(default_factory=list)
     meanwhile: Meanwhile = field(default_factory=Meanwhile)
+    witness: MarkRow = field(default_factory=lambda: MarkRow("erp"))
     _seq: int = 0
     _keys: int = 0
 
     def system(self) -> System:
         """The ports that the engine is given."""
-        return System(self.name, "ledger", self, self, LedgerReader(self), self)
+        return System(self.name, "ledger", self, self, LedgerReader(self), self, self.witness)
 
     # --- users
 
@@ -130,6 +132,8 @@ class Ledger:
 
     def _apply(self, delivery: Delivery) -> Outcome:
         known = self.ledger.get(delivery.message_id)
+        if delivery.life != self.witness.mark.life:
+            return Outcome(OutcomeKind.RETRY, code="fenced")
         if known is not None:
             if known[0] != delivery.payload_hash:
                 return Outcome(OutcomeKind.REJECTED, reason=Reason.DUPLICATE_ID)

@@ -251,6 +251,24 @@ def upgrade() -> None:
         batch_op.create_index("ix_journal_subject", ["subject", "subject_id", "id"], unique=False)
 
     op.create_table(
+        "life",
+        sa.Column(
+            "number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("token", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("renewed", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("begun", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("fenced", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("fenced_by", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("id", name="ux_life_id"),
+        sqlite_autoincrement=True,
+        sqlite_strict=True,
+    )
+    op.create_table(
         "link",
         sa.Column("refers_to", sa.Text(), nullable=False),
         sa.Column("entity", sa.Text(), nullable=False),

@@ -1,0 +1,64 @@
+"""The ERP as witness: one row says which life of the store wrote there last, and how far that store was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from adapters.odbc import sql
+from adapters.odbc.dialect import Fault
+from adapters.odbc.journal import lacking_columns
+from adapters.odbc.link import Link, User
+from adapters.odbc.session import Session, SqlFault
+from adapters.odbc.wire import Lane
+from agent.core.delivery import Mark
+from agent.errors import Refused
+
+
+def last(session: Session) -> Mark:
+    """The mark that stands there. Raises Refused where the table is missing or of an older installation."""
+    try:
+        rows = session.rows(sql.mark_read(session.dialect, session.erp.epoch_table))
+    except SqlFault as fault:
+        if fault.verdict.fault is not Fault.SETUP:
+            raise
+        raise _install(session, fault.verdict.text) from None
+    if not rows:
+        raise _install(session, "the epoch row is missing")
+    life, epoch, token, host = rows[0]
+    return Mark(str(life), int(epoch), int(token), str(host))
+
+
+def take(session: Session, mark: Mark, instead_of: Mark) -> bool:
+    """Write a mark in the place of the expected one; one statement, so that it happens whole or not."""
+    values = [
+        part for one in (mark, instead_of) for part in (one.life, str(one.epoch), str(one.token), one.host)
+    ]
+    return session.run(sql.mark_write(session.dialect, session.erp.epoch_table), values) == 1
+
+
+def _install(session: Session, text: str) -> Refused:
+    older = lacking_columns(session)
+    return Refused(
+        "the agent's tables in the ERP were installed by an older version" if older else text,
+        where=session.erp.name,
+        remedy=f"run: isthmus journal install {session.erp.name}",
+    )
+
+
+class EpochRow:
+    """The port of it, on the worker of the ERP."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+
+    async def last(self) -> Mark:
+        """What stands there. Raises Unreachable or Refused."""
+        self.link.hold(User.TARGET)
+        mark: Mark = await self.link.call(User.TARGET, Lane.READ, "mark")
+        return mark
+
+    async def take(self, mark: Mark, instead_of: Mark, past: Mapping[str, int]) -> bool:
+        """Write the mark if the expected one stands there. The ledger tells what was done under any mark."""
+        self.link.hold(User.TARGET)
+        written: bool = await self.link.call(User.TARGET, Lane.READ, "take", mark, instead_of)
+        return written

@@ -1,0 +1,98 @@
+"""The lives of a store: every start of an agent on it, on which machine, and what became of it (I22)."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agent.errors import Fenced
+from agent.store.transaction import Transaction
+
+#: The meta row that names the life which may write; and the one that says what a new epoch left to do.
+LIFE, RENEWAL = "life", "renewal"
+#: Why every scope has a gap then.
+RENEWED = "the store was put back from an older copy"
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A life that has begun. ``ended``: each earlier life of the store → its token when the next one began.
+
+    renewed   its epoch was begun because the store was older than what had been done with it
+    """
+
+    id: str
+    host: str
+    renewed: bool
+    ended: Mapping[str, int]
+
+
+def check(connection: sqlite3.Connection, where: str) -> None:
+    """Raise Fenced when another life has taken over from the last one of this store."""
+    row = connection.execute(
+        "SELECT host, fenced_by FROM life WHERE fenced IS NOT NULL"
+        " AND number = (SELECT max(number) FROM life)"
+    ).fetchone()
+    if row is not None:
+        raise Fenced(
+            f"this store ({row[0]}) was taken over from by {row[1]}",
+            where=where,
+            remedy="keep one of the two and remove the other; if this one is to go on, stop the other and"
+            " run once: isthmus run --take-over",
+        )
+
+
+def begin(tx: Transaction, host: str, *, renewed: bool) -> Life:
+    """Begin a life in the transaction's epoch; from now on no other one may write to this store."""
+    lived = tx.rows("SELECT id, token, epoch, renewed FROM life ORDER BY number")
+    begun = [int(row[1]) for row in lived[1:]] + [tx.token] * bool(lived)
+    renewed = renewed or any(bool(row[3]) and row[2] == tx.epoch for row in lived)
+    life = Life(
+        id=secrets.token_hex(8),
+        host=host,
+        renewed=renewed,
+        ended={str(row[0]): end for row, end in zip(lived, begun, strict=True)},
+    )
+    tx.run(
+        "INSERT INTO life (id, epoch, token, renewed, host, begun, fenced_by) VALUES (?, ?, ?, ?, ?, ?, '')",
+        life.id,
+        tx.epoch,
+        tx.token,
+        int(renewed),
+        host,
+        tx.now,
+    )
+    _keep(tx, LIFE, life.id)
+    tx.journal("life", life.id, "", "begun", f"epoch {tx.epoch} on {host}")
+    return life
+
+
+def fence(tx: Transaction, life: str, by: str) -> None:
+    """Another life has taken over: this one is over, and nothing is written to this store after this."""
+    tx.run("UPDATE life SET fenced = ?, fenced_by = ? WHERE id = ?", tx.now, by, life)
+    _keep(tx, LIFE, "")
+    tx.journal("life", life, "running", "fenced", by)
+
+
+def leave_renewal(tx: Transaction, why: str) -> None:
+    """A new epoch has begun because of ``why``: whoever knows the rules has to see to all scopes."""
+    _keep(tx, RENEWAL, why)
+
+
+def take_renewal(tx: Transaction) -> str | None:
+    """Why all scopes have to be seen to, if they have; it is settled with this transaction."""
+    row = tx.one("SELECT value FROM meta WHERE key = ?", RENEWAL)
+    if row is None:
+        return None
+    tx.run("DELETE FROM meta WHERE key = ?", RENEWAL)
+    return str(row[0])
+
+
+def _keep(tx: Transaction, key: str, value: str) -> None:
+    tx.run(
+        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        key,
+        value,
+    )
