@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from agent.errors import ConfigError, Problem
-from agent.flow import planning
+from agent.flow import guarding, planning
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
 from agent.store import entities, obligations, outbox
@@ -33,6 +33,7 @@ async def recover(engine: Engine) -> Recovered:
             desk.tx, "the agent stopped behind the send", None, int(desk.terms.uncertain_due_s * 1000)
         ),
     )
+    await engine.work("recovery.held", guarding.review)
     planned = await plan_unsettled(engine)
     return Recovered(uncertain, planned)
 

@@ -19,6 +19,7 @@ from agent.core.change import ChangeKind, RawValue
 from agent.core.entity import Entity
 from agent.core.fate import Fate
 from agent.core.message_id import entity_id
+from agent.core.retry import Retry
 from agent.flow import ruling
 from agent.flow.acts import ExceptionActs
 from agent.flow.confirm import Confirm
@@ -33,6 +34,7 @@ from agent.flow.sweep import sweep
 from agent.store import entities
 from agent.store.database import FILE, Store
 from agent.store.writer import DirectWriter
+from tests.flow.people import People
 from tests.flow.rules import rulebook
 from tests.flow.systems.blind import Blind
 from tests.flow.systems.cloud import Cloud
@@ -65,12 +67,13 @@ def template() -> Path:
     return TEMPLATE[0]
 
 
-class World:
+class World(People):
     """Three systems, an agent between them, and what users and faults do."""
 
     def __init__(self) -> None:
         self.clock = TestClock()
         self.meanwhile = Meanwhile()
+        self.held = {}
         self.cloud = Cloud(self.clock, meanwhile=self.meanwhile)
         self.erp, self.sap = Ledger(meanwhile=self.meanwhile), Blind(meanwhile=self.meanwhile)
         self.second: Ledger | None = None
@@ -93,8 +96,8 @@ class World:
         if self.second is not None:
             systems[self.second.name] = self.second.system()
         store = Store.open(self.directory, self.clock)
-        book = rulebook(systems["sf"], systems["erp"], systems["sap"], systems.get("eu"))
-        terms = Terms(confirm_after_s=1.0, retry_base_s=1.0, retry_cap_s=4.0)
+        book = self.limited(rulebook(systems["sf"], systems["erp"], systems["sap"], systems.get("eu")))
+        terms = Terms(confirm_after_s=1.0, retry=dict.fromkeys(systems, Retry(1.0, 4.0)))
         self.engine = Engine(store, DirectWriter(store), book, systems, self.clock, terms, random.Random(1))
         now(recover(self.engine))
         self.intakes = {name: Intake(self.engine, system) for name, system in systems.items()}
@@ -429,6 +432,9 @@ class World:
             moved += int(self.sap.post(echo=True))
             moved += sum(self.confirm(name) + self.snapshot(name) for name in self.systems)
             if moved:
+                quiet = 0
+                continue
+            if self.let_go():
                 quiet = 0
                 continue
             quiet += 1
