@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,15 +35,7 @@ from agent.clock import Clock
 from agent.config import Config, secrets
 from agent.core.rulebook import Rulebook
 from agent.core.space import Reserve
-from agent.errors import (
-    ConfigError,
-    Fenced,
-    IsthmusError,
-    Refused,
-    RemoteError,
-    RolledBack,
-    Unreachable,
-)
+from agent.errors import ConfigError, Fenced, IsthmusError, RemoteError, RolledBack
 from agent.flow.acts import ExceptionActs
 from agent.flow.confirm import Confirm
 from agent.flow.delivery import Delivery
@@ -52,6 +44,7 @@ from agent.flow.engine import Engine, Signal
 from agent.flow.health import Health
 from agent.flow.intake import Intake
 from agent.flow.recovery import ask_witness, recover
+from agent.flow.rounds import Rounds, after
 from agent.flow.snapshot import Snapshot
 from agent.flow.space import LOOK_S, Space
 from agent.flow.sweep import sweep
@@ -65,12 +58,8 @@ from agent.store.writer import Writer
 
 log = structlog.get_logger()
 
-#: Back-off of a loop whose system does not answer, in seconds: first, longest; refusals wait the longest.
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
-#: A loop without work looks at the clock at least this often, in seconds.
-IDLE_S = 30.0
-#: However much comes in, a system that failed is not asked more often than this, in seconds.
-AT_LEAST_S = 1.0
+Worker = Delivery | Confirm | Snapshot
+
 #: A start waits so long for the witnesses; those that are silent are asked before anything is done there.
 WITNESS_S = 10.0
 #: So many epochs one process begins at most because systems have seen more than its store knows.
@@ -105,12 +94,12 @@ def terms(config: Config) -> Terms:
     agent = config.agent
     return Terms(
         confirm_after_s=agent.confirm_after_s,
-        retry_base_s=agent.retry_base_s,
-        retry_cap_s=agent.retry_cap_s,
+        retry={name: system.retry for name, system in config.systems.items()},
         stored_due_s=agent.stored_due_s,
         uncertain_due_s=agent.uncertain_due_s,
         exception_due_h=agent.exception_due_h,
         exception_owner=agent.exception_owner,
+        mass_window_s=agent.mass_window_s,
     )
 
 
@@ -248,7 +237,8 @@ class Runtime:
                     failures += 1
                     await self._health.ill(system, "intake", str(error))
                     await intake.close()
-                    await asyncio.sleep(self._wait(error, failures))
+                    retry = self._engine.terms.retry_of(system)
+                    await asyncio.sleep(after(error, failures, retry, self._chance.random()))
                     continue
                 failures = 0
                 await self._health.well(system, "intake")
@@ -258,53 +248,28 @@ class Runtime:
 
     async def _deliver(self, system: str, delivery: Delivery) -> None:
         await delivery.recover()
-        await self._rounds(
-            system, "delivery", delivery.step, delivery.next_due_ms, self._engine.deliver[system], delivery
-        )
+        rounds = self._rounds(system, "delivery", delivery, self._engine.deliver[system])
+        rounds.refused = lambda: delivery.refused_all
+        await rounds.run()
 
     async def _confirm(self, system: str, confirm: Confirm) -> None:
-        await self._rounds(
-            system, "confirm", confirm.step, confirm.next_due_ms, self._engine.confirm[system], None
-        )
+        await self._rounds(system, "confirm", confirm, self._engine.confirm[system]).run()
 
     async def _snapshot(self, system: str, snapshot: Snapshot) -> None:
-        await self._rounds(
-            system, "snapshot", snapshot.step, snapshot.next_due_ms, self._engine.snapshot[system], None
-        )
+        await self._rounds(system, "snapshot", snapshot, self._engine.snapshot[system]).run()
 
-    async def _rounds(
-        self,
-        system: str,
-        loop: str,
-        step: Callable[[], Awaitable[int]],
-        next_due_ms: Callable[[], Awaitable[int | None]],
-        wake: Signal,
-        delivery: Delivery | None,
-    ) -> None:
-        """Repeat a step while it has work; wait for a signal or the next due time; back off from failures."""
-        failures = 0
-        while True:
-            self._mark(f"{loop} {system}")
-            try:
-                moved = await step()
-                fault = delivery.refused_all if delivery is not None else None
-                if fault is not None:
-                    raise Unreachable(fault, where=system)
-            except RemoteError as error:
-                failures += 1
-                await self._health.ill(system, loop, str(error))
-                pause = self._wait(error, failures)
-                await asyncio.sleep(min(pause, AT_LEAST_S))
-                await wake.wait(max(pause - AT_LEAST_S, 0.0))
-                continue
-            if moved or failures:
-                await self._health.well(system, loop)
-            failures = 0
-            if moved:
-                continue
-            due = await next_due_ms()
-            idle = IDLE_S if due is None else (due - self._engine.now_ms()) / 1000
-            await wake.wait(min(IDLE_S, max(idle, 0.02)))
+    def _rounds(self, system: str, loop: str, worker: Worker, wake: Signal) -> Rounds:
+        return Rounds(
+            self._engine,
+            self._health,
+            system,
+            loop,
+            worker.step,
+            worker.next_due_ms,
+            wake,
+            mark=self._mark,
+            chance=self._chance,
+        )
 
     async def _sweep(self) -> None:
         while True:
@@ -325,16 +290,6 @@ class Runtime:
     def _mark(self, loop: str) -> None:
         """A loop got somewhere. One that waits for its source to speak has the source's own watchdog."""
         self._progress[loop] = self._engine.clock.now()
-
-    def _wait(self, error: RemoteError, failures: int) -> float:
-        """Seconds until a failed system is tried again: doubling with jitter; a refusal is asked rarely."""
-        if isinstance(error, Unreachable) and error.retry_after is not None:
-            return min(error.retry_after, 3600.0)
-        longest = LONGEST_WAIT_S
-        ceiling = (
-            longest if isinstance(error, Refused) else min(longest, FIRST_WAIT_S * 2 ** min(failures, 12))
-        )
-        return FIRST_WAIT_S + self._chance.random() * (ceiling - FIRST_WAIT_S)
 
     async def _close(self) -> None:
         for system in self._engine.systems.values():

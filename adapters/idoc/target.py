@@ -166,8 +166,7 @@ class IdocFiles:
         except ValueFault as fault:
             return _rejected(fault)
         except OSError as error:
-            kind = OutcomeKind.UNCERTAIN if delivery.uncertain else OutcomeKind.RETRY
-            return Outcome(kind, text=_text(error))
+            return Outcome(OutcomeKind.RETRY, text=_text(error))
         return self._hand_over(temporary, final, handle)
 
     def _booked(self, delivery: Delivery, mark: Mark, handle: str) -> Entry | None:

@@ -30,7 +30,10 @@ class _Stop(Exception):
 
 
 def apply(session: Session, delivery: Delivery) -> Outcome:
-    """Apply one command at most once. Raises nothing; the session may be ``lost`` afterwards."""
+    """Apply one command at most once. Raises nothing; the session may be ``lost`` afterwards.
+
+    The outcome speaks of this try alone; what an earlier, unanswered one may have done the engine knows.
+    """
     try:
         outcome = _apply(session, delivery)
     except _Stop as stop:
@@ -44,16 +47,6 @@ def apply(session: Session, delivery: Delivery) -> Outcome:
     except RemoteError as error:
         session.rollback()
         outcome = Outcome(OutcomeKind.RETRY, code="not-ready", text=str(error))
-    return settle(delivery, outcome)
-
-
-def settle(delivery: Delivery, outcome: Outcome) -> Outcome:
-    """A command sent before whose answer was lost stays uncertain until this try tells more.
-
-    "Certainly not applied" would speak of this try only: the earlier one may still be committing.
-    """
-    if delivery.uncertain and outcome.kind is OutcomeKind.RETRY:
-        return replace(outcome, kind=OutcomeKind.UNCERTAIN)
     return outcome
 
 

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from adapters.odbc.capture import STREAM, Captured
-from adapters.odbc.delivery import settle
 from adapters.odbc.journal import install_script, remove_script
 from adapters.odbc.link import Link, PortClosed, User, WorkerLost
 from adapters.odbc.settings import Settings
@@ -120,9 +119,9 @@ class LedgerTarget:
             unclear, code, text = len(deliveries), "closed", error.message
         except RemoteError as error:
             code, text = "unreachable", error.message
-        for place, delivery in enumerate(deliveries[len(outcomes) :]):
+        for place in range(len(deliveries) - len(outcomes)):
             kind = OutcomeKind.UNCERTAIN if place < unclear else OutcomeKind.RETRY
-            outcomes.append(settle(delivery, Outcome(kind, code=code, text=text)))
+            outcomes.append(Outcome(kind, code=code, text=text))
         return outcomes
 
     async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:

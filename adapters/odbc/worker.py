@@ -134,8 +134,7 @@ class ApplyLane:
             if self._session is None:
                 self._session = Session(self._erp, autocommit=False)
         except RemoteError as error:
-            outcome = Outcome(OutcomeKind.RETRY, code="unreachable", text=str(error))
-            return delivering.settle(delivery, outcome)
+            return Outcome(OutcomeKind.RETRY, code="unreachable", text=str(error))
         outcome = delivering.apply(self._session, delivery)
         if self._session.lost:
             self._session.close()

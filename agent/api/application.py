@@ -24,6 +24,7 @@ from agent.operations.wire import (
     Digests,
     ExceptionItem,
     ExceptionPage,
+    FlowPage,
     Overview,
     Side,
     Status,
@@ -46,6 +47,12 @@ class Resolution(Reason):
 
     fate: Fate
     key: str | None = None
+
+
+class Scoped(Reason):
+    """What to hold or to release: ``*`` for all systems, a system, or a held scope."""
+
+    scope: str
 
 
 class Ruling(Reason):
@@ -94,6 +101,10 @@ def _looking(app: FastAPI, reads: StoreReads) -> None:
     async def conflict(number: int) -> ConflictItem:
         return await reads.conflict(number)
 
+    @app.get("/flow")
+    async def flow() -> FlowPage:
+        return await reads.flow()
+
     @app.get("/trace/{key:path}")
     async def trace(key: str) -> Trace:
         return await reads.trace(key)
@@ -137,6 +148,14 @@ def _acting(app: FastAPI, verbs: Verbs, roles: Roles) -> None:
     @app.post("/exceptions/{number}/resolve")
     async def resolve(number: int, body: Resolution, request: Request) -> VerbResult:
         return await verbs.resolve(number, body.fate, body.key, actor(request, roles), body.reason)
+
+    @app.post("/flow/hold")
+    async def hold(body: Scoped, request: Request) -> VerbResult:
+        return await verbs.hold(body.scope, actor(request, roles), body.reason)
+
+    @app.post("/flow/release")
+    async def release(body: Scoped, request: Request) -> VerbResult:
+        return await verbs.release(body.scope, actor(request, roles), body.reason)
 
     @app.post("/conflicts/{number}/rule")
     async def rule(number: int, body: Ruling, request: Request) -> VerbResult:

@@ -21,6 +21,7 @@ from agent.operations.wire import (
     Digests,
     ExceptionItem,
     ExceptionPage,
+    FlowPage,
     Overview,
     ServiceDown,
     Side,
@@ -84,6 +85,10 @@ class ServiceClient:
         """One conflict."""
         return _read(ConflictItem, await self._ask("GET", f"/conflicts/{number}"))
 
+    async def flow(self) -> FlowPage:
+        """What is held, and how much stands ready at every system."""
+        return _read(FlowPage, await self._ask("GET", "/flow"))
+
     async def trace(self, key: str) -> Trace:
         """A record by any of its names."""
         return _read(Trace, await self._ask("GET", f"/trace/{quote(key, safe='')}"))
@@ -105,6 +110,14 @@ class ServiceClient:
         """Say which value of a conflict holds, unless one has changed since it was shown."""
         body = {"keep": keep, "reason": reason, "shown": shown.model_dump()}
         return await self._act(f"/conflicts/{number}/rule", body)
+
+    async def hold(self, scope: str, reason: str) -> VerbResult:
+        """Send nothing more to a system, or to all (``*``)."""
+        return await self._act("/flow/hold", {"scope": scope, "reason": reason})
+
+    async def release(self, scope: str, reason: str) -> VerbResult:
+        """Let a system or a held scope go on."""
+        return await self._act("/flow/release", {"scope": scope, "reason": reason})
 
     async def _act(self, address: str, body: Mapping[str, Any]) -> VerbResult:
         return _read(VerbResult, await self._ask("POST", address, orjson.dumps(body)))

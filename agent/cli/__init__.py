@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from agent.cli import conflicts, demo, journal, operate, prepare, running, sandbox
+from agent.cli import conflicts, demo, flow, journal, operate, prepare, running, sandbox
 from agent.cli.output import fail
 from agent.errors import IsthmusError
 
@@ -25,6 +25,7 @@ running.register(app)
 prepare.register(app)
 operate.register(app)
 conflicts.register(app)
+flow.register(app)
 journal.register(app)
 sandbox.register(app)
 demo.register(app)

@@ -9,6 +9,7 @@ from agent.operations.plain import (
     conflicts_text,
     exception_text,
     exceptions_text,
+    flow_text,
     trace_text,
 )
 from agent.operations.text import status_text
@@ -18,6 +19,7 @@ from agent.operations.wire import (
     ConflictPage,
     ExceptionItem,
     ExceptionPage,
+    FlowPage,
     Status,
     Trace,
     VerbResult,
@@ -48,6 +50,11 @@ def conflicts(page: ConflictPage) -> None:
 def conflict(item: ConflictItem) -> None:
     """Everything about one conflict."""
     _print(conflict_text(item))
+
+
+def flow(page: FlowPage) -> None:
+    """What is held."""
+    _print(flow_text(page))
 
 
 def trace(found: Trace) -> None:

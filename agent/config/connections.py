@@ -12,10 +12,12 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from agent.config.contracts import NAME, NAME_RULE
-from agent.config.problems import Fault, Loc, Problems, members, shape_faults
+from agent.config.problems import Fault, Loc, Problems, members, nearest, shape_faults
+from agent.config.repair import shaped
 from agent.config.secrets import FORMS, parse
-from agent.config.shape import SystemSettings, Tables
+from agent.config.shape import RetrySettings, SystemSettings, Tables
 from agent.core.contract import AGENT
+from agent.core.retry import Retry
 from agent.errors import ConfigError, InputError
 
 #: Names that hold a secret whether or not the adapter's model says so.
@@ -66,7 +68,9 @@ def _read_system(
     except ConfigError as error:
         problems.extend(Fault((*loc, "kind"), one.text, one.nearest) for one in error.problems)
         return None
-    own = {key: value for key, value in table.items() if key != "kind"}
+    engine = set(RetrySettings.model_fields)
+    retry = _retry(loc, kind, {key: table[key] for key in table if key in engine}, problems)
+    own = {key: value for key, value in table.items() if key != "kind" and key not in engine}
     problems.extend(Fault((*loc, *fault.loc), fault.text) for fault in secret_faults(model, own))
     try:
         settings = model.model_validate(_anchored(model, own, base))
@@ -74,9 +78,23 @@ def _read_system(
         told = {fault.loc for fault in secret_faults(model, own)}
         for fault in shape_faults(model, own, error):
             if fault.loc not in told:
-                problems.add(Fault((*loc, *fault.loc), fault.text, fault.nearest))
+                near = fault.nearest or (nearest(fault.loc[-1], engine) if len(fault.loc) == 1 else None)
+                problems.add(Fault((*loc, *fault.loc), fault.text, near))
         return None
-    return SystemSettings(name, kind, settings)
+    return None if retry is None else SystemSettings(name, kind, settings, retry)
+
+
+def _retry(loc: Loc, kind: str, own: Tables, problems: Problems) -> Retry | None:
+    """How often the system is tried again; the engine's own keys are checked apart from the adapter's."""
+    found = shaped(RetrySettings, own, loc, problems)
+    if found is None:
+        return None
+    schedule = found.schedule(kind)
+    if schedule.cap_s < schedule.base_s:
+        text = f"is shorter than the first wait, {schedule.base_s} s"
+        problems.add(Fault((*loc, "retry_cap_s" if found.retry_cap_s else "retry_base_s"), text))
+        return None
+    return schedule
 
 
 def _anchored(model: type[BaseModel], own: Tables, base: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from agent.config.problems import Fault, Problems
 from agent.config.shape import Config, EntitySettings, PlaceSettings
 from agent.core.contract import EntityAtSystem, EntityRules, FieldMapping, with_identity
 from agent.core.delivery import Guarantees, Resolution
+from agent.core.guard import MassLimits
 from agent.core.objects import FieldSpec, FieldType, ObjectSpec
 
 #: ``Target.guarantees`` of one system: object name → what the target can do with it.
@@ -121,6 +122,12 @@ def _rules(
         legal_entity=entity.legal_entity,
         lifecycle_state=entity.lifecycle_state,
         confirm_after_s=entity.confirm_after_s or config.agent.confirm_after_s,
+        mass=MassLimits(
+            change_share=entity.mass_change_share,
+            change_floor=entity.mass_change_floor,
+            delete_share=entity.mass_delete_share,
+            delete_floor=entity.mass_delete_floor,
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from agent.config.problems import Loc
 from agent.core.contract import Deletes, LanePolicy, Part, Role, SurvivorshipKind, Transfer
 from agent.core.objects import FieldType
+from agent.core.retry import Retry
 
 
 def _create(value: bool | str) -> bool | str:
@@ -29,6 +30,8 @@ def _field_at_system(value: object) -> object:
 
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Records = Annotated[int, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
 Create = Annotated[bool | Literal["blind"], PlainValidator(_create)]
 
@@ -47,8 +50,6 @@ class AgentSettings(Shape):
     control_socket: Annotated[Path | None, Field(strict=False)] = None
     log_format: Literal["auto", "json", "text"] = "auto"
     confirm_after_s: Seconds = 1.0
-    retry_base_s: Seconds = 1.0
-    retry_cap_s: Seconds = 300.0
     sweep_s: Seconds = 30.0
     stored_due_s: Seconds = 86400.0
     uncertain_due_s: Seconds = 3600.0
@@ -56,6 +57,7 @@ class AgentSettings(Shape):
     exception_owner: Text = "operations"
     ballast_mb: Annotated[int, Field(ge=16)] = 64
     reserve_mb: Annotated[int, Field(ge=1)] = 64
+    mass_window_s: Seconds = 900.0
 
     @property
     def socket(self) -> Path:
@@ -130,8 +132,32 @@ class EntitySettings(Shape):
     legal_entity: Text | None = None
     lifecycle_state: Text | None = None
     confirm_after_s: Seconds | None = None
+    mass_change_share: Share = 0.25
+    mass_change_floor: Records = 500
+    mass_delete_share: Share = 0.05
+    mass_delete_floor: Records = 10
     fields: dict[str, FieldSettings]
     systems: dict[str, PlaceSettings]
+
+
+class RetrySettings(Shape):
+    """Keys of ``[systems.NAME]`` that are the engine's, whatever the kind: how often it is tried again."""
+
+    retry_base_s: Seconds | None = None
+    retry_cap_s: Seconds | None = None
+
+    def schedule(self, kind: str) -> Retry:
+        """As set, else as it suits the kind."""
+        usual = USUAL_RETRY.get(kind, Retry())
+        return Retry(self.retry_base_s or usual.base_s, self.retry_cap_s or usual.cap_s)
+
+
+#: What suits a kind: a database beside us is asked often, an API that counts calls seldom.
+USUAL_RETRY: Mapping[str, Retry] = {
+    "odbc": Retry(0.5, 60.0),
+    "idoc": Retry(1.0, 120.0),
+    "salesforce": Retry(2.0, 300.0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +167,7 @@ class SystemSettings:
     name: str
     kind: str
     settings: BaseModel
+    retry: Retry = Retry()  # noqa: RUF009 - immutable
 
 
 @dataclass(frozen=True, slots=True)

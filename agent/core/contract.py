@@ -11,6 +11,7 @@ from datetime import date
 from enum import StrEnum
 
 from agent.core.delivery import Guarantees
+from agent.core.guard import MassLimits
 from agent.core.objects import FieldType, ObjectSpec
 
 #: The agent itself as an owner: of the canonical id that it stamps on records.
@@ -161,6 +162,7 @@ class EntityRules:
     lane         the field within whose value event entities keep their order
     key          the business key that people say on the phone
     amount       the field that holds the money at risk, beside ``currency``
+    mass         from where on a person has to agree to what is to be written
     """
 
     type: str
@@ -178,6 +180,7 @@ class EntityRules:
     legal_entity: str | None = None
     lifecycle_state: str | None = None
     confirm_after_s: float = 1.0
+    mass: MassLimits = field(default_factory=MassLimits)
 
     def at(self, system: str) -> EntityAtSystem:
         """The entity at a system; raises KeyError where it is not mapped."""

@@ -100,9 +100,3 @@ def resolve_uncertain(resolution: Resolution, sent_ms: int, now_ms: int, max_req
     if now_ms - sent_ms < max_request_s * 1000:
         return Way.WAIT
     return Way.RESEND if resolution is Resolution.RESEND else Way.READ
-
-
-def back_off_ms(attempts: int, base_s: float, cap_s: float, spread: float) -> int:
-    """Milliseconds until the next try: doubling, capped, jittered; ``spread`` in [0, 1) is drawn outside."""
-    ceiling = min(cap_s, base_s * 2 ** min(max(attempts - 1, 0), 30))
-    return int(1000 * (base_s / 2 + spread * max(ceiling - base_s / 2, 0.0)))

@@ -1,13 +1,14 @@
-"""What people do about exceptions and conflicts: one transaction each, actor and reason in the journal."""
+"""What people do about exceptions, conflicts and holds: one transaction each, with actor and reason."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from agent.core.entity import OPEN, CommandState, Stale
 from agent.core.fate import Fate
 from agent.errors import InputError
-from agent.flow import planning, resolution, ruling
+from agent.flow import holding, planning, resolution, ruling
+from agent.flow.acted import Acted, note
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
 from agent.flow.ruling import Keep, Ruled, Shown
@@ -34,23 +35,16 @@ INSTEAD: dict[Kind, str] = {
     " then close this",
     Kind.UNKEYED: "the target created the record: find its key there; creating it again would make two",
     Kind.DUPLICATE: "the target holds one record for two entities: merge them there, then close this",
+    Kind.MASS_CHANGE: "a person has to agree first: isthmus flow list shows what is held, flow release lets"
+    " it go; what is put right at its source is withdrawn by itself",
     Kind.GAP: "have the system send its records again; this cannot be asked for from here",
     Kind.UNBOUND: "no entity is bound to this record: give it the canonical id at its system, or allow births"
     " there; then close this",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Acted:
-    """What came of an act; ``done`` is false for a refusal, and ``text`` says why."""
-
-    done: bool
-    text: str
-    command: int | None = None
-
-
 class ExceptionActs:
-    """Acts on exceptions, and on the conflicts behind some of them, through the engine."""
+    """Acts on exceptions, on the conflicts behind some of them, and on the flow, through the engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -78,13 +72,23 @@ class ExceptionActs:
             "ruling", lambda desk: _rule(desk, conflict, keep, shown, reason), actor
         )
 
+    async def hold(self, scope: str, actor: str, reason: str) -> Acted:
+        """Send nothing more to a system, or to all. Raises InputError for one that does not exist."""
+        return await self._engine.work("act.hold", lambda desk: holding.hold(desk, scope, reason), actor)
+
+    async def release(self, scope: str, actor: str, reason: str) -> Acted:
+        """Let a system or a held scope go on. Raises InputError for one that does not exist."""
+        return await self._engine.work(
+            "act.release", lambda desk: holding.release(desk, scope, reason), actor
+        )
+
     async def deny(self, verb: str, subject: str, actor: str, why: str) -> None:
         """Write down that somebody was not allowed to."""
 
-        def note(desk: Desk) -> None:
+        def denied(desk: Desk) -> None:
             desk.tx.journal("verb", f"{verb} {subject}", "asked", "denied", why)
 
-        await self._engine.work("act.deny", note, actor)
+        await self._engine.work("act.deny", denied, actor)
 
 
 def _retry(desk: Desk, number: int, reason: str) -> Acted:
@@ -99,7 +103,7 @@ def _retry(desk: Desk, number: int, reason: str) -> Acted:
         acted = Acted(False, _which_ruling(desk, found))
     else:
         acted = Acted(False, INSTEAD[found.kind], found.command)
-    _note(desk, f"exceptions retry {number}", acted, reason)
+    note(desk, f"exceptions retry {number}", acted, reason)
     return acted
 
 
@@ -144,7 +148,7 @@ def _resolve(desk: Desk, number: int, fate: Fate, key: str | None, reason: str) 
         acted = Acted(
             False, f"this is not resolved by a word: {INSTEAD.get(found.kind, 'retry or close it')}"
         )
-    _note(desk, f"exceptions resolve {number} {fate}", acted, reason)
+    note(desk, f"exceptions resolve {number} {fate}", acted, reason)
     return acted
 
 
@@ -158,6 +162,9 @@ def _close(desk: Desk, number: int, reason: str) -> Acted:
         acted = Acted(False, INSTEAD[Kind.UNCERTAIN], command.number)
     elif found.kind is Kind.DELETED:
         return _resolve(desk, number, Fate.LEAVE, None, reason)
+    elif found.kind is Kind.MASS_CHANGE:
+        # Closing it would hide that a scope is held.
+        acted = Acted(False, INSTEAD[Kind.MASS_CHANGE])
     else:
         exceptions.close(desk.tx, number, reason)
         if found.kind is Kind.IMMUTABLE:
@@ -166,7 +173,7 @@ def _close(desk: Desk, number: int, reason: str) -> Acted:
         acted = Acted(True, "closed without sending; it counts as not delivered")
         if command is not None and command.state in OPEN:
             acted = Acted(True, f"closed; command {command.number} stays {command.state}", command.number)
-    _note(desk, f"exceptions close {number}", acted, reason)
+    note(desk, f"exceptions close {number}", acted, reason)
     return acted
 
 
@@ -212,7 +219,7 @@ def _rule(desk: Desk, number: int, keep: Keep, shown: Shown, reason: str) -> Act
             acted = Acted(False, INSTEAD[Kind.IMMUTABLE])
         case Ruled.NOT_OPEN:
             acted = Acted(False, f"conflict {number} is decided already")
-    _note(desk, f"conflicts rule {number}", acted, reason)
+    note(desk, f"conflicts rule {number}", acted, reason)
     return acted
 
 
@@ -225,9 +232,3 @@ def _ruled(desk: Desk, row: Recorded, keep: Keep) -> Acted:
         f"told to {', '.join(sorted(told))}" if told else "nothing is to be sent now"
     )
     return Acted(True, text, told[min(told)] if len(told) == 1 else None)
-
-
-def _note(desk: Desk, act: str, acted: Acted, reason: str) -> None:
-    """One row per act, the refused ones too."""
-    outcome = "done" if acted.done else "refused"
-    desk.tx.journal("verb", act, "asked", outcome, f"{reason}: {acted.text}")

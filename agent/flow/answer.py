@@ -10,7 +10,7 @@ from agent.core.delivery import DeliveryKind, Outcome
 from agent.core.entity import CommandState, Entity, Grade, Image, Stale
 from agent.core.observe import assume
 from agent.core.survivorship import accepted
-from agent.core.transitions import Follow, after_outcome, back_off_ms
+from agent.core.transitions import Follow, after_outcome
 from agent.flow import existence, planning
 from agent.flow.desk import Desk
 from agent.store import bindings, entities, exceptions, inbox, obligations, outbox
@@ -51,20 +51,21 @@ def _move(desk: Desk, command: Command, state: CommandState, outcome: Outcome) -
         "handle": outcome.handle,
     }
     if state is CommandState.READY:
-        wait = back_off_ms(command.attempts, terms.retry_base_s, terms.retry_cap_s, desk.spread)
-        if outcome.retry_after is not None:
-            wait = max(wait, int(outcome.retry_after * 1000))
-        columns["not_before"] = tx.now + wait
+        columns["not_before"] = tx.now + _rest_ms(desk, command, outcome)
     elif state is CommandState.UNCERTAIN:
         columns["due"] = tx.now + int(terms.uncertain_due_s * 1000)
-        columns["not_before"] = tx.now + back_off_ms(
-            command.attempts, terms.retry_base_s, terms.retry_cap_s, desk.spread
-        )
+        columns["not_before"] = tx.now + _rest_ms(desk, command, outcome)
     elif state is CommandState.STORED:
         columns["due"] = tx.now + int(terms.stored_due_s * 1000)
     else:
         columns["finished"] = tx.now
     outbox.move(tx, command, state, _why(outcome), **columns)
+
+
+def _rest_ms(desk: Desk, command: Command, outcome: Outcome) -> int:
+    """How long a command rests before its next try: its target's schedule, or longer where that said so."""
+    wait = desk.terms.retry_of(command.target).back_off_ms(command.attempts, desk.spread)
+    return max(wait, int((outcome.retry_after or 0.0) * 1000))
 
 
 def _why(outcome: Outcome) -> str:

@@ -18,7 +18,7 @@ from agent.flow import answer, duplicate, planning
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
 from agent.ports import System
-from agent.store import bindings, entities, outbox
+from agent.store import bindings, entities, holds, outbox
 from agent.store.exceptions import Kind, Raised
 from agent.store.outbox import Command
 
@@ -26,6 +26,8 @@ from agent.store.outbox import Command
 UNCERTAIN_AT_ONCE = 50
 #: How long a command that waits for a read rests before it is looked at again, in seconds.
 LOOK_AGAIN_S = 2.0
+#: How long one that may not be sent again rests while its system is held, in seconds.
+HELD_REST_S = 5.0
 
 
 class Delivery:
@@ -158,6 +160,9 @@ class Delivery:
             if way in (Way.READ, Way.RESEND) and not self._waited_out(command.number, limits.max_request_s):
                 way = Way.WAIT
             match way:
+                case Way.RESEND if holds.stopped(desk.tx, command.target):
+                    rest = desk.tx.now + int(HELD_REST_S * 1000)
+                    outbox.reschedule(desk.tx, command.number, command.attempts, rest)
                 case Way.RESEND:
                     outgoing = _outgoing(desk, command)
                     if outgoing is not None:
@@ -223,11 +228,13 @@ def _guard(desk: Desk, rules: EntityRules, command: Command) -> Guard | None:
 
 
 def _mark_sent(desk: Desk, numbers: Sequence[int]) -> frozenset[int]:
-    """Commit to sending; a command that a newer plan withdrew in between is left out."""
+    """Commit to sending; what a newer plan withdrew or somebody held in between is left out."""
     standing = set()
     for number in numbers:
         command = outbox.get(desk.tx, number)
-        if command is not None and command.state is CommandState.READY:
+        if command is None or command.held or holds.stopped(desk.tx, command.target):
+            continue
+        if command.state is CommandState.READY:
             _mark(desk, command, "taken for delivery")
             standing.add(number)
     return frozenset(standing)
@@ -256,9 +263,12 @@ def _shrink(desk: Desk, number: int, carried: frozenset[str]) -> None:
 
 
 def _honest(delivery: Outgoing, outcome: Outcome) -> Outcome:
-    """A command that was sent before without an answer stays uncertain until the target says what it did."""
+    """A command that was sent before without an answer stays uncertain until the target says what it did.
+
+    "Certainly not applied" speaks of this try alone: the earlier one may still take effect.
+    """
     if delivery.uncertain and outcome.kind is OutcomeKind.RETRY:
-        return Outcome(OutcomeKind.UNCERTAIN, code=outcome.code, text=outcome.text, evidence=outcome.evidence)
+        return replace(outcome, kind=OutcomeKind.UNCERTAIN)
     return outcome
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agent.clock import moment
 from agent.core.contract import Context, EntityAtSystem, EntityRules, Role
 from agent.core.entity import Entity
 from agent.core.mapping import Decoder
+from agent.core.retry import Retry
 from agent.core.rulebook import Rulebook, agreed_value, context_of
 from agent.flow.effects import Effects
 from agent.store import bindings, entities
@@ -20,12 +22,21 @@ class Terms:
     """Times that the engine works with, in seconds, and who owns what nobody was named for."""
 
     confirm_after_s: float = 1.0
-    retry_base_s: float = 1.0
-    retry_cap_s: float = 300.0
+    retry: Mapping[str, Retry] = field(default_factory=dict)
     stored_due_s: float = 86_400.0
     uncertain_due_s: float = 3_600.0
     exception_due_h: float = 24.0
     exception_owner: str = "operations"
+    mass_window_s: float = 900.0
+
+    def retry_of(self, system: str) -> Retry:
+        """How often a system is tried again."""
+        return self.retry.get(system, Retry())
+
+    @property
+    def mass_window_ms(self) -> int:
+        """How far back the guard against mass changes looks, in milliseconds."""
+        return int(self.mass_window_s * 1000)
 
 
 @dataclass(frozen=True, slots=True)

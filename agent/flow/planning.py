@@ -12,7 +12,7 @@ from agent.core.message_id import event_message_id, payload_hash
 from agent.core.plan import Agree, Hold, Send, Surroundings, Wait, plan, referred, stands
 from agent.core.rulebook import agreed_value
 from agent.core.survivorship import Conflict, merge
-from agent.flow import existence
+from agent.flow import existence, guarding
 from agent.flow.desk import Desk
 from agent.store import (
     bindings,
@@ -271,8 +271,8 @@ def _send(desk: Desk, entity: Entity, target: str, rules: EntityRules, send: Sen
         if command is not None:
             tries, not_before = outbox.schedule(desk.tx, command.number)
             _withdraw(desk, command.number, "a newer plan took its place")
-    number = outbox.add(
-        desk.tx,
+    number = guarding.add(
+        desk,
         outbox.New(
             entity=entity.id,
             type=entity.type,

@@ -8,7 +8,7 @@ from functools import partial
 import structlog
 
 from agent.errors import ConfigError, Problem, RemoteError
-from agent.flow import observation, planning
+from agent.flow import guarding, observation, planning
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
 from agent.store import entities, lives, obligations, outbox
@@ -38,6 +38,7 @@ async def recover(engine: Engine) -> Recovered:
             desk.tx, "the agent stopped behind the send", None, int(desk.terms.uncertain_due_s * 1000)
         ),
     )
+    await engine.work("recovery.held", guarding.review)
     planned = await plan_unsettled(engine)
     return Recovered(uncertain, planned)
 

@@ -9,12 +9,17 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from agent.clock import milliseconds, moment
+from agent.core.guard import EVERYTHING
 from agent.core.obligation import ObligationState
 from agent.operations.wire import (
     ConflictCounts,
     Conservation,
     ConservationRow,
     ExceptionCounts,
+    FlowPage,
+    FlowSystem,
+    Held,
+    HeldScope,
     Queue,
     SystemStatus,
     clean,
@@ -51,6 +56,8 @@ async def systems(snapshot: Snapshot, life: Life, now: datetime) -> tuple[System
     queues: dict[str, dict[str, int]] = {}
     for row in await snapshot.rows(reads.QUEUES):
         queues.setdefault(str(row["target"]), {})[str(row["state"])] = int(row["count"])
+    holds = await held(snapshot)
+    retrying = {str(row["target"]): row for row in await snapshot.rows(reads.RETRYING)}
     found = []
     for name in sorted({*life.kinds, *known, *queues, *oldest}):
         row = known.get(name, {})
@@ -71,10 +78,49 @@ async def systems(snapshot: Snapshot, life: Life, now: datetime) -> tuple[System
                     "queue": Queue(**queues.get(name, {})),
                     "contact": _time(row.get("contact")),
                     "event": _time(row.get("event")),
+                    "held": holds.get(EVERYTHING) or holds.get(name),
+                    "retrying": retrying[name]["count"] if name in retrying else 0,
+                    "next_try": _time(retrying[name]["next"]) if name in retrying else None,
                 }
             )
         )
     return tuple(found)
+
+
+async def held(snapshot: Snapshot) -> dict[str, Held]:
+    """What is held: ``*``, a system, or the name of a scope → the hold."""
+    return {
+        str(row["scope"]): Held(
+            scope=clean(row["scope"]),
+            reason=clean(row["why"]),
+            since=moment(row["since"]),
+            actor=clean(row["actor"]),
+        )
+        for row in await snapshot.rows(reads.HOLDS)
+    }
+
+
+async def flow(snapshot: Snapshot, life: Life) -> FlowPage:
+    """Every system with the hold on it, and every scope that waits for an approval."""
+    holds = await held(snapshot)
+    queues = await snapshot.rows(reads.QUEUES)
+    ready = {str(row["target"]): int(row["count"]) for row in queues if row["state"] == "ready"}
+    known = {str(row["name"]) for row in await snapshot.rows(reads.SYSTEMS)}
+    names = {*life.kinds, *known, *ready, *(name for name in holds if "@" not in name)} - {EVERYTHING}
+    waiting = {str(row["scope"]): int(row["count"]) for row in await snapshot.rows(reads.HELD)}
+    return FlowPage(
+        systems=tuple(
+            FlowSystem(
+                name=clean(name), held=holds.get(EVERYTHING) or holds.get(name), ready=ready.get(name, 0)
+            )
+            for name in sorted(names)
+        ),
+        scopes=tuple(
+            HeldScope(scope=clean(name), held=hold, commands=waiting.get(name, 0))
+            for name, hold in holds.items()
+            if "@" in name
+        ),
+    )
 
 
 async def headroom_s(snapshot: Snapshot, systems: tuple[SystemStatus, ...], now: datetime) -> float | None:

@@ -7,6 +7,8 @@ from agent.operations.wire import (
     ConflictPage,
     ExceptionItem,
     ExceptionPage,
+    FlowPage,
+    Held,
     Record,
     Side,
     Trace,
@@ -92,6 +94,24 @@ def choice_text(item: ConflictItem, keep: Side) -> str:
         f"{item.type} {item.business_key}, {item.field}: keep {kept} {_value(value)},"
         f" set aside {other} {_value(lost)}"
     )
+
+
+def flow_text(page: FlowPage) -> str:
+    """A line per system, then one per scope that waits for an approval, and how to let it go."""
+    lines = []
+    for system in page.systems:
+        lines.append(f"{system.name}  {_hold(system.held) or 'flows'}  {system.ready} ready")
+    for scope in page.scopes:
+        lines.append(f"{scope.scope}  {_hold(scope.held)}  {scope.commands} commands wait for an approval")
+        lines.append(f'     do: isthmus flow release {scope.scope} --reason "..."')
+    return "\n".join(lines)
+
+
+def _hold(held: Held | None) -> str:
+    if held is None:
+        return ""
+    all_ = " with all systems" if held.scope == "*" else ""
+    return f"HELD{all_} since {held.since:%Y-%m-%d %H:%M:%S} UTC by {held.actor}: {held.reason}"
 
 
 def trace_text(trace: Trace) -> str:

@@ -26,6 +26,7 @@ from agent.operations.wire import (
     Event,
     ExceptionItem,
     ExceptionPage,
+    FlowPage,
     Match,
     Overview,
     Status,
@@ -120,6 +121,11 @@ class StoreReads:
                 f"there is no conflict {number}", remedy="isthmus conflicts list shows those that are open"
             )
         return self._conflict(rows[0], held)
+
+    async def flow(self) -> FlowPage:
+        """What is held, and how much stands ready at every system."""
+        async with self._reader.snapshot() as snapshot:
+            return await figures.flow(snapshot, self._life)
 
     async def trace(self, key: str) -> Trace:
         """A record by any of its names. Several matches are listed; a single one comes with its record."""

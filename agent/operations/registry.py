@@ -48,6 +48,9 @@ VERBS: dict[str, Verb] = {
         Verb("exceptions retry", Level.ONE, Role.OPERATOR, "try again what was refused"),
         Verb("conflicts rule", Level.ONE, Role.OPERATOR, "say which system's value holds, with a reason"),
         Verb("exceptions resolve", Level.ONE, Role.OPERATOR, "rule about a deletion or a lost answer"),
+        Verb("flow list", Level.LOOK, Role.VIEWER, "what is held, since when, by whom and why"),
+        Verb("flow hold", Level.NOTE, Role.OPERATOR, "send nothing more to a system, or to all of them"),
+        Verb("flow release", Level.ONE, Role.OPERATOR, "let a system go on, or agree to a mass change"),
         Verb("exceptions close", Level.MANY, Role.OPERATOR, "close without sending, with a reason"),
     )
 }

@@ -58,4 +58,14 @@ def _row(system: SystemStatus, now: datetime) -> tuple[str, str, str, str, str, 
     queue = f"{system.queue.total}"
     if system.queue.uncertain:
         queue += f" ({system.queue.uncertain} uncertain)"
-    return system.name, system.kind, state, since, age(system.lag_s), queue, system.reason
+    notes = [system.reason] if system.reason else []
+    if system.held is not None:
+        for_ = age((now - system.held.since).total_seconds())
+        notes.insert(0, f"HELD for {for_} by {system.held.actor}: {system.held.reason}")
+    if system.retrying:
+        notes.append(f"{system.retrying} tried again{_when(system.next_try, now)}")
+    return system.name, system.kind, state, since, age(system.lag_s), queue, "; ".join(notes)
+
+
+def _when(then: datetime | None, now: datetime) -> str:
+    return "" if then is None or then <= now else f" in {age((then - now).total_seconds())}"

@@ -54,6 +54,12 @@ class Acts(Protocol):
     async def rule(self, conflict: int, keep: Keep, shown: Shown, actor: str, reason: str) -> Act:
         """Settle an open conflict as it was shown. Raises InputError when there is no such conflict."""
 
+    async def hold(self, scope: str, actor: str, reason: str) -> Act:
+        """Send nothing more to a system, or to all (``*``). Raises InputError for an unknown one."""
+
+    async def release(self, scope: str, actor: str, reason: str) -> Act:
+        """Let a system or a held scope go on. Raises InputError for an unknown one."""
+
     async def deny(self, verb: str, subject: str, actor: str, why: str) -> None:
         """Write down that somebody was not allowed to."""
 
@@ -95,16 +101,35 @@ class Verbs:
             verb, conflict, actor, await self._acts.rule(conflict, Keep(keep), seen, actor.name, why)
         )
 
+    async def hold(self, scope: str, actor: Actor, reason: str) -> VerbResult:
+        """``flow hold``; whoever stops everything need not say why. Raises Denied or InputError."""
+        verb = VERBS["flow hold"]
+        scope, why = clean(scope), await self._allow(verb, scope, actor, reason)
+        act = await self._acts.hold(scope, actor.name, why)
+        return VerbResult(verb=verb.name, subject=scope, done=act.done, text=act.text, actor=actor.name)
+
+    async def release(self, scope: str, actor: Actor, reason: str) -> VerbResult:
+        """``flow release``; an approval needs a reason. Raises Denied or InputError."""
+        verb = VERBS["flow release"]
+        scope, why = clean(scope), await self._allow(verb, scope, actor, reason)
+        act = await self._acts.release(scope, actor.name, why)
+        return VerbResult(verb=verb.name, subject=scope, done=act.done, text=act.text, actor=actor.name)
+
     async def _admit(self, verb: Verb, number: int, actor: Actor, reason: str) -> str:
+        """The cleaned reason, if this actor may do this; there has to be one."""
+        cleaned = await self._allow(verb, str(number), actor, reason)
+        if not cleaned:
+            raise InputError(f"'{verb.name}' needs a reason", remedy="say why, it is kept in the journal")
+        return cleaned
+
+    async def _allow(self, verb: Verb, subject: str, actor: Actor, reason: str) -> str:
         """The cleaned reason, if this actor may do this."""
         if actor.role < verb.role:
             needed = verb.role.name.lower()
             why = f"{actor.name} is {actor.role.name.lower()}, '{verb.name}' needs {needed}"
-            await self._acts.deny(verb.name, str(number), actor.name, why)
+            await self._acts.deny(verb.name, clean(subject), actor.name, why)
             raise Denied(why, remedy=f"ask somebody with the role {needed}")
         cleaned = clean(reason.strip())
-        if not cleaned:
-            raise InputError(f"'{verb.name}' needs a reason", remedy="say why, it is kept in the journal")
         if len(cleaned) > REASON:
             raise InputError(f"the reason has more than {REASON} letters", remedy="say it shorter")
         return cleaned

@@ -87,6 +87,11 @@ def _degraded(status: Status, limits: Limits) -> tuple[str, ...]:
             for system in status.systems
             if system.state != "up"
         ]
+    found += [
+        f"{system.name} is held by {system.held.actor}: {system.held.reason}"
+        for system in status.systems
+        if system.held is not None
+    ]
     headroom = status.replay_headroom_s
     if headroom is not None and limits.headroom_critical <= headroom < limits.headroom_warning:
         found.append(f"{headroom / 3600:.1f} h of the replay window left")

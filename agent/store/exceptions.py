@@ -27,6 +27,7 @@ class Kind(StrEnum):
     DEPENDANT = "dependant"  # it was deleted, and records that were not still refer to it
     ORPHAN = "orphan"  # a record that it refers to was deleted
     MERGED = "merged"  # records that one system merged are still two at another
+    MASS_CHANGE = "mass-change"  # so much of a scope is to be written that a person must agree
     GAP = "gap"  # a stretch of a stream is missing: records that were born in it are not known
     FENCED = "fenced"  # another agent on a copy of this store has taken over
     RESTORED = "restored"  # the store was older than what had been done with it
@@ -77,11 +78,14 @@ def open_(tx: Transaction, raised: Raised) -> int | None:
     )
     if count == 0:
         tx.run(
-            "UPDATE exception SET cause = ?, code = ?, command = coalesce(?, command) WHERE state = 'open'"
+            "UPDATE exception SET cause = ?, code = ?, command = coalesce(?, command),"
+            " amount = coalesce(?, amount), currency = coalesce(?, currency) WHERE state = 'open'"
             " AND kind = ? AND entity = ? AND system = ? AND mark = ? AND subject = ?",
             raised.cause,
             raised.code,
             raised.command,
+            raised.amount,
+            raised.currency,
             raised.kind,
             raised.entity,
             raised.system,

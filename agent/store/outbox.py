@@ -8,14 +8,19 @@ from typing import Any
 
 from agent.core.delivery import DeliveryKind
 from agent.core.entity import CommandState, OpenCommand
+from agent.core.guard import Scope
 from agent.core.message_id import state_message_id
-from agent.core.transitions import check
+from agent.core.transitions import TERMINAL, check
 from agent.core.value import Canonical
+from agent.store import holds, planned
 from agent.store.transaction import Transaction, dump, load
 
+#: Commands that a delivery may take up at their time.
+DUE = "(state = 'uncertain' OR (state = 'ready' AND held = 0))"
 COLUMNS = (
     "number, epoch, message_id, entity, type, target, kind, key, fields, numbers, guard, version,"
-    " payload_hash, state, attempts, sent, handle, correlation, partial, asked"
+    " payload_hash, state, attempts, sent, handle, correlation, partial, asked,"
+    " held"
 )
 
 
@@ -46,11 +51,17 @@ class Command:
     correlation: str
     partial: bool
     asked: int | None
+    held: bool
 
     @property
     def create(self) -> bool:
         """Whether it creates the record."""
         return self.kind is DeliveryKind.CREATE
+
+    @property
+    def scope(self) -> Scope:
+        """What an approval of it would be about."""
+        return Scope(self.type, self.target, self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +82,21 @@ class New:
     payload_hash: str
     correlation: str
     partial: bool = False
+    held: bool = False
+
+    @property
+    def scope(self) -> Scope:
+        """What an approval of it would be about."""
+        return Scope(self.type, self.target, self.kind)
 
 
 def add(tx: Transaction, new: New) -> int:
     """Write a ready command; its message id is fixed here, with it. Returns its number."""
     number = tx.insert(
         "INSERT INTO outbox (epoch, message_id, entity, type, target, kind, key, fields, numbers, rules,"
-        " guard, version, payload_hash, partial, state, attempts, not_before, planned, code, answer,"
+        " guard, version, payload_hash, partial, held, state, attempts, not_before, planned, code, answer,"
         " evidence, correlation)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready', 0, 0, ?, '', '', '', ?)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready', 0, 0, ?, '', '', '', ?)",
         tx.epoch,
         new.message_id or f"planned:{tx.token}:{new.entity}:{new.target}",
         new.entity,
@@ -94,12 +111,14 @@ def add(tx: Transaction, new: New) -> int:
         new.version,
         new.payload_hash,
         int(new.partial),
+        int(new.held),
         tx.now,
         new.correlation,
     )
     if new.message_id is None:
         message_id = state_message_id(tx.epoch, number)
         tx.run("UPDATE outbox SET message_id = ? WHERE number = ?", message_id, number)
+    planned.count(tx, new.scope, new.entity, number)
     tx.journal("command", str(number), "", CommandState.READY, "planned", new.correlation)
     return number
 
@@ -119,6 +138,8 @@ def move(
     )
     if moved != 1:
         raise RuntimeError(f"command {command.number} is not in state {command.state} any more")
+    if command.sent is None and after in TERMINAL:
+        planned.withdraw(tx, command.scope, command.entity, command.number)
     tx.journal("command", str(command.number), command.state, after, why, command.correlation)
 
 
@@ -142,10 +163,12 @@ def standing(tx: Transaction, entity: str) -> dict[str, OpenCommand]:
 
 
 def ready(tx: Transaction, target: str, limit: int) -> list[Command]:
-    """Commands that may be sent now, in the order in which they were planned."""
+    """Commands that may be sent now, in the order in which they were planned; none of what is held."""
+    if holds.stopped(tx, target):
+        return []
     return _commands(
         tx,
-        "target = ? AND state = 'ready' AND not_before <= ? ORDER BY number LIMIT ?",
+        "target = ? AND state = 'ready' AND held = 0 AND not_before <= ? ORDER BY number LIMIT ?",
         target,
         tx.now,
         limit,
@@ -238,11 +261,21 @@ def last_accepted(tx: Transaction, entity: str, target: str) -> dict[str, Canoni
     return dict(load(row[0])) if row else None
 
 
-def next_due(tx: Transaction, target: str) -> int | None:
-    """When the next ready or uncertain command of a target may be taken up, in milliseconds."""
+def standing_at(tx: Transaction, target: str) -> tuple[int, int]:
+    """How many commands of a target stand ready, and how many are with it: sent, stored or uncertain."""
     row = tx.one(
-        "SELECT min(not_before) FROM outbox WHERE target = ? AND state IN ('ready', 'uncertain')", target
+        "SELECT coalesce(sum(state = 'ready'), 0), count(*) FROM outbox WHERE target = ?"
+        " AND state IN ('ready', 'sent', 'stored', 'uncertain')",
+        target,
     )
+    ready, open_ = (int(row[0]), int(row[1])) if row else (0, 0)
+    return ready, open_ - ready
+
+
+def next_due(tx: Transaction, target: str) -> int | None:
+    """When the next command of a target may be taken up, in milliseconds; what is held is never due."""
+    due = "state = 'uncertain'" if holds.stopped(tx, target) else DUE
+    row = tx.one(f"SELECT min(not_before) FROM outbox WHERE target = ? AND {due}", target)  # noqa: S608 - ours
     return None if row is None or row[0] is None else int(row[0])
 
 
@@ -272,4 +305,5 @@ def _command(row: Sequence[Any]) -> Command:
         correlation=row[17],
         partial=bool(row[18]),
         asked=row[19],
+        held=bool(row[20]),
     )

@@ -33,6 +33,15 @@ SELECT o.target, min(coalesce(i.at, i.received)) AS at FROM obligation AS o JOIN
 QUEUES = """
 SELECT target, state, count(*) AS count FROM outbox
  WHERE state IN ('ready', 'sent', 'stored', 'uncertain') GROUP BY target, state"""
+HOLDS = "SELECT scope, since, actor, why FROM hold ORDER BY since, scope"
+#: Commands that wait for an approval, by scope.
+HELD = """
+SELECT type || '@' || target || ':' || kind AS scope, count(*) AS count FROM outbox
+ WHERE held = 1 AND state = 'ready' GROUP BY 1"""
+#: Commands that were tried, were certainly not applied, and are tried again.
+RETRYING = """
+SELECT target, count(*) AS count, min(not_before) AS next FROM outbox
+ WHERE state = 'ready' AND attempts > 0 GROUP BY target"""
 CONFLICTS = "SELECT state, count(*) AS count FROM conflict GROUP BY state"
 EXCEPTION_KINDS = """
 SELECT kind, count(*) AS count, min(opened) AS oldest, sum(due <= :now) AS late FROM exception

@@ -15,10 +15,10 @@ from agent.core.change import ChangeKind
 from agent.core.contract import Role
 from agent.core.entity import OPEN, CommandState, Grade, Stale
 from agent.core.obligation import ObligationState
+from agent.store.outbox import DUE
+from agent.store.planned import COUNTED as LASTING
 from agent.store.types import binary, serial, text, whole
 
-#: Commands that a delivery may take up at their time.
-WAITING = "state IN ('ready', 'uncertain')"
 STRICT = {"sqlite_strict": True}
 COUNTED = {"sqlite_strict": True, "sqlite_autoincrement": True}
 
@@ -142,6 +142,7 @@ class Binding(SQLModel, table=True):
         ),
         Index("ux_binding_key", "system", "type", "key", unique=True, sqlite_where=sql("valid_to IS NULL")),
         Index("ix_binding_key", "system", "type", "key"),
+        Index("ix_binding_live", "system", "type", "role", "valid_to"),
         COUNTED,
     )
     id: int | None = serial()
@@ -229,8 +230,11 @@ class Command(SQLModel, table=True):
             unique=True,
             sqlite_where=sql("state NOT IN ('rejected', 'superseded')"),
         ),
-        Index("ix_outbox_state", "state", "target", "number"),
-        Index("ix_outbox_due", "target", "not_before", sqlite_where=sql(WAITING)),
+        Index("ix_outbox_state", "state", "target", "held", "number"),
+        Index("ix_outbox_due", "target", "not_before", sqlite_where=sql(DUE)),
+        Index("ix_outbox_held", "target", "type", "kind", "entity", sqlite_where=sql("held = 1")),
+        Index("ix_outbox_counted", "entity", "target", "kind", "number", sqlite_where=sql(LASTING)),
+        CheckConstraint("held IN (0, 1)", name="ck_outbox_held"),
         Index("ix_outbox_handle", "target", "handle", sqlite_where=sql("handle IS NOT NULL")),
         Index("ix_outbox_entity", "entity", "target", "number"),
         COUNTED,
@@ -250,6 +254,7 @@ class Command(SQLModel, table=True):
     version: str | None = text(null=True)
     payload_hash: str = text()
     partial: int = whole(default=0)
+    held: int = whole(default=0)
     state: str = text()
     attempts: int = whole(default=0)
     not_before: int = whole(default=0)
@@ -397,6 +402,38 @@ class Waiting(SQLModel, table=True):
     reason: str = text()
     waits_on: str = text(default="")
     since: int = whole()
+
+
+class Hold(SQLModel, table=True):
+    """What is not to be written now. ``scope``: ``*``, a system, or a scope such as customer@erp:update."""
+
+    __tablename__ = "hold"
+    __table_args__ = (STRICT,)
+    scope: str = text(primary=True)
+    since: int = whole()
+    actor: str = text()
+    why: str = text()
+
+
+class ScopeState(SQLModel, table=True):
+    """What is kept of a scope of commands: a person's agreement, and how many records its target holds."""
+
+    __tablename__ = "scope"
+    __table_args__ = (CheckConstraint("approved IN (0, 1)", name="ck_scope_approved"), STRICT)
+    name: str = text(primary=True)
+    approved: int = whole(default=0)
+    live: int = whole(default=0)
+    counted: int | None = whole(null=True)
+
+
+class Planned(SQLModel, table=True):
+    """How many records of a scope had their newest command planned in a minute (since 1970)."""
+
+    __tablename__ = "planned"
+    __table_args__ = (CheckConstraint("count >= 0", name="ck_planned_count"), STRICT)
+    scope: str = text(primary=True)
+    minute: int = whole(primary=True)
+    count: int = whole(default=0)
 
 
 class SystemState(SQLModel, table=True):

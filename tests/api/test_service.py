@@ -138,6 +138,8 @@ class TestWho:
                 "exceptions close": lambda: client.close_exception(1, "because"),
                 "exceptions resolve": lambda: client.resolve(1, "leave", "because"),
                 "conflicts rule": lambda: client.rule(1, "winner", Digests(winner="0", loser="0"), "because"),
+                "flow hold": lambda: client.hold("1", ""),
+                "flow release": lambda: client.release("1", ""),
             }
             with pytest.raises(Denied, match="is viewer"):
                 await acts[verb]()

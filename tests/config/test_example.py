@@ -20,16 +20,20 @@ from adapters.registry import KINDS, connect, settings_model
 from agent.config import load, objects, rules
 from agent.config.contracts import owner_row
 from agent.config.shape import (
+    USUAL_RETRY,
     AgentSettings,
     EntitySettings,
     FieldAtSystemSettings,
     FieldSettings,
     OwnerRowSettings,
     PlaceSettings,
+    RetrySettings,
     SurvivorshipSettings,
 )
 from agent.core.contract import ContractField, Transfer
+from agent.core.guard import MassLimits
 from agent.core.ownership import faults
+from agent.flow.desk import Terms
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 COMMENTED = re.compile(r"^# (?=[a-z_]+ = )")
@@ -81,11 +85,13 @@ def statement(lines: list[str]) -> dict[str, Any]:
     raise AssertionError(f"no value at {lines[0]!r}")
 
 
-def model_of(table: tuple[str, ...]) -> type[BaseModel]:
-    """The model whose keys a table holds."""
+def model_of(table: tuple[str, ...], key: str) -> type[BaseModel]:
+    """The model that a key of a table belongs to."""
     match table:
         case ("agent",):
             return AgentSettings
+        case ("systems", _) if key in RetrySettings.model_fields:
+            return RetrySettings
         case ("systems", name):
             return settings_model(kinds()[name])
         case ("entities", _):
@@ -116,7 +122,7 @@ def described() -> list[tuple[Entry, FieldInfo]]:
     for entry in entries():
         if entry.table[-1:] == ("fields",) or (entry.key == "kind" and entry.table[0] == "systems"):
             continue
-        model = model_of(entry.table)
+        model = model_of(entry.table, entry.key)
         assert entry.key in model.model_fields, f"{entry.table}: no key '{entry.key}'"
         found.append((entry, model.model_fields[entry.key]))
     return found
@@ -147,16 +153,17 @@ async def test_the_example_can_be_honoured_by_its_targets() -> None:
     assert [name for name, place in built["customer"].systems.items() if place.blind] == ["sap"]
 
 
-@pytest.mark.parametrize("kind", ["agent", "entities", "fields", "places", *KINDS])
+@pytest.mark.parametrize("kind", ["agent", "retry", "entities", "fields", "places", *KINDS])
 def test_every_key_is_explained_exactly_once(kind: str) -> None:
     named: dict[str, type[BaseModel]] = {
         "agent": AgentSettings,
+        "retry": RetrySettings,
         "entities": EntitySettings,
         "fields": FieldSettings,
         "places": PlaceSettings,
     }
     model = named.get(kind) or settings_model(kind)
-    counted = Counter(entry.key for entry, _ in described() if model_of(entry.table) is model)
+    counted = Counter(entry.key for entry, _ in described() if model_of(entry.table, entry.key) is model)
     tables = (
         {"fields", "systems"} if model is EntitySettings else {"fields"} if model is PlaceSettings else set()
     )
@@ -165,6 +172,21 @@ def test_every_key_is_explained_exactly_once(kind: str) -> None:
 
 def test_the_kind_of_a_system_is_explained_once() -> None:
     assert [entry.table for entry in entries() if entry.key == "kind"] == [("systems", "salesforce")]
+
+
+def test_the_schedule_that_suits_each_kind_is_the_one_of_the_code() -> None:
+    for key, entry in ((one.key, one) for one, _ in described() if one.key in RetrySettings.model_fields):
+        said = {kind: float(number) for number, kind in re.findall(r"([0-9.]+) for (\w+)", entry.explanation)}
+        attribute = key.removeprefix("retry_")
+        assert said == {kind: getattr(USUAL_RETRY[kind], attribute) for kind in KINDS}
+        assert entry.value == said["salesforce"]
+
+
+def test_the_guard_of_the_configuration_is_that_of_the_core() -> None:
+    fields, limits = EntitySettings.model_fields, MassLimits()
+    for name in ("change_share", "change_floor", "delete_share", "delete_floor"):
+        assert fields[f"mass_{name}"].default == getattr(limits, name)
+    assert AgentSettings.model_fields["mass_window_s"].default == Terms().mass_window_s
 
 
 EACH = [pytest.param(one, info, id=".".join((*one.table, one.key))) for one, info in described()]

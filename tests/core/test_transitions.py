@@ -17,7 +17,6 @@ from agent.core.transitions import (
     Illegal,
     Way,
     after_outcome,
-    back_off_ms,
     check,
     resolve_uncertain,
 )
@@ -88,13 +87,3 @@ def test_a_lost_answer_is_resolved_by_what_the_target_can_do(
     over = later >= longest * 1000
     expected = {Resolution.RESEND: Way.RESEND, Resolution.REREAD: Way.READ, Resolution.PERSON: Way.PERSON}
     assert way is (expected[resolution] if over or resolution is Resolution.PERSON else Way.WAIT)
-
-
-@EVERY_TIME_THE_SAME
-@given(st.integers(0, 10_000), st.floats(0.1, 60), st.floats(60, 3600), st.floats(0, 1, exclude_max=True))
-def test_back_off_stays_between_half_its_base_and_its_cap(
-    attempts: int, base: float, cap: float, spread: float
-) -> None:
-    wait = back_off_ms(attempts, base, cap, spread)
-    assert int(base * 500) <= wait <= cap * 1000
-    assert wait <= back_off_ms(attempts + 1, base, cap, spread)

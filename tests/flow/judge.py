@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from agent.core.entity import OPERATOR
+from tests.flow.counted import counted, marked, unwritten
 from tests.flow.world import World
 
 OWNED = {"name": "sf", "terms": "erp", "block": "sap"}
@@ -41,6 +42,9 @@ def always(world: World) -> None:
         for reference, count in writes.created.items():
             most = 1 + writes.deleted[reference]
             assert count <= most, f"I14: {reference} was created {count} times"
+    counted(world)
+    marked(world)
+    unwritten(world)
     for message, count in world.sap.hand_overs.items():
         assert count == 1, f"I14: {message} was handed over {count} times"
 

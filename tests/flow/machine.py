@@ -23,6 +23,8 @@ MEANWHILE: list[Operation] = [
     ("post", (True,)),
     ("post", (False,)),
     *(("intake", (system,)) for system in SYSTEMS),
+    *(("hold", (system,)) for system in SYSTEMS),
+    ("release", ("*",)),
 ]
 
 
@@ -111,6 +113,22 @@ class Machine(RuleBasedStateMachine):
     @rule(never=st.booleans())
     def refuse(self, never: bool) -> None:
         self.do("reject" if never else "refuse")
+
+    @rule(system=st.sampled_from([*SYSTEMS, "*"]))
+    def hold(self, system: str) -> None:
+        self.do("hold", system)
+
+    @rule(system=st.sampled_from([*SYSTEMS, "*"]))
+    def release(self, system: str) -> None:
+        self.do("release", system)
+
+    @rule(floor=st.integers(0, 1))
+    def limit(self, floor: int) -> None:
+        self.do("limit", floor)
+
+    @rule()
+    def approve(self) -> None:
+        self.do("approve")
 
     @rule()
     def retry(self) -> None:

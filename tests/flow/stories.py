@@ -28,6 +28,8 @@ BEGINNINGS: list[list[Operation]] = [
     [*BORN, ("flow", (True,))],
     [("second_erp", ()), ("pace", (3.5,)), *BORN],
     [("second_erp", ()), *BORN, *BORN],
+    [("limit", (1,)), *BORN],
+    [*BORN, *BORN, ("limit", (0,))],
 ]
 
 COMMIT = ("before_commit", "after_commit")
@@ -165,6 +167,19 @@ def _deletion(chance: random.Random) -> list[Operation]:
     return deleted
 
 
+def _held(chance: random.Random) -> list[Operation]:
+    """Somebody stops a system, or lets one go on; now and then while the agent is about to send."""
+    system = chance.choice((*SYSTEMS, "*"))
+    kind = chance.randrange(6)
+    if kind == 0:
+        target = chance.choice(SYSTEMS)
+        place = f"{target}.{chance.choice(('prepare', 'apply'))}"
+        return [("happens_at", (place, "hold", target)), ("deliver", (target,)), ("deliver", (target,))]
+    if kind < 3:
+        return [("hold", (system,)), _user(chance), _agent(chance), _agent(chance)]
+    return [("release", (system,))] if kind < 5 else [("approve", ())]
+
+
 def _time(chance: random.Random) -> list[Operation]:
     return [("wait", (chance.choice(PAUSES),))]
 
@@ -198,6 +213,7 @@ KINDS: list[tuple[Draw, int]] = [
     (_document, 4),
     (_deletion, 5),
     (_time, 8),
+    (_held, 5),
     (_rest, 8),
 ]
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from agent.core.fate import Fate
-from agent.flow.acts import Acted, ExceptionActs
+from agent.flow.acted import Acted
+from agent.flow.acts import ExceptionActs
 from tests.flow.world import World, now
 
 pytestmark = pytest.mark.invariant("I16")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent.flow.acts import Acted, ExceptionActs
+from agent.flow.acted import Acted
+from agent.flow.acts import ExceptionActs
 from agent.flow.ruling import Keep, Shown
 from tests.flow.judge import judge
 from tests.flow.world import World, now

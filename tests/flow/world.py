@@ -20,6 +20,7 @@ from agent.core.change import ChangeKind, RawValue
 from agent.core.entity import Entity
 from agent.core.fate import Fate
 from agent.core.message_id import entity_id
+from agent.core.retry import Retry
 from agent.errors import RolledBack, Unreachable
 from agent.flow import ruling
 from agent.flow.acts import ExceptionActs
@@ -35,6 +36,7 @@ from agent.flow.sweep import sweep
 from agent.store import entities
 from agent.store.database import FILE, Begin, Store
 from agent.store.writer import DirectWriter
+from tests.flow.people import People
 from tests.flow.rules import rulebook
 from tests.flow.systems.blind import Blind
 from tests.flow.systems.cloud import Cloud
@@ -69,7 +71,7 @@ def template() -> Path:
     return TEMPLATE[0]
 
 
-class World:
+class World(People):
     """Three systems, an agent between them, and what users and faults do."""
 
     def __init__(self, beside: World | None = None, host: str = "alpha") -> None:
@@ -80,6 +82,7 @@ class World:
         self.cloud: Cloud = beside.cloud if beside else Cloud(self.clock, meanwhile=self.meanwhile)
         self.erp: Ledger = beside.erp if beside else Ledger(meanwhile=self.meanwhile)
         self.sap: Blind = beside.sap if beside else Blind(meanwhile=self.meanwhile)
+        self.held = {}
         self.second: Ledger | None = None
         self.directory = Path(tempfile.mkdtemp(prefix="isthmus-world-", dir=_fast()))
         if beside is not None:
@@ -117,8 +120,8 @@ class World:
         if self.second is not None:
             systems[self.second.name] = self.second.system()
         store = Store.open(self.directory, self.clock, begin)
-        book = rulebook(systems["sf"], systems["erp"], systems["sap"], systems.get("eu"))
-        terms = Terms(confirm_after_s=1.0, retry_base_s=1.0, retry_cap_s=4.0)
+        book = self.limited(rulebook(systems["sf"], systems["erp"], systems["sap"], systems.get("eu")))
+        terms = Terms(confirm_after_s=1.0, retry=dict.fromkeys(systems, Retry(1.0, 4.0)))
         self.engine = Engine(store, DirectWriter(store), book, systems, self.clock, terms, random.Random(1))
         for name in systems:
             now(ask_witness(self.engine, name))
@@ -488,6 +491,9 @@ class World:
             moved += int(self.sap.post(echo=True))
             moved += sum(self.confirm(name) + self.snapshot(name) for name in self.systems)
             if moved:
+                quiet = 0
+                continue
+            if self.let_go():
                 quiet = 0
                 continue
             quiet += 1

@@ -151,6 +151,20 @@ async def test_preparing_an_uncertain_command_writes_no_second_file(tmp_path: Pa
     assert names(tmp_path) == []
 
 
+async def test_a_directory_that_cannot_be_looked_into_is_reported_of_this_try_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an earlier, unanswered try may have done is the engine's to know."""
+    files = target(tmp_path)
+
+    def stale(path: Path) -> bool:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with monkeypatch.context() as drive:
+        drive.setattr(Path, "exists", stale)
+        assert (await one(files, uncertain=True)).kind is OutcomeKind.RETRY
+
+
 async def test_a_restored_store_knows_the_files_of_an_earlier_life_by_their_old_names(tmp_path: Path) -> None:
     """Under the number of the later life the file would be "taken by SAP" that was never handed over."""
     await target(tmp_path).prepare([delivery()])

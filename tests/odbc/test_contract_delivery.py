@@ -179,13 +179,13 @@ async def test_a_lock_held_by_a_user_means_try_again_later(site: Site) -> None:
     assert (await apply_one(system, update("m1", key, phone="2"))).kind is OutcomeKind.ACCEPTED
 
 
-async def test_an_uncertain_command_that_meets_a_lock_stays_uncertain(site: Site) -> None:
+async def test_a_lock_is_reported_of_this_try_alone_whatever_became_of_an_earlier_one(site: Site) -> None:
     key = str(site.business.create_customer("Adler"))
     locker = site.user(autocommit=False)
     locker.execute("UPDATE customer SET phone = '1' WHERE customer_id = ?", int(key))
     delivery = replace(update("m1", key, phone="2"), uncertain=True)
     outcome = await apply_one(site.system(lock_timeout_s=0.2), delivery)
-    assert outcome.kind is OutcomeKind.UNCERTAIN
+    assert outcome.kind is OutcomeKind.RETRY
 
 
 async def test_a_poisonous_command_does_not_hold_up_its_batch(site: Site) -> None:

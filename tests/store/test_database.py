@@ -196,7 +196,7 @@ def new_command() -> outbox.New:
         entity="customer-1",
         type="customer",
         target="erp",
-        kind="update",
+        kind=DeliveryKind.UPDATE,
         key="e1",
         fields={"name": "x"},
         numbers={"name": 1},

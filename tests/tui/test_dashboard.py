@@ -293,3 +293,16 @@ async def test_the_picture_for_the_documentation_is_the_real_screen(
     assert svg.startswith("<svg")
     for words in ("AT&#160;RISK", "BALANCED", "DOWN"):
         assert words in svg
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_held_system_says_so_in_the_head_and_in_its_row(
+    site: Site, client: ServiceClient, size: tuple[int, int]
+) -> None:
+    site.states({"salesforce": "up", "erp": "up", "sap": "up"})
+    await site.acts.hold("erp", "alice", "the ERP is restored")
+    async with IsthmusApp(client).run_test(size=size) as pilot:
+        await until(pilot, lambda: "AT RISK" in shown(pilot))
+        lines = shown(pilot).splitlines()
+    assert "erp HELD" in lines[0]
+    assert any("erp" in line and "HELD by" in line for line in lines[1:])

@@ -79,8 +79,9 @@ def _system(system: SystemStatus, status: Status, width: int, look: Look) -> Row
         f" {'!!' if bad else '  '} {look.fit(system.name, 14)} {state:<9} {age(system.since, status.at):>6}"
     )
     text += f" {wire.age(system.lag_s):>6} {system.queue.total:>6} {_coarse(age(heard, status.at)):>6}"
+    held = f"HELD by {system.held.actor}: {system.held.reason} " if system.held is not None else ""
     uncertain = f"{system.queue.uncertain} UNCERTAIN " if system.queue.uncertain else ""
-    return Row.of(look.fit(f"{text}  {uncertain}{system.reason}", width), "bad" if bad else "")
+    return Row.of(look.fit(f"{text}  {held}{uncertain}{system.reason}", width), "bad" if bad else "")
 
 
 def _coarse(text: str) -> str:

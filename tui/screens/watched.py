@@ -134,6 +134,8 @@ def head(overview: Overview | None, lost: str, width: int, look: Look) -> tuple[
     for system in status.systems:
         if system.state != "up":
             parts.append(f"{system.name} {system.state.upper()} {age(system.since, status.at)}")
+        if system.held is not None:
+            parts.append(f"{system.name} HELD")
     if status.exceptions.open:
         parts.append(f"{status.exceptions.open} OPEN")
     if status.exceptions.late:

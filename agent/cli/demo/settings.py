@@ -14,7 +14,8 @@ from agent.cli.example import example
 #: Where the entities begin in the example file.
 ENTITIES = "[entities.customer]"
 #: A demo is short: it tries again sooner, and needs less room.
-AGENT = {"state_dir": "state", "sweep_s": 2.0, "retry_base_s": 0.2, "retry_cap_s": 2.0, "ballast_mb": 16}
+AGENT = {"state_dir": "state", "sweep_s": 2.0, "mass_window_s": 60.0, "ballast_mb": 16}
+RETRY = {"retry_base_s": 0.2, "retry_cap_s": 2.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ def write(file: Path, places: Places) -> None:
             "systems.salesforce",
             {
                 "kind": "salesforce",
+                **RETRY,
                 "login_url": places.org["http"],
                 "auth": "client-credentials",
                 "client_id": places.org["client_id"],
@@ -49,11 +51,12 @@ def write(file: Path, places: Places) -> None:
                 "request_timeout_s": places.max_request_s,
             },
         ),
-        _section("systems.erp", {"kind": "odbc", "connection": places.erp, "poll_s": 0.05}),
+        _section("systems.erp", {"kind": "odbc", "connection": places.erp, "poll_s": 0.05, **RETRY}),
         _section(
             "systems.sap",
             {
                 "kind": "idoc",
+                **RETRY,
                 "outbound_dir": places.sap["inbound"],
                 "inbound_dir": places.sap["outbound"],
                 "archive_dir": str(places.folder / "sap" / "archive"),

@@ -4,6 +4,7 @@ from agent.errors import IsthmusError
 from agent.operations.wire.cells import MASKED, age, clean, mask, scrub
 from agent.operations.wire.client import PAGE, Client, Reads, ServiceDown, VerbResult
 from agent.operations.wire.conflicts import ConflictItem, ConflictPage, Digests, Side
+from agent.operations.wire.flow import FlowPage, FlowSystem, HeldScope
 from agent.operations.wire.status import (
     ConflictCounts,
     Conservation,
@@ -12,6 +13,7 @@ from agent.operations.wire.status import (
     ExceptionCounts,
     ExceptionItem,
     ExceptionPage,
+    Held,
     Overview,
     Queue,
     Status,
@@ -47,6 +49,10 @@ __all__ = [
     "ExceptionItem",
     "ExceptionPage",
     "FieldState",
+    "FlowPage",
+    "FlowSystem",
+    "Held",
+    "HeldScope",
     "ImageState",
     "IsthmusError",
     "Key",

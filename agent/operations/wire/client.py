@@ -6,6 +6,7 @@ from typing import Protocol
 
 from agent.errors import Unreachable
 from agent.operations.wire.conflicts import ConflictItem, ConflictPage, Digests, Side
+from agent.operations.wire.flow import FlowPage
 from agent.operations.wire.status import ExceptionItem, ExceptionPage, Overview, Status, Wire
 from agent.operations.wire.story import Trace
 
@@ -18,10 +19,14 @@ class ServiceDown(Unreachable):
 
 
 class VerbResult(Wire):
-    """What came of a verb. ``done`` is false for a refusal; ``text`` says why and what to do instead."""
+    """What came of a verb. ``done`` is false for a refusal; ``text`` says why and what to do instead.
+
+    ``id`` is the exception or conflict that it was about, ``subject`` the system or scope.
+    """
 
     verb: str
-    id: int
+    id: int = 0
+    subject: str = ""
     done: bool
     text: str
     actor: str
@@ -49,6 +54,9 @@ class Reads(Protocol):
     async def conflict(self, number: int) -> ConflictItem:
         """One conflict."""
 
+    async def flow(self) -> FlowPage:
+        """What is held, and how much stands ready at every system."""
+
     async def trace(self, key: str) -> Trace:
         """A record by any of its names: business key, canonical id, system key, message id, handle or
         correlation id.
@@ -63,6 +71,12 @@ class Client(Reads, Protocol):
 
     async def close_exception(self, number: int, reason: str) -> VerbResult:
         """Close an exception without sending."""
+
+    async def hold(self, scope: str, reason: str) -> VerbResult:
+        """Send nothing more to a system, or to all (``*``)."""
+
+    async def release(self, scope: str, reason: str) -> VerbResult:
+        """Let a system or a held scope go on."""
 
     async def rule(self, number: int, keep: Side, shown: Digests, reason: str) -> VerbResult:
         """Say which value of a conflict holds, unless one has changed since it was shown."""

@@ -28,9 +28,20 @@ class Queue(Wire):
         return self.ready + self.sent + self.stored + self.uncertain
 
 
+class Held(Wire):
+    """A hold: nothing is sent to what it is about. ``scope``: ``*`` for all systems, a system, or a scope."""
+
+    scope: str
+    reason: str
+    since: datetime
+    actor: str
+
+
 class SystemStatus(Wire):
     """One system.
 
+    held     the hold on it or on all systems, None while it may be written to
+    retrying commands that were tried and were certainly not applied;  next_try: when the next of them is due
     lag_s    age in seconds of the oldest change that it has still to be told of, 0 when there is none
     contact  when it last answered;  event: when it last sent a change (proof of life)
     """
@@ -44,6 +55,9 @@ class SystemStatus(Wire):
     queue: Queue = Queue()
     contact: datetime | None = None
     event: datetime | None = None
+    held: Held | None = None
+    retrying: int = 0
+    next_try: datetime | None = None
 
 
 class ConservationRow(Wire):

@@ -14,8 +14,10 @@ from typing import Any
 from agent import runtime
 from agent.api.client import ServiceClient
 from agent.config import AgentSettings, Config
+from agent.config.shape import SystemSettings
 from agent.core.change import Batch
 from agent.core.delivery import Delivery, Outcome
+from agent.core.retry import Retry
 from agent.operations.verdict import verdict
 from agent.store.database import FILE
 from tests.faults.disk import place
@@ -124,9 +126,13 @@ class Shop:
             system.name: system for system in (self.cloud.system(), self.erp.system(), self.sap.system())
         }
         settings = AgentSettings(
-            state_dir=self.directory, ballast_mb=BALLAST, reserve_mb=RESERVE, retry_base_s=0.1, sweep_s=1.0
+            state_dir=self.directory, ballast_mb=BALLAST, reserve_mb=RESERVE, sweep_s=1.0
         )
-        config = Config(self.directory / "none.toml", settings, {}, {}, {}, "", {})
+        tried = {
+            name: SystemSettings(name, system.kind, settings, Retry(0.1, 300.0))
+            for name, system in systems.items()
+        }
+        config = Config(self.directory / "none.toml", settings, tried, {}, {}, "", {})
         return runtime.Assembly(config, systems, rulebook(systems["sf"], systems["erp"], systems["sap"]))
 
     async def run(self) -> None:

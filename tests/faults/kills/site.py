@@ -158,18 +158,20 @@ def _triggers(name: str) -> str:
     return "\n".join(made)
 
 
+RETRY = {"retry_base_s": 0.1, "retry_cap_s": 0.5}
+
+
 def _configuration(folder: Path) -> str:
     driver = find_driver(SQLITE)
     sections: dict[str, dict[str, object]] = {
         "agent": {
             "state_dir": "state",
             "sweep_s": 1.0,
-            "retry_base_s": 0.1,
-            "retry_cap_s": 0.5,
             "confirm_after_s": 0.2,
         },
         "systems.sap": {
             "kind": "idoc",
+            **RETRY,
             "outbound_dir": str(folder / "sap" / "in"),
             "inbound_dir": str(folder / "sap" / "out"),
             "archive_dir": str(folder / "sap" / "archive"),
@@ -183,7 +185,7 @@ def _configuration(folder: Path) -> str:
     }  # fmt: skip
     for name in ("erp", "books"):
         connection = f"Driver={driver};Database={folder / name}.db"
-        sections[f"systems.{name}"] = {"kind": "odbc", "connection": connection, "poll_s": 0.05}
+        sections[f"systems.{name}"] = {"kind": "odbc", "connection": connection, "poll_s": 0.05, **RETRY}
     text = "\n".join(
         "\n".join([f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items()), ""])
         for name, values in sections.items()

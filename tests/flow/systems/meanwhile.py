@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,12 +20,17 @@ PLACES = tuple(
 
 @dataclass
 class Meanwhile:
-    """Things that are to happen once, the next time that the agent waits at a place."""
+    """Things that are to happen once, the next time that the agent waits at a place.
+
+    ``passed`` counts how often it waited where.
+    """
 
     armed: dict[str, Callable[[], object]] = field(default_factory=dict)
+    passed: Counter[str] = field(default_factory=Counter)
 
     def at(self, place: str) -> None:
         """The agent waits here: whatever is armed for this place happens now."""
+        self.passed[place] += 1
         happens = self.armed.pop(place, None)
         if happens is not None:
             happens()

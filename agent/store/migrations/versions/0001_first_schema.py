@@ -32,6 +32,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("binding", schema=None) as batch_op:
         batch_op.create_index("ix_binding_key", ["system", "type", "key"], unique=False)
+        batch_op.create_index("ix_binding_live", ["system", "type", "role", "valid_to"], unique=False)
         batch_op.create_index(
             "ux_binding_key", ["system", "type", "key"], unique=True, sqlite_where=sa.text("valid_to IS NULL")
         )
@@ -148,6 +149,15 @@ def upgrade() -> None:
         sa.Column("token", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("why", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("system", "type"),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "hold",
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("since", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("scope"),
         sqlite_strict=True,
     )
     op.create_table(
@@ -325,6 +335,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Text(), nullable=True),
         sa.Column("payload_hash", sa.Text(), nullable=False),
         sa.Column("partial", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("held", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("attempts", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("not_before", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -343,22 +354,35 @@ def upgrade() -> None:
             "state IN ('accepted', 'ready', 'rejected', 'sent', 'stored', 'superseded', 'uncertain')",
             name="ck_state_word",
         ),
+        sa.CheckConstraint("held IN (0, 1)", name="ck_outbox_held"),
         sa.PrimaryKeyConstraint("number"),
         sqlite_autoincrement=True,
         sqlite_strict=True,
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.create_index(
+            "ix_outbox_counted",
+            ["entity", "target", "kind", "number"],
+            unique=False,
+            sqlite_where=sa.text("(sent IS NOT NULL OR state NOT IN ('rejected', 'superseded'))"),
+        )
+        batch_op.create_index(
             "ix_outbox_due",
             ["target", "not_before"],
             unique=False,
-            sqlite_where=sa.text("state IN ('ready', 'uncertain')"),
+            sqlite_where=sa.text("(state = 'uncertain' OR (state = 'ready' AND held = 0))"),
         )
         batch_op.create_index("ix_outbox_entity", ["entity", "target", "number"], unique=False)
         batch_op.create_index(
             "ix_outbox_handle", ["target", "handle"], unique=False, sqlite_where=sa.text("handle IS NOT NULL")
         )
-        batch_op.create_index("ix_outbox_state", ["state", "target", "number"], unique=False)
+        batch_op.create_index(
+            "ix_outbox_held",
+            ["target", "type", "kind", "entity"],
+            unique=False,
+            sqlite_where=sa.text("held = 1"),
+        )
+        batch_op.create_index("ix_outbox_state", ["state", "target", "held", "number"], unique=False)
         batch_op.create_index(
             "ux_outbox_message",
             ["message_id"],
@@ -373,6 +397,15 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "planned",
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("minute", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("count", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.CheckConstraint("count >= 0", name="ck_planned_count"),
+        sa.PrimaryKeyConstraint("scope", "minute"),
+        sqlite_strict=True,
+    )
+    op.create_table(
         "position",
         sa.Column("system", sa.Text(), nullable=False),
         sa.Column("stream", sa.Text(), nullable=False),
@@ -386,6 +419,16 @@ def upgrade() -> None:
         sa.Column("placeholder", sa.Text(), nullable=False),
         sa.Column("entity", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("placeholder", "entity"),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "scope",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("approved", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("live", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("counted", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.CheckConstraint("approved IN (0, 1)", name="ck_scope_approved"),
+        sa.PrimaryKeyConstraint("name"),
         sqlite_strict=True,
     )
     op.create_table(
