@@ -13,6 +13,7 @@ import pytest
 from sqlmodel import SQLModel, create_engine
 
 from agent import failpoints
+from agent.core.delivery import DeliveryKind
 from agent.core.entity import CommandState
 from agent.errors import Fenced, StoreError
 from agent.store import outbox, tables
