@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def salesforce(context: typer.Context) -> None:
-    """A Salesforce org: OAuth, REST, Pub/Sub. Prints one JSON line when it listens."""
+    """A Salesforce org: OAuth, SOAP, REST, both bulk APIs, Pub/Sub. Prints one JSON line when it listens."""
     _run("salesforce", context.args)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.faults.disk import oracle, workloads
+from tests.faults.disk.handover import handed_over
 from tests.faults.disk.oracle import Judge
 from tests.faults.disk.powerfailure import Shares, sweep
 from tests.faults.disk.recording import Recording, record
@@ -67,6 +68,11 @@ def test_a_power_failure_costs_nothing_that_was_acknowledged_in(
     tally = sweep(recording, judge, dice(), Shares(80 / len(recording.tape.events)))
     assert tally.findings == []
     assert tally.images > 40
+
+
+@pytest.mark.invariant("I14")
+def test_a_message_for_sap_is_handed_over_once_when_the_power_fails() -> None:
+    assert handed_over(dice(), dies=False) == []
 
 
 @pytest.mark.parametrize("name", WEAKNESSES)

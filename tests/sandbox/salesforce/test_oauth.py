@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.sandbox.salesforce.client import Client, codes
 
@@ -129,3 +130,13 @@ async def test_https_presents_a_certificate_of_the_printed_authority(client: Cli
     async with httpx2.AsyncClient(verify=trust, trust_env=False) as http:
         for base in (client.details.https, client.details.https.replace("127.0.0.1", "localhost")):
             assert (await http.get(f"{base}/services/data")).status_code == 200
+
+
+async def test_a_jwt_needs_the_signature_of_the_printed_key(client: Client) -> None:
+    other = rsa.generate_private_key(65537, 2048)
+    forged = jwt.encode(claims(client), other, algorithm="RS256")
+    shared = jwt.encode(claims(client), "a shared secret of thirty-two bytes", algorithm="HS256")
+    bare = jwt.encode(claims(client), "", algorithm="none")
+    for token in (forged, shared, bare, "no.jwt.atall", ""):
+        answer = await client.http.post(TOKEN, data={"grant_type": JWT, "assertion": token})
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")

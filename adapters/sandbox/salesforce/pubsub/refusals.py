@@ -34,6 +34,17 @@ def unknown_topic(org: Org, topic: str) -> BadRequest:
     return BadRequest(grpc.StatusCode.NOT_FOUND, "topic.not.found", text)
 
 
+class Damaged:
+    """Stands for a message that could not be decoded."""
+
+
+def damaged() -> BadRequest:
+    """A message that is none of the service's definitions."""
+    return BadRequest(
+        grpc.StatusCode.INTERNAL, "request.decoding.failed", "The request is no valid protobuf byte sequence."
+    )
+
+
 def invalid(code: str, text: str) -> BadRequest:
     """A request that makes no sense."""
     return BadRequest(grpc.StatusCode.INVALID_ARGUMENT, code, text)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
-from typing import Any, NoReturn
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NoReturn, TypeVar
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from adapters.salesforce import pubsub_api_pb2 as pb
 from adapters.sandbox.salesforce.identity.tokens import Tokens
@@ -28,9 +29,13 @@ from adapters.sandbox.salesforce.pubsub.refusals import (
     UNAUTHENTICATED,
     BadRequest,
     Broken,
+    Damaged,
+    damaged,
     invalid,
     unknown_topic,
 )
+
+M = TypeVar("M")
 
 
 class PubSub:
@@ -44,7 +49,7 @@ class PubSub:
     async def subscribe(self, requests: AsyncIterator[pb.FetchRequest], context: Any) -> AsyncIterator[bytes]:
         """Streams events for as long as the client grants credit."""
         rpc_id = await self._enter(context)
-        responses = subscription.subscribe(self._org, self._timings, requests, rpc_id)
+        responses = subscription.subscribe(self._org, self._timings, _sound(requests), rpc_id)
         async for response in self._guarded(responses, context, rpc_id):
             yield response
 
@@ -53,7 +58,7 @@ class PubSub:
     ) -> AsyncIterator[bytes]:
         """Streams events from the place that the org keeps for the subscriber."""
         rpc_id = await self._enter(context)
-        responses = ManagedCall(self._org, self._timings, rpc_id).run(requests)
+        responses = ManagedCall(self._org, self._timings, rpc_id).run(_sound(requests))
         async for response in self._guarded(responses, context, rpc_id):
             yield response
 
@@ -71,6 +76,8 @@ class PubSub:
     async def publish(self, request: pb.PublishRequest, context: Any) -> pb.PublishResponse:
         """Publishes platform events."""
         rpc_id = await self._enter(context)
+        if isinstance(request, Damaged):
+            await self._abort(context, damaged(), rpc_id)
         try:
             return publishing.publish(self._org, request, rpc_id)
         except BadRequest as error:
@@ -82,13 +89,15 @@ class PubSub:
         """Publishes request by request; the first one fixes the topic, idleness ends the stream."""
         rpc_id = await self._enter(context)
         topic = ""
-        incoming = aiter(requests)
+        incoming = aiter(_sound(requests))
         while True:
             try:
                 async with asyncio.timeout(self._timings.publish_timeout):
                     request = await anext(incoming, None)
             except TimeoutError:
                 return
+            except BadRequest as error:
+                await self._abort(context, error, rpc_id)
             if request is None or request is grpc.aio.EOF:
                 return
             try:
@@ -104,6 +113,8 @@ class PubSub:
     async def get_topic(self, request: pb.TopicRequest, context: Any) -> pb.TopicInfo:
         """Describes a topic; a topic of several objects has a blank schema id."""
         rpc_id = await self._enter(context)
+        if isinstance(request, Damaged):
+            await self._abort(context, damaged(), rpc_id)
         topic = self._org.topic(request.topic_name)
         if topic is None:
             await self._abort(context, unknown_topic(self._org, request.topic_name), rpc_id)
@@ -119,6 +130,8 @@ class PubSub:
     async def get_schema(self, request: pb.SchemaRequest, context: Any) -> pb.SchemaInfo:
         """The Avro schema of an id, past versions included."""
         rpc_id = await self._enter(context)
+        if isinstance(request, Damaged):
+            await self._abort(context, damaged(), rpc_id)
         if not request.schema_id:
             text = "Schema validation failed. The schema ID can't be blank"
             await self._abort(context, invalid("schema.validation.failed", text), rpc_id)
@@ -147,28 +160,48 @@ class PubSub:
         raise AssertionError("abort ends the call")
 
 
+async def _sound(requests: AsyncIterator[M]) -> AsyncIterator[M]:
+    """The requests, up to one that cannot be decoded. Raises BadRequest for that one."""
+    async for request in requests:
+        if isinstance(request, Damaged):
+            raise damaged()
+        yield request
+
+
+def _reading(kind: Any) -> Callable[[bytes], Any]:
+    """Decodes a message, or tells that it cannot."""
+
+    def read(data: bytes) -> Any:
+        try:
+            return kind.FromString(data)
+        except DecodeError:
+            return Damaged()
+
+    return read
+
+
 def handlers(service: PubSub) -> grpc.GenericRpcHandler:
     """The service as gRPC registers it. Subscriptions hand out responses that are serialized already."""
     return grpc.method_handlers_generic_handler(
         "eventbus.v1.PubSub",
         {
             "Subscribe": grpc.stream_stream_rpc_method_handler(
-                service.subscribe, pb.FetchRequest.FromString, bytes
+                service.subscribe, _reading(pb.FetchRequest), bytes
             ),
             "ManagedSubscribe": grpc.stream_stream_rpc_method_handler(
-                service.managed_subscribe, pb.ManagedFetchRequest.FromString, bytes
+                service.managed_subscribe, _reading(pb.ManagedFetchRequest), bytes
             ),
             "Publish": grpc.unary_unary_rpc_method_handler(
-                service.publish, pb.PublishRequest.FromString, pb.PublishResponse.SerializeToString
+                service.publish, _reading(pb.PublishRequest), pb.PublishResponse.SerializeToString
             ),
             "PublishStream": grpc.stream_stream_rpc_method_handler(
-                service.publish_stream, pb.PublishRequest.FromString, pb.PublishResponse.SerializeToString
+                service.publish_stream, _reading(pb.PublishRequest), pb.PublishResponse.SerializeToString
             ),
             "GetTopic": grpc.unary_unary_rpc_method_handler(
-                service.get_topic, pb.TopicRequest.FromString, pb.TopicInfo.SerializeToString
+                service.get_topic, _reading(pb.TopicRequest), pb.TopicInfo.SerializeToString
             ),
             "GetSchema": grpc.unary_unary_rpc_method_handler(
-                service.get_schema, pb.SchemaRequest.FromString, pb.SchemaInfo.SerializeToString
+                service.get_schema, _reading(pb.SchemaRequest), pb.SchemaInfo.SerializeToString
             ),
         },
     )

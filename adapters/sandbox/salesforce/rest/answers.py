@@ -34,7 +34,19 @@ def reply(body: object, status: int = 200, headers: Mapping[str, str] | None = N
 
 def dumped(body: object) -> bytes:
     """JSON text; decimals that came in a body and are shown again keep their digits."""
-    return orjson.dumps(body, default=_exact)
+    try:
+        return orjson.dumps(body, default=_exact)
+    except TypeError:
+        return orjson.dumps(_sound(body), default=_exact)
+
+
+def _sound(body: object) -> object:
+    """The body with halves of characters replaced: a caller may have sent them, and is quoted."""
+    if isinstance(body, str):
+        return body.encode("utf-8", "replace").decode()
+    if isinstance(body, dict):
+        return {_sound(name): _sound(value) for name, value in body.items()}
+    return [_sound(each) for each in body] if isinstance(body, list) else body
 
 
 def _exact(value: object) -> object:

@@ -44,7 +44,7 @@ def parse_json(raw: bytes) -> Any:
     if not raw.strip():
         return None
     try:
-        return json.loads(raw, parse_float=Decimal, parse_constant=_no_number)
+        return json.loads(raw.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise ApiError("JSON_PARSER_ERROR", f"The request body is no valid JSON: {error}") from None
 
