@@ -120,12 +120,9 @@ async def test_damaged_paths_and_conditions(client: Client) -> None:
             except httpx2.InvalidURL:
                 continue
             judged(answer, sent.encode())
-            since = {
-                "Authorization": f"Bearer {client.token}",
-                "If-Unmodified-Since": headers["If-Modified-Since"],
-            }
-            path = f"{BASE}/sobjects/Account/{identifier}"
-            judged(await client.http.patch(path, json={"Phone": "1"}, headers=since), sent.encode())
+            headers["If-Unmodified-Since"] = headers.pop("If-Modified-Since")
+            address = f"{BASE}/sobjects/Account/{identifier}"
+            judged(await client.http.patch(address, json={"Phone": "1"}, headers=headers), condition.encode())
     await alive(client)
 
 
