@@ -126,6 +126,11 @@ class Store:
         return store
 
     @property
+    def broken(self) -> StoreError | None:
+        """What the disk did, after which nothing is written any more."""
+        return self._broken
+
+    @property
     def file(self) -> Path:
         """The database file, for readers in this process."""
         return self.directory / FILE
@@ -192,7 +197,7 @@ class Store:
             row = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as error:
             found = self._taken_back(error)
-            raise found from error
+            raise found if found is not error else fault.DiskFault(str(error)) from error
         return Log(max(int(row[1]), 0), max(int(row[2]), 0))
 
     def close(self) -> None:

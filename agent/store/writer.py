@@ -17,7 +17,7 @@ import structlog
 
 from agent.errors import StoreError
 from agent.store.database import Store
-from agent.store.fault import DiskFault, DiskFull
+from agent.store.fault import DiskFull
 from agent.store.transaction import Transaction
 
 log = structlog.get_logger()
@@ -88,7 +88,7 @@ class Writer:
             return
         try:
             found = with_ballast(self._store, self._store.checkpoint)
-        except DiskFault as fault:
+        except StoreError as fault:
             # Nothing is lost: it is in the log. A disk that failed is told to the next one who writes.
             log.warning("the log was not copied", action="store.checkpoint", reason=str(fault))
             return

@@ -10,12 +10,11 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.clock import SystemClock
 from agent.core.change import Change
 from agent.operations.offline import offline
-from agent.operations.reads import StoreReads
 from agent.store.database import FILE
 from tests.benchmarks.contract import rulebook
 from tests.benchmarks.delivering import deliver, nothing_sent
@@ -25,6 +24,7 @@ from tests.benchmarks.running import BATCH, Run
 from tests.benchmarks.site import Site, opened, peers
 from tests.benchmarks.workload import Events, batches, cloud_key
 
+T = TypeVar("T")
 PART = "growing"
 #: Sizes are the largest one divided by these.
 SHARES = (100, 10, 1)
@@ -97,31 +97,27 @@ async def _read(run: Run, size: Size) -> None:
     with closing(sqlite3.connect(f"file:{size.store / FILE}?mode=ro", uri=True)) as plain:
         message = str(plain.execute("SELECT message_id FROM outbox ORDER BY number LIMIT 1").fetchone()[0])
         async with offline(size.store, rulebook(peers()), SystemClock()) as reads:
-            await _balanced(reads)
             for _ in run.rounds(f"reading {size.images:,} mirror rows", ROUNDS):
-                await _timed(size.status, reads.status, lambda: plain.execute(ACCOUNT).fetchall())
+                status = await _timed(size.status, reads.status, lambda: plain.execute(ACCOUNT).fetchall())
+                if not status.conservation.balanced:
+                    raise RuntimeError(f"the account of the store does not balance: {status.conservation}")
                 look = lambda: plain.execute(TRACE, (key,)).fetchall()  # noqa: E731 - both traces have it
                 await _timed(size.by_key, lambda: reads.trace(key), look)
                 await _timed(size.by_message, lambda: reads.trace(message), look)
 
 
-async def _balanced(reads: StoreReads) -> None:
-    account = (await reads.status()).conservation
-    if not account.balanced:
-        raise RuntimeError(f"the account of the store does not balance: {account}")
-
-
 async def _timed(
     into: tuple[list[float], list[float]],
-    ours: Callable[[], Coroutine[Any, Any, object]],
+    ours: Callable[[], Coroutine[Any, Any, T]],
     bare: Callable[[], object],
-) -> None:
+) -> T:
     began = time.perf_counter()
-    await ours()
+    answer = await ours()
     into[0].append(time.perf_counter() - began)
     began = time.perf_counter()
     bare()
     into[1].append(time.perf_counter() - began)
+    return answer
 
 
 def _figures(size: Size, smallest: Size) -> Iterator[Figure]:

@@ -107,8 +107,8 @@ def _questions() -> list[tuple[str, str]]:
 def scanned(connection: sqlite3.Connection, statement: str) -> set[str]:
     """Tables that grow and that a statement goes through from end to end, by index or not.
 
-    An index of only some rows, such as the open ones, is as short as those are few; a list that is cut off and
-    has no condition ends early.
+    An index of only some rows, such as the open ones, is as short as those are few; a list that is cut off
+    and has no condition ends early.
     """
     if " LIMIT " in statement and " WHERE " not in statement:
         return set()

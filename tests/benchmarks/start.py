@@ -1,7 +1,8 @@
 """``python -m tests.benchmarks.start DIRECTORY``: open a store as the agent does at its start, and recover.
 
 In a process of its own, so that its memory is only that; prints one JSON line. With ``--bare`` a plain
-connection opens the same file and counts the same things; with ``--check`` it checks the file as a start does.
+connection opens the same file and counts the same things; with ``--check`` it checks the file as a start
+does.
 """
 
 from __future__ import annotations

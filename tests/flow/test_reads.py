@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from agent.core.change import ChangeKind, ReadResult
+from agent.errors import Unreachable
 from tests.flow.judge import judge
 from tests.flow.world import World
 
@@ -99,3 +100,29 @@ def test_a_gap_that_opens_while_a_snapshot_is_read_needs_another_snapshot(settle
     judge(world)
     assert world.rows("SELECT count(*) FROM gap") == [(0,)]
     assert len(world.erp.rows) == 2
+
+
+@pytest.mark.invariant("I12")
+def test_an_object_that_cannot_be_read_does_not_starve_the_others(settled: World) -> None:
+    """Accounts cannot be read; the documents that refer to them are confirmed all the same."""
+    world = settled
+    world.book_document(0)
+    world.intake("erp")
+    world.deliver("sf")
+    world.edit_cloud(0, "Name")
+    spoiled(world, ChangeKind.OVERFLOW)
+    world.cloud.at_once = 1
+    while world.intake("sf"):
+        pass
+    real = world.cloud.result
+
+    def result(keys: Sequence[str]) -> ReadResult:
+        if any(world.cloud.records[key].object == "Account" for key in keys):
+            raise Unreachable("accounts cannot be read now", where="sf")
+        return real(keys)
+
+    world.cloud.result = result  # type: ignore[method-assign] # an index of the org is being rebuilt
+    stale = "SELECT type FROM image JOIN entity ON entity.id = entity WHERE system = 'sf' AND fresh = 0"
+    with pytest.raises(Unreachable):
+        world.confirm("sf")
+    assert world.rows(stale) == [("customer",)]

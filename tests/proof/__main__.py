@@ -1,7 +1,7 @@
 """``python -m tests.proof [--json FILE] [--minutes M] [--seed N] [--only PART]``: the promises at work.
 
 Narrates on stderr with rate and time left; the scorecard comes last on stdout. Exits 1 when anything falls
-short: a promise broken in the product, a mutant not found in its budget, a crash that cost something.
+short: a promise broken in the product, a mutant or seeded bug not found, a crash that cost something.
 Interrupt it at any time: what was done so far is reported, and counts as falling short.
 """
 
@@ -20,16 +20,18 @@ from tests.proof.disk import disk
 from tests.proof.killing import kills
 from tests.proof.narration import Narration
 from tests.proof.parts import mutants, stories
+from tests.proof.seeded import seeded
 
 #: Gives its lines for a seed, within about so many seconds.
 Part = Callable[[int, float, Narration], Iterator[Line]]
 #: The parts in their order, each with its share of the time; the last gets what the others leave over.
 PARTS: dict[str, tuple[Part, float]] = {
-    "mutants": (mutants, 0.20),
-    "crashes": (crashes, 0.15),
-    "kills": (kills, 0.20),
-    "disk": (disk, 0.20),
-    "stories": (stories, 0.25),
+    "mutants": (mutants, 0.15),
+    "seeded": (seeded, 0.25),
+    "crashes": (crashes, 0.12),
+    "kills": (kills, 0.16),
+    "disk": (disk, 0.16),
+    "stories": (stories, 0.16),
 }
 
 

@@ -1,5 +1,5 @@
-"""Crashes by the thousand: every failpoint at every passage of the reference scenario, each of them once more
-with a second death in the recovery, and deaths at random places of random stories; each play is judged.
+"""Crashes by the thousand: every failpoint at every passage of the reference scenarios, each once more with a
+second death in the recovery, and deaths at random places of random stories; each play is judged.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 
-from tests.flow.reference import SCENARIO
+from tests.flow.reference import SCENARIOS
 from tests.flow.stories import Operation, story
 from tests.proof.card import Line
 from tests.proof.deaths import Death, Verdict, passages, passed_at_every_start, shortest, verdict
@@ -36,8 +36,9 @@ Doom = tuple[Death, ...]
 
 @dataclass(frozen=True)
 class Reference:
-    """Plays of the reference scenario, each with its deaths."""
+    """Plays of a reference scenario, each with its deaths."""
 
+    scenario: str
     dooms: tuple[Doom, ...]
 
 
@@ -97,10 +98,11 @@ class Tried:
 
 def crashes(seed: int, seconds: float, narration: Narration) -> Iterator[Line]:
     """Let the agent die at every failpoint, first passages first, as often as time allows."""
-    passed = passages(SCENARIO)
-    narration.begin(f"crashes at {len(passed)} failpoints, passed {passed.total()} times")
+    passed = {scenario: passages(script) for scenario, script in SCENARIOS.items()}
+    hits = sum(counts.total() for counts in passed.values())
+    narration.begin(f"crashes at {len(set().union(*passed.values()))} failpoints, passed {hits} times")
     started, all_ = time.monotonic(), Tried()
-    first = -(-len(passed) // CHUNK)
+    first = sum(-(-len(counts) // CHUNK) for counts in passed.values())
     with _workers() as pool:
         running: set[Future[Tried]] = set()
         for number, job in enumerate(_jobs(passed, seed)):
@@ -120,8 +122,8 @@ def play(job: Reference | Story) -> Tried:
     tried = Tried()
     if isinstance(job, Reference):
         for deaths in job.dooms:
-            script: list[Operation] = [("doom", deaths), *SCENARIO]
-            tried.count("reference", script, verdict(script))
+            script: list[Operation] = [("doom", deaths), *SCENARIOS[job.scenario]]
+            tried.count(job.scenario, script, verdict(script))
         return tried
     chance = random.Random(job.seed)
     told = [step for step in story(chance, chance.randint(*STEPS)) if step[0] != "crash_at"]
@@ -143,28 +145,30 @@ def _deaths(chance: random.Random, passed: Counter[str], starts: list[str]) -> I
             yield chance.choice(sorted(passed)), chance.randint(1, 3)
 
 
-def _jobs(passed: Counter[str], seed: int) -> Iterator[Reference | Story]:
-    """First passages of every place; then all of the reference scenario, in turns with endless stories."""
-    yield from _chunks([((place, 1),) for place in sorted(passed)])
+def _jobs(passed: dict[str, Counter[str]], seed: int) -> Iterator[Reference | Story]:
+    """First passages of every place; then all of the reference scenarios, in turns with endless stories."""
+    for scenario, counts in passed.items():
+        yield from _chunks(scenario, [((place, 1),) for place in sorted(counts)])
     chance = random.Random(seed)
-    later = [(place, hit) for place, count in passed.items() for hit in range(2, count + 1)]
-    dooms: list[Doom] = [(death,) for death in later]
-    chance.shuffle(dooms)
-    pairs: list[Doom] = [
-        (death, (start, 1))
-        for death in (*((place, 1) for place in passed), *later)
-        for start in passed_at_every_start()
-    ]
+    chunks: list[Reference] = []
+    pairs: list[Reference] = []
+    for scenario, counts in passed.items():
+        deaths = [(place, hit) for place, count in counts.items() for hit in range(1, count + 1)]
+        chance.shuffle(deaths)
+        chunks += _chunks(scenario, [(death,) for death in deaths if death[1] > 1])
+        twice = [(death, (start, 1)) for death in deaths for start in passed_at_every_start()]
+        chance.shuffle(twice)
+        pairs += _chunks(scenario, twice)
     chance.shuffle(pairs)
     stories = (Story(f"{seed}/{number}") for number in itertools.count(1))
-    for chunk in _chunks([*dooms, *pairs]):
+    for chunk in (*chunks, *pairs):
         yield from (chunk, next(stories), next(stories))
     yield from stories
 
 
-def _chunks(dooms: list[Doom]) -> Iterator[Reference]:
+def _chunks(scenario: str, dooms: Sequence[Doom]) -> Iterator[Reference]:
     for at in range(0, len(dooms), CHUNK):
-        yield Reference(tuple(dooms[at : at + CHUNK]))
+        yield Reference(scenario, tuple(dooms[at : at + CHUNK]))
 
 
 def _collect(running: set[Future[Tried]], all_: Tried) -> set[Future[Tried]]:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 
 from tests.faults.seeded.bug import Bug, Unfit, bugs
-from tests.faults.seeded.copy import copy
 from tests.faults.seeded.trial import Tried, attempts, control
 from tests.proof.card import Line
 from tests.proof.narration import Narration
@@ -23,8 +22,7 @@ def seeded(seed: int, seconds: float, narration: Narration) -> Iterator[Line]:
         return
     random.Random(f"{seed}/seeded").shuffle(found)
     narration.begin(f"the tests of {len(found)} seeded bugs, without a bug")
-    with copy() as tree:
-        before = control(found, tree)
+    before = control(found)
     if before.broken:
         yield Line("seeded", "without a bug", False, before.passed, "tests", before.broken)
         return
@@ -39,7 +37,7 @@ def _tried(found: Sequence[Bug], anyway: Sequence[str], ends: float, narration: 
     for one in attempts(found, anyway, lambda: time.monotonic() > ends):
         tried.append(one)
         narration.progress("seeded bugs", len(tried), "bugs", time.monotonic() - started)
-    for one in sorted(tried, key=lambda one: one.bug.name):
+    for one in sorted(tried, key=lambda one: one.bug.number):
         said = one.test if one.caught else f"{one.said}: {one.bug.promise}"
         yield Line("seeded", one.bug.name, one.caught, 1, "bugs", said)
     caught = sum(one.caught for one in tried)

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+from unittest.mock import patch
 
 import pytest
 
-from tests.faults.disk import enduring, files, oracle
+from agent.store import writer
+from agent.store.database import FILE, Store
+from agent.store.fault import DiskFault
+from tests.faults.disk import enduring, files, oracle, place
+from tests.faults.disk import library as sqlite
 from tests.faults.disk.calls import ERRNOS, Errors
 from tests.faults.disk.enduring import KINDS, Kind
 from tests.faults.disk.powerfailure import Shares, Tally, sweep
+from tests.faults.disk.shim import Call, watched
+from tests.faults.disk.shop import until
 from tests.flow.reference import SCENARIO
+from tests.flow.systems.time import TestClock
+from tests.flow.world import template
 
 SEED = int(os.environ.get("ISTHMUS_SEED", "1"))
 #: Of each kind of call, how many are made to fail.
@@ -89,3 +99,28 @@ def test_the_calls_of_our_own_code_are_all_seen() -> None:
     files.hand_over(handing)
     assert {"open", "write", "sync", "rename"} <= starting.calls.keys()
     assert {"open", "write", "sync", "rename"} <= handing.calls.keys()
+
+
+class _NoDatabase(Errors):
+    """A disk on which the log can be synced and the database cannot."""
+
+    def before(self, call: Call) -> int:
+        return sqlite.IOERR_FSYNC if call.kind == "sync" and call.path.endswith(FILE) else 0
+
+
+async def test_a_log_that_cannot_be_copied_loses_nothing_and_the_next_who_writes_is_told() -> None:
+    with place.folder("copy") as directory, patch.object(writer, "IDLE_S", 0.02):
+        shutil.copy(template() / FILE, directory / FILE)
+        with watched(_NoDatabase()):
+            store = Store.open(directory, TestClock())
+            writes = writer.Writer(store)
+            try:
+                await writes.write("unit", lambda tx: tx.journal("unit", "1", "", "x", "kept"))
+                await until(lambda: store.broken is not None, "the copying is tried")
+                with pytest.raises(DiskFault, match="the disk failed"):
+                    await writes.write("unit", lambda tx: tx.journal("unit", "2", "", "x", "refused"))
+            finally:
+                writes.close()
+                store.close()
+        state, sound = oracle.look(directory / FILE)
+        assert (sound, dict(state.rows)["journal"]) == ("ok", 1)

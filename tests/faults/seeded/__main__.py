@@ -13,7 +13,6 @@ import time
 from collections.abc import Sequence
 
 from tests.faults.seeded.bug import Bug, Unfit, bugs
-from tests.faults.seeded.copy import copy
 from tests.faults.seeded.trial import Tried, attempts, control
 
 #: Bugs that are tried where nobody chose any.
@@ -29,7 +28,7 @@ def table(tried: Sequence[Tried]) -> str:
     """One line per bug: its name, the test that failed and what it said first; or that it survived."""
     width = max((len(one.bug.name) for one in tried), default=0)
     lines = []
-    for one in sorted(tried, key=lambda one: one.bug.name):
+    for one in sorted(tried, key=lambda one: one.bug.number):
         what = one.test if one.caught else f"NOT CAUGHT: {one.bug.promise}"
         lines += [f"{one.bug.name:<{width}} → {what}", f"{'':<{width}}   {one.said}"]
     return "\n".join(lines)
@@ -53,8 +52,7 @@ def main() -> int:
     except Unfit as error:
         print(error, file=sys.stderr)
         return 1
-    with copy() as tree:
-        before = control(chosen, tree)
+    before = control(chosen)
     print(
         f"without a bug: {before.passed} tests pass, {before.seconds:.0f} s {before.broken}", file=sys.stderr
     )

@@ -52,6 +52,11 @@ class Bug:
     tests: tuple[str, ...]
     changes: tuple[Change, ...]
 
+    @property
+    def number(self) -> int:
+        """Its place in the order: what its name begins with."""
+        return int(self.name.partition("_")[0])
+
     def texts(self, tree: Path) -> dict[str, str]:
         """Every file that it touches, with the bug. Raises Unfit where it does not fit the tree."""
         found: dict[str, str] = {}
@@ -98,6 +103,8 @@ def load(file: Path) -> Bug:
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise Unfit(f"{file.name}: {error}") from None
+    if not re.fullmatch(r"[0-9]+_[a-z0-9_]+", bug.name):
+        raise Unfit(f"{file.name}: a bug is called NN_what_it_does")
     if not (bug.promise.strip() and bug.invariants and bug.tests and bug.changes):
         raise Unfit(f"{file.name}: a promise, its invariants, tests and changes have to be named")
     return bug
@@ -105,7 +112,7 @@ def load(file: Path) -> Bug:
 
 def bugs(only: Sequence[str] = ()) -> list[Bug]:
     """All bugs in their order, or those whose names hold one of these texts. Raises Unfit."""
-    found = [load(file) for file in sorted(BUGS.glob("*.toml"))]
+    found = sorted((load(file) for file in BUGS.glob("*.toml")), key=lambda bug: bug.number)
     if not only:
         return found
     chosen = [bug for bug in found if any(text in bug.name for text in only)]

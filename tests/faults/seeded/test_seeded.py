@@ -41,7 +41,7 @@ def problem(bug: Bug) -> str:
 def harmless() -> Bug:
     """A change that nobody can notice."""
     change = Change("agent/core/message_id.py", '"""Identities: of', '"""Names: of')
-    return Bug("harmless", "nothing", ("I14",), ("tests/core/test_transitions.py",), (change,))
+    return Bug("1_harmless", "nothing", ("I14",), ("tests/core/test_transitions.py",), (change,))
 
 
 def test_every_bug_fits_the_source_and_the_tests_of_now() -> None:

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tests.faults.seeded.bug import Bug, Unfit
@@ -43,14 +44,28 @@ class Control:
     broken: str = ""
 
 
-def control(chosen: Sequence[Bug], tree: Copy) -> Control:
-    """Run every test that is to catch one of the bugs, without a bug."""
+def control(chosen: Sequence[Bug]) -> Control:
+    """Run every test that is to catch one of the bugs, without a bug, in several copies at a time."""
     tests = sorted({test for bug in chosen for test in bug.tests})
-    try:
-        ran = tree.run(tests)
-    except NoVerdict as broken:
-        return Control(broken=str(broken))
-    return Control(ran.failed, ran.passed, ran.seconds)
+    size = -(-len(tests) // AT_ONCE)
+    parts = [tests[at : at + size] for at in range(0, len(tests), size)] if tests else []
+    all_ = Control()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for found in pool.map(_sound, parts):
+            all_.failed |= found.failed
+            all_.passed += found.passed
+            all_.seconds = max(all_.seconds, found.seconds)
+            all_.broken = all_.broken or found.broken
+    return all_
+
+
+def _sound(tests: Sequence[str]) -> Control:
+    with copy() as tree:
+        try:
+            ran = tree.run(tests)
+        except NoVerdict as broken:
+            return Control(broken=str(broken))
+        return Control(ran.failed, ran.passed, ran.seconds)
 
 
 def attempt(bug: Bug, tree: Copy, anyway: Sequence[str] = ()) -> Tried:

@@ -100,8 +100,9 @@ async def test_damaged_soql(client: Client) -> None:
 
 async def test_damaged_paths_and_conditions(client: Client) -> None:
     rng = random.Random(3)
+    identifier = await client.create(Name="A")
     paths = (
-        b"sobjects/Account/001000000000000AAA?fields=Name,Owner.Name",
+        f"sobjects/Account/{identifier}?fields=Name,Owner.Name".encode(),
         b"sobjects/Account/Isthmus_Id__c/k",
         b"sobjects/Account/updated/?start=2026-01-01T00:00:00Z&end=2026-01-02T00:00:00Z",
         b"query/01g000000000000AAA-200",
@@ -119,6 +120,9 @@ async def test_damaged_paths_and_conditions(client: Client) -> None:
             except httpx2.InvalidURL:
                 continue
             judged(answer, sent.encode())
+            headers["If-Unmodified-Since"] = headers.pop("If-Modified-Since")
+            address = f"{BASE}/sobjects/Account/{identifier}"
+            judged(await client.http.patch(address, json={"Phone": "1"}, headers=headers), condition.encode())
     await alive(client)
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 1_000_000
 MOST_CHANGES = 100_000
-_GEOCODED = ("Latitude", "Longitude", "GeocodeAccuracy")
 
 
 class Publisher:
@@ -109,9 +108,8 @@ class Publisher:
     def _changed_address(self, change: Change) -> str:
         if change.change_type not in ("CREATE", "UPDATE"):
             return ""
-        for field in self._org.objects[change.object_name].fields:
-            placed = field.compound.endswith("Address") and field.component not in _GEOCODED
-            if placed and change.values.get(field.name) is not None:
+        for field in self._org.objects[change.object_name].placed:
+            if change.values.get(field.name) is not None:
                 return field.compound
         return ""
 

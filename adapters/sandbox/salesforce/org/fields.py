@@ -90,6 +90,11 @@ class Field:
         return self.name.endswith(("__c", "__s"))
 
     @property
+    def filled(self) -> bool:
+        """Whether a new record has a value there without the caller."""
+        return self.type is FieldType.BOOLEAN or bool(self.auto_number or self.default)
+
+    @property
     def relationship(self) -> str:
         """Name under which SOQL reaches the parent: ``Account__r`` or ``Owner``."""
         if not self.reference_to:
@@ -99,7 +104,11 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class ObjectType:
-    """One object of the org with its fields in schema order. ``prefix`` starts every record id."""
+    """One object of the org with its fields in schema order. ``prefix`` starts every record id.
+
+    ``required``, ``unique``, ``computed``, ``filled`` (at creation) and ``placed`` (parts of an address that
+    a person writes) are the fields of that kind, found once: every write asks for them.
+    """
 
     name: str
     label: str
@@ -110,10 +119,25 @@ class ObjectType:
     change_events: bool = True
     writable: bool = True
     record_types: tuple[str, ...] = ()
+    required: tuple[str, ...] = field(init=False, repr=False, compare=False, hash=False)
+    unique: tuple[str, ...] = field(init=False, repr=False, compare=False, hash=False)
+    computed: tuple[Field, ...] = field(init=False, repr=False, compare=False, hash=False)
+    filled: tuple[Field, ...] = field(init=False, repr=False, compare=False, hash=False)
+    placed: tuple[Field, ...] = field(init=False, repr=False, compare=False, hash=False)
     _by_name: dict[str, Field] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_name", {each.name.lower(): each for each in self.fields})
+        def keep(name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+        keep("_by_name", {each.name.lower(): each for each in self.fields})
+        keep("required", tuple(each.name for each in self.fields if each.required))
+        keep("unique", tuple(each.name for each in self.fields if each.unique))
+        keep("computed", tuple(each for each in self.fields if each.computed))
+        keep("filled", tuple(each for each in self.fields if each.filled))
+        geocoded = ("Latitude", "Longitude", "GeocodeAccuracy")
+        address = (each for each in self.fields if each.compound.endswith("Address"))
+        keep("placed", tuple(each for each in address if each.component not in geocoded))
 
     @property
     def custom(self) -> bool:

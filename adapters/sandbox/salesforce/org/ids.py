@@ -15,8 +15,10 @@ _SHAPE = re.compile(r"[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?")
 
 def checksum(short: str) -> str:
     """The three suffix characters of a 15-character id."""
-    groups = (short[0:5], short[5:10], short[10:15])
-    return "".join(_SUFFIX[sum(1 << i for i, c in enumerate(group) if c.isupper())] for group in groups)
+    number = 0
+    for at in range(14, -1, -1):
+        number = number << 1 | short[at].isupper()
+    return _SUFFIX[number & 31] + _SUFFIX[number >> 5 & 31] + _SUFFIX[number >> 10]
 
 
 def full(identifier: str) -> str | None:

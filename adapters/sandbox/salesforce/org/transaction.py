@@ -181,12 +181,12 @@ class Transaction:
 
     def _fresh_values(self, kind: ObjectType, identifier: str) -> dict[str, Value]:
         values: dict[str, Value] = {}
-        for field in kind.fields:
+        for field in kind.filled:
             if field.type is FieldType.BOOLEAN:
                 values[field.name] = field.default == "true"
             elif field.auto_number:
                 values[field.name] = self._org.auto_number(kind, field)
-            elif field.default:
+            else:
                 values[field.name] = coerce(field, field.default)
         values["Id"] = identifier
         if kind.find("OwnerId"):
@@ -199,9 +199,8 @@ class Transaction:
     def _derived(self, kind: ObjectType, changed: set[str], values: Mapping[str, Value]) -> dict[str, Value]:
         """What flows and computed fields set."""
         result = self._org.rules.flow_values(kind, changed, values)
-        for field in kind.fields:
-            if field.computed:
-                result[field.name] = filled(field.computed, {**values, **result})
+        for field in kind.computed:
+            result[field.name] = filled(field.computed, {**values, **result})
         return result
 
     def _stamp(self) -> dict[str, Value]:
@@ -212,22 +211,21 @@ class Transaction:
         }
 
     def _validate(self, table: Table, identifier: str, values: Mapping[str, Value]) -> None:
-        missing = [each.name for each in table.kind.fields if each.required and values.get(each.name) is None]
+        missing = [each for each in table.kind.required if values.get(each) is None]
         if missing:
             raise ApiError(
                 "REQUIRED_FIELD_MISSING",
                 f"Required fields are missing: [{', '.join(missing)}]",
                 tuple(missing),
             )
-        for field in table.kind.fields:
-            if not field.unique or values.get(field.name) is None:
-                continue
-            others = [each for each in table.matching(field.name, values[field.name]) if each != identifier]
+        for name in table.kind.unique:
+            value = values.get(name)
+            others = [] if value is None else table.matching(name, value)
+            others = [each for each in others if each != identifier]
             if others:
                 raise ApiError(
                     "DUPLICATE_VALUE",
-                    f"duplicate value found: {field.name} duplicates value on record with id: "
-                    f"{others[0][:15]}",
+                    f"duplicate value found: {name} duplicates value on record with id: {others[0][:15]}",
                 )
         self._org.rules.check(table.kind, values)
         self._org.rules.check_duplicates(table, identifier, values, self._actor)

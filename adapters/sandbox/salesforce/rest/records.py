@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from adapters.sandbox.salesforce.org import dml, removal
@@ -178,8 +178,9 @@ def _http_date(call: Call, header: str) -> datetime | None:
     if text is None:
         return None
     try:
-        return parsedate_to_datetime(text)
-    except ValueError:
+        moment = parsedate_to_datetime(text)
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         if call.method == "GET":
             return None
         raise ApiError("INVALID_HEADER", f"{header}: '{text}' is no HTTP date") from None
