@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from adapters.sandbox.salesforce.cdc.publisher import MOST_CHANGES
 from adapters.sandbox.salesforce.org import definitions
 from adapters.sandbox.salesforce.org.definitions import Definitions
 from adapters.sandbox.salesforce.org.shapes import BadObjects
@@ -33,6 +34,7 @@ class Options:
     state_dir: Path | None = None
     state_file: Path | None = None
     defined: Definitions | None = None
+    overflow_at: int = MOST_CHANGES
     token_hours: float = 2.0
     retention_hours: float = 72.0
     timings: Timings = field(default_factory=Timings)
@@ -73,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--objects", type=Path, help="a TOML file of objects to add or replace")
     parser.add_argument("--state-dir", type=Path, help="keeps certificates and keys over restarts")
     parser.add_argument("--state-file", type=Path, help="keeps records and events over restarts")
+    parser.add_argument(
+        "--overflow-at", type=_count, default=MOST_CHANGES, help="changes of a transaction that overflow"
+    )
     parser.add_argument("--retention-hours", type=float, default=72.0, help="how long events are kept")
     parser.add_argument("--token-hours", type=float, default=2.0, help="how long an unused session lives")
     timings = Timings()

@@ -86,6 +86,7 @@ async def running(chosen: Options) -> AsyncIterator[Details]:
         )
         keys = certificates.prepare(folder.resolve())
         org = Org(chosen.seed, timedelta(hours=chosen.retention_hours), chosen.defined)
+        org.publisher.most_changes = chosen.overflow_at
         keeper = _keeper(chosen, org)
         if keeper is not None:
             stack.callback(keeper.close)

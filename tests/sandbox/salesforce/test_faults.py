@@ -265,3 +265,17 @@ async def test_faults_strike_composite_calls_and_soap_too(empty: Client) -> None
     assert answer.status_code == 503
     answer = await empty.call("POST", "composite", {"compositeRequest": [part]})
     assert answer.status_code == 200
+
+
+async def test_refuse_answers_with_any_code_at_its_own_status(empty: Client) -> None:
+    for detail, status, code in (
+        ("QUERY_TIMEOUT: Your query request was running for too long.", 400, "QUERY_TIMEOUT"),
+        ("INSUFFICIENT_ACCESS_OR_READONLY", 403, "INSUFFICIENT_ACCESS_OR_READONLY"),
+        ("", 500, "UNKNOWN_EXCEPTION"),
+    ):
+        await arm(empty, "refuse", scope="Account", detail=detail)
+        answer = await empty.call("GET", "query?q=SELECT+Id+FROM+Account")
+        assert (answer.status_code, codes(answer)) == (status, [code])
+    user = (await empty.query("SELECT Id FROM User LIMIT 1"))["records"][0]["Id"]
+    answer = await empty.call("DELETE", f"sobjects/User/{user}")
+    assert (answer.status_code, codes(answer)) == (403, ["INSUFFICIENT_ACCESS_OR_READONLY"])

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
+from adapters.sandbox.salesforce.options import Options
+from adapters.sandbox.salesforce.server import running
 from tests.sandbox.salesforce.client import Client
+from tests.sandbox.salesforce.conftest import QUICK
 
 LONG = "\n".join(f"Clause {number}: nothing is agreed until everything is agreed." for number in range(40))
 
@@ -146,3 +150,18 @@ async def test_a_removed_field_makes_a_new_schema_too(empty: Client) -> None:
     assert "Region__c" in {each["name"] for each in before.schema["fields"]}
     assert "Region__c" not in {each["name"] for each in after.schema["fields"]}
     assert (await empty.query("SELECT Region__c FROM Account"))[0]["errorCode"] == "INVALID_FIELD"
+
+
+async def test_a_transaction_of_too_many_changes_overflows_object_by_object(key_folder: Path) -> None:
+    chosen = Options(overflow_at=60, state_dir=key_folder, timings=QUICK)
+    async with running(chosen) as details, Client(details) as client:
+        records = [{"attributes": {"type": "Account"}, "Name": str(n)} for n in range(9)]
+        records.append({"attributes": {"type": "Invoice__c"}})
+        await client.call("POST", "composite/sobjects", {"records": records})
+        marker = await client.create(Name="after")
+        accounts, invoices, after = await client.events(3)
+    for event, name in ((accounts, "Account"), (invoices, "Invoice__c")):
+        assert event.header["changeType"] == "GAP_OVERFLOW"
+        assert event.header["entityName"] == name
+        assert event.header["recordIds"] == ["000000000000000AAA"]
+    assert after.header["recordIds"] == [marker]

@@ -31,6 +31,7 @@ class Publisher:
         self._rng = rng
         self._added = 0
         self.quiet = False
+        self.most_changes = MOST_CHANGES
 
     def reseed(self, seed: str) -> None:
         """Other event ids than those of an earlier life."""
@@ -65,7 +66,7 @@ class Publisher:
     def _overflown(self, changes: list[Change]) -> list[Change]:
         """A transaction of too many changes, each changed field counted, tells of whole objects only."""
         size = sum(len(change.record_ids) * max(1, len(change.values)) for change in changes)
-        if size > MOST_CHANGES:
+        if size > self.most_changes:
             for name in {change.object_name: None for change in changes}:
                 changes = events.overflow(changes, name)
         return changes

@@ -32,6 +32,7 @@ KINDS: dict[str, str] = {
     "lock-row": "the next matching record write fails with UNABLE_TO_LOCK_ROW",
     "unavailable": "the next matching call is answered 503 SERVER_UNAVAILABLE",
     "limit": "the next matching call is answered 403 REQUEST_LIMIT_EXCEEDED",
+    "refuse": "the next matching call is refused with the code in 'detail' ('QUERY_TIMEOUT: text')",
     "answer-lost": "the next matching call is carried out, then the connection is closed without an answer",
     "answer-late": "the next matching call is carried out, then answered after 'delay' seconds",
     "job-failed": "the next bulk batch or job of a matching object fails as a whole",

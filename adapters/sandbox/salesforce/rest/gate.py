@@ -92,6 +92,9 @@ class Gate:
             raise ApiError("SERVER_UNAVAILABLE", fault.detail or "Server temporarily unavailable")
         if fault := self.org.faults.strike("limit", names, method):
             raise ApiError("REQUEST_LIMIT_EXCEEDED", fault.detail or "TotalRequests Limit exceeded.")
+        if fault := self.org.faults.strike("refuse", names, method):
+            code, _, text = (fault.detail or "UNKNOWN_EXCEPTION").partition(":")
+            raise ApiError(code.strip(), text.strip() or "An unexpected error occurred.")
 
     async def finish(self, response: Response, names: Sequence[str], method: str) -> Response:
         """The answer with what every one carries, late or lost where a fault says so."""
