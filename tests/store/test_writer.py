@@ -99,3 +99,17 @@ async def test_nobody_is_told_before_the_commit(store: Store) -> None:
     finally:
         failpoints.disarm()
         writer.close()
+
+
+async def test_what_a_person_does_is_journaled_under_the_person_s_name(store: Store) -> None:
+    writer = Writer(store)
+    try:
+        await asyncio.gather(
+            writer.write("unit", note(1)), writer.write("unit", note(2), "op1"), writer.write("unit", note(3))
+        )
+        rows = await writer.write(
+            "look", lambda tx: tx.rows("SELECT subject_id, actor FROM journal WHERE subject = 'unit'")
+        )
+        assert sorted(rows) == [("1", "agent"), ("2", "op1"), ("3", "agent")]
+    finally:
+        writer.close()
