@@ -15,7 +15,7 @@ class Sighting:
 
     bound        the entity that has its key there, if any
     role         in which role, if so
-    live         that entity has another, live key there
+    live         that entity has another key there now, or had it last
     carried      the canonical id that the record carries, if such an entity exists
     taken        that entity has another key there already
     deleted      what was seen is its deletion

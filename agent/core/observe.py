@@ -151,6 +151,8 @@ def apply_read(image: Image | None, found: Found, issued: int, token: int) -> tu
     If the image was touched since, which of both is newer cannot be told: it stays as it is, stale.
     """
     if image is not None and image.token > issued:
+        if found.fields is None and image.fresh and not image.exists:
+            return image, Effect.EQUAL
         if found.fields is not None and image.exists and dict(image.fields) == dict(found.fields):
             return image, Effect.EQUAL
         return image.marked(Stale.CHANGED, token), Effect.STALE

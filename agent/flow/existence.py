@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.core.contract import EntityRules, Role
+from agent.core.contract import IDENTITY, EntityRules, Role
 from agent.core.entity import IN_FLIGHT, OPERATOR, Base, Ended, Entity, Image, Stale
 from agent.core.existence import Turn, judge, lost
 from agent.core.fate import Fate
@@ -215,7 +215,7 @@ def _pass_on(desk: Desk, loser: Entity, system: str, winner: str) -> None:
             image = loser.images.get(system) or Image(fields={}, fresh=False)
             # what it held of the loser's is nobody's change, and older than whatever the winner's agreed on
             held = {name: Base(b.value, 0, b.ruled) for name, b in image.base.items()}
-            image = replace(image, base=held)
+            image = replace(image, base={**held, IDENTITY: Base(loser.id, 0)})
             if not desk.book.of(loser.type).at(system).blind:
                 image = image.marked(Stale.CHANGED, desk.tx.token)
             planning.settle(desk, before, before.with_image(system, image))

@@ -168,7 +168,7 @@ def _sighting(
     carried = decoded.fields.get(IDENTITY)
     bound = bindings.holder(desk.tx, rules.type, system, key)
     if bound is not None:
-        live = bound.role is not Role.LIVE and system in bindings.keys(desk.tx, bound.entity)
+        live = bound.role is not Role.LIVE and bindings.last_key_of(desk.tx, bound.entity, system) != key
         return Sighting(system, key, bound.entity, bound.role, live)
     known = carried if isinstance(carried, str) and entities.exists(desk.tx, carried, rules.type) else None
     return Sighting(

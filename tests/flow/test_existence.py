@@ -269,3 +269,27 @@ def test_a_document_is_never_deleted_by_itself(world: World) -> None:
     world.resolve("delete")
     world.settle()
     assert open_kinds(world) == ["deleted"], "what was posted is reversed, never deleted"
+
+
+@pytest.mark.invariant("I9")
+def test_a_record_with_two_keys_behind_it_comes_to_rest(world: World) -> None:
+    """Created again once and deleted since: both old keys still answer, and neither is read for ever."""
+    world.delete_erp(0)
+    world.settle()
+    world.resolve("recreate")
+    world.settle()
+    world.delete_cloud(0)
+    world.settle()
+    assert [role for _, role in roles(world, 0, "erp")] == ["retired", "retired"]
+    judge(world)
+
+
+@pytest.mark.invariant("I11")
+def test_the_mark_of_the_loser_on_a_record_passed_on_is_no_conflict(world: World) -> None:
+    world.delete_erp(1)
+    world.settle()
+    world.resolve("leave")
+    world.create()
+    world.merge_cloud(2)
+    world.settle()
+    assert world.rows("SELECT * FROM conflict WHERE field = 'isthmus_id'") == []
