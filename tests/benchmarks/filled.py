@@ -107,7 +107,7 @@ def _write(connection: sqlite3.Connection, layout: Layout, tell: Tell) -> None:
         (pattern.waiting, layout.waiting),
         (pattern.settled, layout.settled),
     )
-    firsts = dict.fromkeys(COUNTED, 1)
+    firsts = {name: _free(connection, name) for name in COUNTED}
     for place, (story, records) in enumerate(groups):
         rows = pattern.rows_of(story)
         counters = {name: (firsts[name], len(rows[name].values)) for name in COUNTED}
@@ -116,6 +116,12 @@ def _write(connection: sqlite3.Connection, layout: Layout, tell: Tell) -> None:
             tell(place * len(TABLES) + step + 1, len(groups) * len(TABLES))
         for name, (_, count) in counters.items():
             firsts[name] += count * len(records)
+
+
+def _free(connection: sqlite3.Connection, table: str) -> int:
+    """The first number that no row of a table has: a start leaves rows of its own."""
+    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+    return 1 if found is None else int(found[0]) + 1
 
 
 def _multiply(

@@ -95,14 +95,24 @@ def rows_of(story: Story) -> dict[str, Rows]:
         with opened(directory, threaded=False):
             pass
         with closing(sqlite3.connect(directory / FILE)) as connection, connection:
-            starts = list(COUNTED.items())
-            connection.executemany("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", starts)
+            for table, start in COUNTED.items():
+                connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+                connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, start))
         with opened(directory, threaded=False) as site:
+            before = _tables(directory)  # a start leaves rows of its own
             asyncio.run(story(site))
-        with closing(sqlite3.connect(directory / FILE)) as connection:
-            return {table: _all(connection, table) for table in TABLES}
+            after = _tables(directory)
     finally:
         shutil.rmtree(directory)
+    return {
+        table: Rows(rows.columns, [row for row in rows.values if row not in before[table].values])
+        for table, rows in after.items()
+    }
+
+
+def _tables(directory: Path) -> dict[str, Rows]:
+    with closing(sqlite3.connect(directory / FILE)) as connection:
+        return {table: _all(connection, table) for table in TABLES}
 
 
 def _all(connection: sqlite3.Connection, table: str) -> Rows:

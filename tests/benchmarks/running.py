@@ -37,7 +37,11 @@ class Stores:
             self.narration.begin(f"a store with {images:,} mirror rows")
             began = time.monotonic()
             directory = self.directory / f"mirror-{images}"
-            fill(directory, Layout(images), self._teller(images, began))
+            try:
+                fill(directory, Layout(images), self._teller(images, began))
+            except BaseException:
+                shutil.rmtree(directory)
+                raise
             self.made[images] = directory
         return self.made[images]
 
