@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from agent.core.obligation import ObligationState
 from agent.operations.verdict import Verdict
-from agent.operations.wire import Status, SystemStatus, age
+from agent.operations.wire import Conservation, Status, SystemStatus, age
 
 
 def status_text(status: Status, judged: Verdict) -> str:
@@ -17,6 +18,7 @@ def status_text(status: Status, judged: Verdict) -> str:
     states = ", ".join(f"{count} {state}" for state, count in account.states.items() if count)
     word = "BALANCED" if account.balanced else "NOT BALANCED"
     lines += ["", f"Conservation  {word}: {account.recorded} obligations ({states or 'none'})"]
+    lines += [f"  {line}" for line in _accounts(account)]
     counts = status.exceptions
     money = "".join(f", {currency} {amount}" for currency, amount in counts.money.items())
     lines.append(f"Exceptions    {counts.open} open, {counts.late} late{money}")
@@ -49,6 +51,25 @@ def _table(status: Status) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     return [
         "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[6]]).rstrip() for row in rows
+    ]
+
+
+def _accounts(account: Conservation) -> list[str]:
+    """What became of every observation, per entity and target: one column for each state that occurs."""
+    states = [state for state in ObligationState if any(row.states.get(state) for row in account.rows)]
+    if not states:
+        return []
+    rows = [("entity", "target", *states)]
+    rows += [(row.type, row.target, *(str(row.states.get(s, 0)) for s in states)) for row in account.rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(_aligned(row, widths)) for row in rows]
+
+
+def _aligned(row: tuple[str, ...], widths: list[int]) -> list[str]:
+    """Names to the left, numbers to the right."""
+    return [
+        cell.ljust(width) if place < 2 else cell.rjust(width)
+        for place, (cell, width) in enumerate(zip(row, widths, strict=True))
     ]
 
 

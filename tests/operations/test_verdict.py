@@ -12,6 +12,7 @@ from agent.operations.verdict import Code, verdict
 from agent.operations.wire import (
     ConflictCounts,
     Conservation,
+    ConservationRow,
     ExceptionCounts,
     Queue,
     Status,
@@ -116,6 +117,18 @@ def test_the_gravest_reason_comes_first() -> None:
     down = UP.model_copy(update={"state": "down"})
     judged = verdict(status(service="down", systems=(down,), uncertain=1))
     assert judged.reasons == ("SERVICE DOWN", "uncertain commands: 1")
+
+
+@pytest.mark.invariant("I15")
+def test_the_text_shows_the_account_of_every_entity_and_target() -> None:
+    rows = (
+        ConservationRow(type="customer", target="erp", states={"confirmed": 12, "open": 1}),
+        ConservationRow(type="invoice", target="crm", states={"confirmed": 3}),
+    )
+    shown = status(conservation=BALANCED.model_copy(update={"rows": rows}))
+    lines = [line.split() for line in status_text(shown, verdict(shown)).splitlines()]
+    assert ["entity", "target", "open", "confirmed"] in lines
+    assert ["customer", "erp", "1", "12"] in lines and ["invoice", "crm", "0", "3"] in lines
 
 
 def test_the_text_begins_with_the_verdict_and_performance_data() -> None:
