@@ -253,3 +253,13 @@ async def test_a_job_may_fail_as_a_whole(empty: Client) -> None:
         "InternalServerError : the batch was given up",
     )
     assert (await ingest(empty, "Name\nA\n"))["state"] == "JobComplete"
+
+
+async def test_results_are_kept_for_seven_days(empty: Client) -> None:
+    job = await ingest(empty, "Name\nA\n")
+    await empty.control("clock", {"advance": 6.9 * 86_400})
+    await empty.sign_in()
+    assert (await empty.call("GET", f"jobs/ingest/{job['id']}/successfulResults")).status_code == 200
+    await empty.control("clock", {"advance": 0.2 * 86_400})
+    await empty.sign_in()
+    assert (await empty.call("GET", f"jobs/ingest/{job['id']}")).status_code == 404

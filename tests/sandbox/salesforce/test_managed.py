@@ -172,3 +172,14 @@ async def test_a_publish_stream_answers_each_request(empty: Client) -> None:
     with pytest.raises(grpc.aio.AioRpcError):
         await call.read()
     assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_responses_stay_below_three_megabytes(empty: Client) -> None:
+    large = await notice(empty, Message__c="x" * 900_000)
+    for _ in range(5):
+        request = pb.PublishRequest(topic_name=NOTICE, events=[large])
+        await empty.stub.Publish(request, metadata=empty.metadata())
+    fetch = pb.FetchRequest(topic_name=NOTICE, num_requested=5, replay_preset=pb.EARLIEST)
+    responses = await first(empty.responses(fetch), 2)
+    assert [len(each.events) for each in responses] == [3, 2]
+    assert all(each.ByteSize() <= 3 * 1024 * 1024 for each in responses)

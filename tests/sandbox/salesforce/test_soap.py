@@ -134,6 +134,15 @@ async def test_deleted_records_come_back_with_their_children(empty: Client) -> N
     assert kinds == ["CREATE", "CREATE", "DELETE", "DELETE", "UNDELETE", "UNDELETE"]
 
 
+async def test_lookups_that_a_delete_cleared_come_back_with_the_undelete(empty: Client) -> None:
+    parent, child = await empty.create(Name="P"), await empty.create(Name="C")
+    await empty.update(child, ParentId=parent)
+    await empty.call("DELETE", f"sobjects/Account/{parent}")
+    assert (await empty.call("GET", f"sobjects/Account/{child}")).json()["ParentId"] is None
+    await results(empty, f"<undelete><ids>{parent}</ids></undelete>")
+    assert (await empty.call("GET", f"sobjects/Account/{child}")).json()["ParentId"] == parent
+
+
 async def test_a_merge_moves_children_and_leaves_the_losers_with_their_master(empty: Client) -> None:
     master = await empty.create(Name="Master")
     loser = await empty.create(Name="Loser", Phone="7")

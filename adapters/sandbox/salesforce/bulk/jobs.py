@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from adapters.sandbox.salesforce.org.actor import Actor
@@ -15,6 +15,8 @@ from adapters.sandbox.salesforce.org.record import Record
 from adapters.sandbox.salesforce.soql.execution import Group
 
 QUERIES = ("query", "queryAll")
+#: How long jobs and their results are kept.
+KEPT = timedelta(days=7)
 WRITES = ("insert", "update", "upsert", "delete", "hardDelete")
 
 
@@ -105,6 +107,9 @@ class Jobs:
                     "InvalidJob",
                     f"InvalidJob : Field name provided, {job.key} is not an External ID or indexed",
                 )
+        for old in list(self._all.values()):
+            if old.changed < self.org.clock.now() - KEPT:
+                self.forget(old)
         self._all[job.id] = job
 
     def identifier(self) -> str:
@@ -112,8 +117,10 @@ class Jobs:
         return self.org.ids.make("750")
 
     def find(self, identifier: str, generation: int) -> Job | None:
-        """A job by id of 15 or 18 characters."""
+        """A job by id of 15 or 18 characters; none whose results are past their seven days."""
         for job in self._all.values():
+            if job.changed < self.org.clock.now() - KEPT:
+                continue
             if job.id[:15] == identifier[:15] and job.generation == generation:
                 return job
         return None

@@ -10,6 +10,9 @@ from datetime import datetime, timedelta
 from adapters.sandbox.salesforce.org.actor import User
 from adapters.sandbox.salesforce.org.clock import OrgClock
 
+#: From so many tokens on, those that expired are let go of before another one is issued.
+MANY = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class _Grant:
@@ -28,6 +31,9 @@ class Tokens:
 
     def issue(self, user: User) -> str:
         """A new token for the user."""
+        if len(self._grants) >= MANY:
+            now = self._clock.now()
+            self._grants = {each: grant for each, grant in self._grants.items() if grant.expires > now}
         token = f"{self._prefix}!{secrets.token_urlsafe(48)}"
         self._grants[token] = _Grant(user, self._clock.now() + self._lifetime)
         return token
