@@ -65,17 +65,21 @@ def test_a_restored_store_never_gives_a_message_id_of_the_lost_life_again(
     assert not new & lost, "an effect of the lost life answers for another command"
 
 
-def test_what_an_earlier_life_planned_keeps_its_epoch_and_is_sent_under_the_fence_of_now(
+def test_what_an_earlier_life_sent_keeps_its_epoch_and_is_sent_again_under_the_fence_of_now(
     world: World, tmp_path: Path
 ) -> None:
     world.create()
     world.intake("sf")
+    world.fault("erp", "answer-lost")
+    world.deliver("erp")
     copy = backup(world, tmp_path)
-    [(message,)] = world.rows("SELECT message_id FROM outbox WHERE target = 'erp' AND state = 'ready'")
+    [(message,)] = world.rows("SELECT message_id FROM outbox WHERE state = 'uncertain'")
     world.create()
     world.intake("sf")
     restore(world, copy)
     seen = taken_at_the_erp(world)
+    world.wait(5.0)
     world.deliver("erp")
-    assert [(one.message_id, one.epoch, one.fence) for one in seen] == [(message, 1, 2)]
-    assert world.engine.store.epoch == 2
+    [again] = [one for one in seen if one.message_id == message]
+    assert (again.epoch, again.fence, again.uncertain) == (1, 2, True)
+    assert len(world.erp.rows) == 1
