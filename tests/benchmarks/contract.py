@@ -16,6 +16,7 @@ from agent.core.contract import (
     Transfer,
     with_identity,
 )
+from agent.core.guard import MassLimits
 from agent.core.objects import FieldSpec, FieldType, ObjectSpec
 from agent.core.rulebook import Rulebook
 from tests.benchmarks.peers import Peer
@@ -67,6 +68,7 @@ def rules(fields: int, systems: Sequence[Peer]) -> EntityRules:
             births=(first,),
             deletes=Deletes.FOLLOW,
             key=field_name(0),
+            mass=MassLimits(change_share=1.0, delete_share=1.0),  # what is held back is not what is measured
         )
     )
 

@@ -56,7 +56,7 @@ def _figures(
     noted: dict[str, tuple[str, int]],
 ) -> Iterator[Figure]:
     scanning_ = {text: tables for text, tables in found.items() if tables}
-    goal = Goal("11", "none", not scanning_)
+    goal = Goal("11", "none", not scanning_, held=bool(noted))
     yield Figure(PART, whose, len(scanning_), "statements", len(found), goal=goal)
     for text, tables in scanning_.items():
         times = noted[text][1] if text in noted else 1
