@@ -47,3 +47,9 @@ def test_values_of_what_is_not_configured_are_taken_out_of_texts(privacy: Privac
 
 def test_a_business_key_of_an_unknown_type_is_masked(privacy: Privacy) -> None:
     assert privacy.business_key("supplier", VALUE) == MASKED
+
+
+def test_a_word_of_a_personal_value_is_taken_out_of_texts_too(privacy: Privacy) -> None:
+    """A system that refuses a value may repeat only the part that it minds."""
+    secrets = privacy.secrets("customer", ['{"phone": "' + VALUE + '"}'])
+    assert privacy.text("no such street: Müllerstraße", secrets) == f"no such street: {MASKED}"
