@@ -11,6 +11,8 @@ from pathlib import Path
 from adapters.sandbox.salesforce.cdc.publisher import MOST_CHANGES
 from adapters.sandbox.salesforce.org import definitions
 from adapters.sandbox.salesforce.org.definitions import Definitions
+from adapters.sandbox.salesforce.org.errors import ApiError
+from adapters.sandbox.salesforce.org.org import Org
 from adapters.sandbox.salesforce.org.shapes import BadObjects
 from adapters.sandbox.salesforce.pubsub.delivery import Timings
 from adapters.sandbox.salesforce.seed.planting import Plan
@@ -54,10 +56,13 @@ def parse(arguments: Sequence[str]) -> Options:
     if objects is None:
         return options
     try:
-        return replace(options, defined=definitions.read(objects))
-    except BadObjects as error:
-        sys.stderr.write("".join(f"{objects.name}: {line}\n" for line in str(error).splitlines()))
+        defined = definitions.read(objects)
+        Org(defined=defined)
+    except (BadObjects, ApiError) as error:
+        lines = str(error).splitlines() if isinstance(error, BadObjects) else [error.message]
+        sys.stderr.write("".join(f"{objects.name}: {line}\n" for line in lines))
         raise SystemExit(WRONG_USE) from None
+    return replace(options, defined=defined)
 
 
 def _parser() -> argparse.ArgumentParser:

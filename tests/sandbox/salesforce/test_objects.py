@@ -234,3 +234,16 @@ async def test_records_and_events_outlive_the_process_in_a_file(key_folder: Path
     with pytest.raises(SystemExit):
         async with running(Options(state_dir=key_folder, state_file=tmp_path / "none.db")):
             pass
+
+
+def test_a_rule_that_cannot_be_read_is_told_before_the_org_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "own.toml"
+    for when, told in (("Nme = 'x'", "No such column 'Nme'"), ("Name ==", "unexpected token")):
+        path.write_text(PARTS.replace("Weight__c > 40", when))
+        with pytest.raises(SystemExit) as ended:
+            options.parse(["--objects", str(path)])
+        assert ended.value.code == 2
+        assert f"own.toml: Machine__c: validation '{when}'" in (said := capsys.readouterr().err)
+        assert told in said

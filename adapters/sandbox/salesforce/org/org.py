@@ -236,7 +236,11 @@ class Org:
         search = Search(kind, self.tables, self.clock)
         for rule in written["validations"]:
             condition = str(rule["when"])
-            test = search.test(grammar.parse_condition(condition))
+            try:
+                test = search.test(grammar.parse_condition(condition))
+            except ApiError as error:
+                text = f"{kind.name}: validation '{condition}': {error.message}"
+                raise ApiError(error.code, text) from None
             self.rules.validations.append(
                 Validation(kind.name, condition, str(rule["message"]), str(rule.get("field", "")), test)
             )
