@@ -26,6 +26,7 @@ LONGEST_S = 300.0
 PASSED, FAILED = 0, 1
 #: Nobody is kept waiting by seeded bugs.
 NICENESS = 5
+_RUNNING: set[subprocess.Popen[str]] = set()
 
 
 class NoVerdict(Exception):
@@ -109,15 +110,28 @@ class Copy:
             errors="replace",
             start_new_session=True,
         )
+        _RUNNING.add(process)
         try:
             output, _ = process.communicate(timeout=LONGEST_S)
         except subprocess.TimeoutExpired:
             raise NoVerdict(f"still running after {LONGEST_S:g} s") from None
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
+            _end(process)
+            _RUNNING.discard(process)
         return process.returncode, output
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kill a run with all that it started, if it still runs."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def stop() -> None:
+    """Kill whatever runs in a copy now; whoever waits for it gets no verdict."""
+    for process in tuple(_RUNNING):
+        _end(process)
 
 
 @contextlib.contextmanager

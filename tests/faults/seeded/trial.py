@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tests.faults.seeded.bug import Bug, Unfit
-from tests.faults.seeded.copy import Copy, NoVerdict, Ran, copy
+from tests.faults.seeded.copy import Copy, NoVerdict, Ran, copy, stop
 
 #: Copies that are tried at the same time.
 AT_ONCE = 2
@@ -51,11 +51,15 @@ def control(chosen: Sequence[Bug]) -> Control:
     parts = [tests[at : at + size] for at in range(0, len(tests), size)] if tests else []
     all_ = Control()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for found in pool.map(_sound, parts):
-            all_.failed |= found.failed
-            all_.passed += found.passed
-            all_.seconds = max(all_.seconds, found.seconds)
-            all_.broken = all_.broken or found.broken
+        try:
+            for found in pool.map(_sound, parts):
+                all_.failed |= found.failed
+                all_.passed += found.passed
+                all_.seconds = max(all_.seconds, found.seconds)
+                all_.broken = all_.broken or found.broken
+        except BaseException:
+            stop()
+            raise
     return all_
 
 
@@ -116,6 +120,7 @@ def attempts(
         yield from _results(done, len(threads))
     finally:
         stopped.set()
+        stop()
         for thread in threads:
             thread.join()
 
