@@ -53,9 +53,8 @@ SELECT DISTINCT CASE entity WHEN '' THEN 'exception ' || id ELSE entity END AS w
 OBSERVED = "SELECT coalesce(sum(targets), 0) AS count FROM inbox"
 #: What every observation announced against what there is; sums alone could cancel each other out.
 MISMATCHED = """
-SELECT count(*) AS count FROM inbox LEFT JOIN
- (SELECT inbox, count(*) AS made FROM obligation GROUP BY inbox) AS o ON o.inbox = inbox.seq
- WHERE inbox.targets <> coalesce(o.made, 0)"""
+SELECT count(*) AS count FROM inbox
+ WHERE inbox.targets <> (SELECT count(*) FROM obligation AS o WHERE o.inbox = inbox.seq)"""
 OBLIGATIONS = """
 SELECT coalesce(e.type, '') AS type, o.target, o.state, count(*) AS count FROM obligation AS o
  LEFT JOIN entity AS e ON e.id = o.entity GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
@@ -74,10 +73,8 @@ UNCONFIRMED = """
 SELECT count(*) AS count FROM obligation AS o WHERE o.state = 'confirmed'
  AND NOT EXISTS (SELECT 1 FROM outbox AS c WHERE c.number = o.command AND c.state = 'accepted')"""
 UNSUPERSEDED = """
-SELECT count(*) AS count FROM obligation AS o JOIN
- (SELECT entity, target, max(inbox) AS newest FROM obligation GROUP BY entity, target) AS n
- ON n.entity = o.entity AND n.target = o.target
- WHERE o.state = 'superseded' AND o.inbox >= n.newest"""
+SELECT count(*) AS count FROM obligation AS o WHERE o.state = 'superseded' AND NOT EXISTS
+ (SELECT 1 FROM obligation AS n WHERE n.entity = o.entity AND n.target = o.target AND n.inbox > o.inbox)"""
 
 _EXCEPTION = """
 SELECT x.*, coalesce(e.type, '') AS type, coalesce(e.business_key, '') AS business_key,
@@ -111,7 +108,7 @@ found(entity, found_by) AS (
  UNION ALL SELECT id, 'business key' FROM entity WHERE business_key IN names
  UNION ALL SELECT entity, 'key at ' || system FROM binding WHERE key IN names
  UNION ALL SELECT entity, 'message id' FROM outbox WHERE message_id IN names
- UNION ALL SELECT entity, 'number at ' || target FROM outbox WHERE handle IN names
+ UNION ALL SELECT entity, 'number at ' || target FROM outbox WHERE handle IN names AND handle IS NOT NULL
  UNION ALL SELECT entity, 'correlation id' FROM outbox WHERE correlation IN names
  UNION ALL SELECT entity, 'correlation id' FROM inbox WHERE correlation IN names AND entity IS NOT NULL)
 SELECT DISTINCT found.entity, found.found_by, coalesce(e.type, '') AS type,

@@ -141,7 +141,8 @@ class Binding(SQLModel, table=True):
             sqlite_where=sql("role = 'live' AND valid_to IS NULL"),
         ),
         Index("ux_binding_key", "system", "type", "key", unique=True, sqlite_where=sql("valid_to IS NULL")),
-        Index("ix_binding_key", "system", "type", "key"),
+        Index("ix_binding_key", "key", "system", "type"),
+        Index("ix_binding_entity", "entity", "system"),
         Index("ix_binding_live", "system", "type", "role", "valid_to"),
         COUNTED,
     )
@@ -169,6 +170,7 @@ class Inbox(SQLModel, table=True):
             sqlite_where=sql("entity IS NULL AND key IS NOT NULL AND reason = ''"),
         ),
         Index("ix_inbox_key", "system", "key", sqlite_where=sql("entity IS NULL")),
+        Index("ix_inbox_correlation", "correlation"),
         COUNTED,
     )
     seq: int | None = serial()
@@ -235,7 +237,9 @@ class Command(SQLModel, table=True):
         Index("ix_outbox_held", "target", "type", "kind", "entity", sqlite_where=sql("held = 1")),
         Index("ix_outbox_counted", "entity", "target", "kind", "number", sqlite_where=sql(LASTING)),
         CheckConstraint("held IN (0, 1)", name="ck_outbox_held"),
-        Index("ix_outbox_handle", "target", "handle", sqlite_where=sql("handle IS NOT NULL")),
+        Index("ix_outbox_handle", "handle", "target", sqlite_where=sql("handle IS NOT NULL")),
+        Index("ix_outbox_id", "message_id"),
+        Index("ix_outbox_correlation", "correlation"),
         Index("ix_outbox_entity", "entity", "target", "number"),
         COUNTED,
     )

@@ -31,7 +31,8 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     with op.batch_alter_table("binding", schema=None) as batch_op:
-        batch_op.create_index("ix_binding_key", ["system", "type", "key"], unique=False)
+        batch_op.create_index("ix_binding_entity", ["entity", "system"], unique=False)
+        batch_op.create_index("ix_binding_key", ["key", "system", "type"], unique=False)
         batch_op.create_index("ix_binding_live", ["system", "type", "role", "valid_to"], unique=False)
         batch_op.create_index(
             "ux_binding_key", ["system", "type", "key"], unique=True, sqlite_where=sa.text("valid_to IS NULL")
@@ -228,6 +229,7 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     with op.batch_alter_table("inbox", schema=None) as batch_op:
+        batch_op.create_index("ix_inbox_correlation", ["correlation"], unique=False)
         batch_op.create_index("ix_inbox_entity", ["entity", "seq"], unique=False)
         batch_op.create_index(
             "ix_inbox_key", ["system", "key"], unique=False, sqlite_where=sa.text("entity IS NULL")
@@ -360,6 +362,7 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
+        batch_op.create_index("ix_outbox_correlation", ["correlation"], unique=False)
         batch_op.create_index(
             "ix_outbox_counted",
             ["entity", "target", "kind", "number"],
@@ -374,7 +377,7 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_outbox_entity", ["entity", "target", "number"], unique=False)
         batch_op.create_index(
-            "ix_outbox_handle", ["target", "handle"], unique=False, sqlite_where=sa.text("handle IS NOT NULL")
+            "ix_outbox_handle", ["handle", "target"], unique=False, sqlite_where=sa.text("handle IS NOT NULL")
         )
         batch_op.create_index(
             "ix_outbox_held",
@@ -382,6 +385,7 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("held = 1"),
         )
+        batch_op.create_index("ix_outbox_id", ["message_id"], unique=False)
         batch_op.create_index("ix_outbox_state", ["state", "target", "held", "number"], unique=False)
         batch_op.create_index(
             "ux_outbox_message",
