@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from multiprocessing import get_context
@@ -29,8 +29,8 @@ from tests.proof.narration import Narration
 PART = "disk"
 #: How the time is shared between power failures and failing calls.
 POWER, CALLS = 0.75, 0.25
-#: Images that one piece of work makes, about.
-IMAGES = 400
+#: Images that one piece of work makes, about; of stores that take long to start on, fewer.
+IMAGES, FEW = 800, 100
 #: Of those, how many the whole flow goes on from, and how many the power fails in again.
 FLOWS, TWICE = 0.02, 0.01
 #: Operations of a random story that is recorded.
@@ -162,33 +162,35 @@ def _powers(seed: int) -> Iterator[list[Piece]]:
         yield [Piece(name, work, f"{seed}/{number}/{at}/{name}") for at, (name, work) in enumerate(chosen)]
 
 
-def _swept(recording: Recording, judge: Judge, dice: random.Random, *, flows: bool = False) -> Tally:
-    share = IMAGES / len(recording.tape.events)
-    return sweep(recording, judge, dice, Shares(share, FLOWS, TWICE) if flows else Shares(share))
+def _swept(recording: Recording, judge: Judge, dice: random.Random, shares: Shares) -> Tally:
+    """Sweep a recording; ``shares.images`` is how many there are to be of all of it."""
+    share = shares.images / len(recording.tape.events)
+    return sweep(recording, judge, dice, replace(shares, images=share))
 
 
 def reference(dice: random.Random) -> Tally:
     """The power fails in the reference scenario."""
     recording = record(SCENARIO)
-    return _swept(recording, oracle.by_states(recording.states), dice, flows=True)
+    return _swept(recording, oracle.by_states(recording.states), dice, Shares(IMAGES, FLOWS, TWICE))
 
 
 def random_story(dice: random.Random) -> Tally:
     """The power fails in a random story, in which the agent may die at any place too."""
     recording = record(story(dice, STEPS))
-    return _swept(recording, oracle.by_states(recording.states), dice, flows=True)
+    return _swept(recording, oracle.by_states(recording.states), dice, Shares(IMAGES, FLOWS, TWICE))
 
 
 def other(name: str, dice: random.Random) -> Tally:
     """The power fails in one of the other recordings."""
     recording, judge = getattr(workloads, name)()
-    return _swept(recording, judge, dice)
+    return _swept(recording, judge, dice, Shares(IMAGES if name == "writers" else FEW))
 
 
 def after_a_failed_sync(dice: random.Random) -> Tally:
     """A sync fails, the agent is killed, started again and goes on; then the power fails."""
     recording = enduring.recorded_with_failed_sync(SCENARIO, dice.randrange(2, 60))
-    return _swept(recording, oracle.by_states(recording.states), dice)
+    judge = oracle.by_states(recording.states, recording.between)
+    return _swept(recording, judge, dice, Shares(IMAGES))
 
 
 # --- failing calls

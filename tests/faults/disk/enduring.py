@@ -14,7 +14,7 @@ from agent.errors import StoreError
 from agent.store import database
 from agent.store.database import FILE
 from tests.faults.disk import library as sqlite
-from tests.faults.disk import place
+from tests.faults.disk import oracle, place
 from tests.faults.disk.calls import Errors
 from tests.faults.disk.recording import PAGES, RecordedWorld, Recording
 from tests.faults.disk.shim import watched
@@ -95,6 +95,10 @@ class Abandoned(Enduring, RecordedWorld):
         before, after = self.directory, place.new("world")
         for name in (path.name for path in before.iterdir() if matters(path.name)):
             shutil.copy(before / name, after / name)
+        with place.folder("seen") as copy:
+            shutil.copytree(after, copy, dirs_exist_ok=True)
+            seen = self.recording.between.setdefault(len(self.recording.states) - 1, [])
+            seen.append(oracle.look(copy / FILE)[0])
         self.directory = self.recording.tape.directory = after
         super()._ended(error)
         shutil.rmtree(before, ignore_errors=True)

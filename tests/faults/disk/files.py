@@ -26,14 +26,14 @@ TRIES = 10
 # --- the store
 
 
-def start(errors: Errors) -> tuple[list[StoreError], oracle.State, oracle.State]:
+def start(errors: Errors) -> tuple[list[StoreError], oracle.Tables, oracle.Tables]:
     """Start a store that was killed with something in its log, on a disk that fails.
 
     What was said, and the content before and after.
     """
     with place.folder("start") as directory:
         _killed(directory)
-        before = oracle.noted(directory / FILE)
+        before = oracle.tables(directory / FILE)
         with led(lambda: directory, errors):
             store, said = _opened(directory)
             with store.transaction("after") as tx:
@@ -44,7 +44,7 @@ def start(errors: Errors) -> tuple[list[StoreError], oracle.State, oracle.State]
         assert (directory / "epoch").read_text() == str(store.epoch) == "3"
         for name in (FILE, "epoch", "token"):
             assert stat.S_IMODE((directory / name).stat().st_mode) == 0o600
-        return said, before, oracle.noted(directory / FILE)
+        return said, before, oracle.tables(directory / FILE)
 
 
 def _killed(directory: Path) -> None:

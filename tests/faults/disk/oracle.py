@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,37 @@ class Finding:
     lost: int = 0
 
 
+#: Tables to which a start adds; the values that it changes stand in ``meta``.
+STARTED = ("life", "journal")
+Tables = dict[str, list[tuple[Any, ...]]]
+
+
 def look(file: Path) -> tuple[State, str]:
-    """The state of a store, and what SQLite says of its soundness ("ok")."""
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+    """The state of a store, and what SQLite says of its soundness ("ok").
+
+    SQLite takes back what was left half done, as it does for every program that opens the file.
+    """
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         sound = str(connection.execute("PRAGMA integrity_check(3)").fetchone()[0])
         return _state(connection), sound
+
+
+def tables(file: Path) -> Tables:
+    """Every row of every table."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: connection.execute(f'SELECT * FROM "{name}"').fetchall() for name in names}
+
+
+def started(before: Tables, after: Tables) -> Finding | None:
+    """Whether a start left everything as it was, but for what it writes down of itself."""
+    for name, rows in before.items():
+        if name in ("meta", "sqlite_sequence"):
+            continue
+        there = after.get(name, [])
+        if there[: len(rows)] != rows or (len(there) > len(rows) and name not in STARTED):
+            return Finding("partial", f"the start changed {name}, from {len(rows)} rows to {len(there)}")
+    return None
 
 
 def noted(file: Path) -> State:
@@ -68,17 +94,20 @@ class Judge(Protocol):
         """What is wrong in it; ``acknowledged`` is the number of the last acknowledgement before that."""
 
 
-def by_states(states: Sequence[State]) -> Judge:
+def by_states(states: Sequence[State], between: Mapping[int, Sequence[State]] | None = None) -> Judge:
     """The content must be that of the last acknowledgement, or of the one after it.
 
     ``states[n]`` is the content after the n-th acknowledgement. The next transaction may have become durable
-    without anybody being told.
+    without anybody being told; ``between``: what else was to be seen behind an acknowledgement, when the
+    writer had been told that it failed.
     """
 
     def judge(file: Path, acknowledged: int) -> Finding | None:
         found, sound = look(file)
         if sound != "ok":
             return Finding("damaged", sound)
+        if any(state.digest == found.digest for state in (between or {}).get(acknowledged, ())):
+            return None
         return _among(found, states, acknowledged)
 
     return judge
@@ -108,7 +137,7 @@ def by_units(units: Sequence[str], rows: int) -> Judge:
         sound = look(file)[1]
         if sound != "ok":
             return Finding("damaged", sound)
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(file)) as connection:
             found = dict(
                 connection.execute(
                     "SELECT subject_id, count(*) FROM journal WHERE subject = 'unit' GROUP BY subject_id"
@@ -123,16 +152,14 @@ def by_units(units: Sequence[str], rows: int) -> Judge:
     return judge
 
 
-def by_birth(fresh: State, states: Sequence[State]) -> Judge:
-    """A store that was being made: until its maker was told, it is as good as new after the next start."""
+def by_birth(states: Sequence[State]) -> Judge:
+    """A store that was being made: until its maker was told, it need only be sound."""
     later = by_states(states)
 
     def judge(file: Path, acknowledged: int) -> Finding | None:
-        found, sound = look(file)
-        if sound != "ok":
-            return Finding("damaged", sound)
-        if acknowledged == 0 and found.rows == fresh.rows:
-            return None
-        return later(file, acknowledged)
+        if acknowledged:
+            return later(file, acknowledged)
+        sound = look(file)[1]
+        return None if sound == "ok" else Finding("damaged", sound)
 
     return judge

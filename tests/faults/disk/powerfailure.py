@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from agent.errors import IsthmusError
@@ -17,6 +19,7 @@ from tests.faults.disk.recording import Around, RecordedSurvivor, Recording, Sur
 from tests.flow.judge import judge as keep_promises
 from tests.flow.reference import ROUND
 from tests.flow.systems.time import TestClock
+from tests.flow.world import template
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +89,31 @@ def laid_out(image: Image) -> Iterator[Path]:
 
 
 def examine(image: Image, judge: Judge) -> Finding | None:
-    """Start the product's store on an image, and have judged what it holds."""
+    """Have judged what an image holds, then start the product's store on it: it must find just that."""
     with laid_out(image) as directory:
         try:
-            store = Store.open(directory, TestClock())
+            found = judge(directory / FILE, image.acknowledged)
+            before = oracle.tables(directory / FILE)
+        except sqlite3.DatabaseError as error:
+            return Finding("damaged", str(error))
+    return found or _start(image, before)
+
+
+def _start(image: Image, before: oracle.Tables) -> Finding | None:
+    with laid_out(image) as directory:
+        try:
+            Store.open(directory, TestClock()).close()
         except IsthmusError as error:
             return Finding("closed", str(error))
-        try:
-            return judge(directory / FILE, image.acknowledged)
-        finally:
-            store.close()
+        after = oracle.tables(directory / FILE)
+        if not after.keys() >= _every_table():
+            return Finding("partial", f"the start left tables out: {sorted(_every_table() - after.keys())}")
+        return oracle.started(before, after)
+
+
+@cache
+def _every_table() -> frozenset[str]:
+    return frozenset(oracle.tables(template() / FILE))
 
 
 def beside(image: Image, epoch: str) -> Finding | None:
@@ -125,9 +143,7 @@ def flow_on(image: Image, around: Around) -> Finding | None:
 def fail_again(image: Image, around: Around) -> Recording:
     """Record the agent while it recovers on an image, to fail its power in there again."""
     with laid_out(image) as directory:
-        store = Store.open(directory, TestClock())
-        begins = oracle.noted(directory / FILE)
-        store.close()
+        begins = oracle.look(directory / FILE)[0]
     with laid_out(image) as directory:
         world = RecordedSurvivor(around, directory, begins)
         try:

@@ -38,6 +38,7 @@ class Recording:
 
     states   the content after each acknowledgement; ``states[0]`` is what it began with
     moments  (number of events so far, the world around the agent at that moment), in order
+    between  number of the last acknowledgement → what was to be seen after a write that failed
     epoch    what has to stand beside the store from the first acknowledgement on
     """
 
@@ -45,6 +46,7 @@ class Recording:
     states: list[State] = field(default_factory=list)
     moments: list[tuple[int, Around]] = field(default_factory=list)
     epoch: str = ""
+    between: dict[int, list[State]] = field(default_factory=dict)
 
     def acknowledge(self) -> None:
         """The owner was told that everything so far is durable."""

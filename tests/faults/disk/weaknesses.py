@@ -49,8 +49,12 @@ def believed(dice: random.Random) -> Finding | None:
     disk.
     """
     with patch.object(numbers, "write_again", lambda file: None):
-        recording = recorded_with_failed_sync(SCENARIO[:40], 2)
-    return first(recording, oracle.by_states(recording.states), dice, 0.6)
+        for at in range(2, 14):
+            recording = recorded_with_failed_sync(SCENARIO[:40], at)
+            found = first(recording, oracle.by_states(recording.states, recording.between), dice, 0.3)
+            if found is not None:
+                return found
+    return None
 
 
 def unsynced_number(dice: random.Random) -> Finding | None:

@@ -34,7 +34,7 @@ def birth() -> tuple[Recording, Judge]:
             store = Store.open(directory, TestClock())
             recording.acknowledge()
             store.close()
-        return recording, oracle.by_birth(recording.states[1], recording.states)
+        return recording, oracle.by_birth(recording.states)
 
 
 def large() -> tuple[Recording, Judge]:
