@@ -30,6 +30,7 @@ from adapters.sandbox.salesforce.identity.tokens import Tokens
 from adapters.sandbox.salesforce.options import Options
 from adapters.sandbox.salesforce.org.keeping import Keeper
 from adapters.sandbox.salesforce.org.org import Org
+from adapters.sandbox.salesforce.pubsub.relay import Relay
 from adapters.sandbox.salesforce.pubsub.service import PubSub, handlers
 from adapters.sandbox.salesforce.rest import application
 from adapters.sandbox.salesforce.rest.connections import Connections
@@ -220,10 +221,21 @@ async def _rpc(service: PubSub, chosen: Options, keys: KeyFiles) -> AsyncIterato
     )
     server.add_generic_rpc_handlers((handlers(service),))
     leaf = (keys.leaf_key.read_bytes(), keys.leaf.read_bytes())
-    secure = server.add_secure_port(f"{HOST}:{chosen.grpc_port}", grpc.ssl_server_credentials([leaf]))
-    plain = server.add_insecure_port(f"{HOST}:{chosen.plaintext_grpc_port}")
+    secure = Relay(HOST, server.add_secure_port(f"{HOST}:0", grpc.ssl_server_credentials([leaf])))
+    plain = Relay(HOST, server.add_insecure_port(f"{HOST}:0"))
+    listeners = [_listen(port) for port in (chosen.grpc_port, chosen.plaintext_grpc_port)]
     await server.start()
+    for relay, listener in zip((secure, plain), listeners, strict=True):
+        await relay.open(listener)
+
+    def kill() -> None:
+        secure.kill()
+        plain.kill()
+
+    service.org.at_once["half-open"] = kill
     try:
-        yield secure, plain
+        yield listeners[0].getsockname()[1], listeners[1].getsockname()[1]
     finally:
         await server.stop(0)
+        await secure.close()
+        await plain.close()

@@ -79,7 +79,9 @@ class Client:
     def __init__(self, details: Details) -> None:
         self.details = details
         self.http = httpx2.AsyncClient(base_url=details.http, trust_env=False, timeout=DEADLINE_S)
-        self.channel = grpc.aio.insecure_channel(details.grpc_plaintext)
+        self.channel = grpc.aio.insecure_channel(
+            details.grpc_plaintext, options=[("grpc.use_local_subchannel_pool", 1)]
+        )
         self.stub: Any = stubs.PubSubStub(self.channel)  # type: ignore[no-untyped-call]  # generated code is untyped
         self.token = ""
         self._schemas: dict[str, dict[str, Any]] = {}

@@ -224,11 +224,11 @@ async def test_schema_changes_just_before_the_event(empty: Client) -> None:
     assert after.schema["fields"][-1]["name"] == "Added_1__c"
 
 
-async def test_half_open_streams_say_nothing_more(empty: Client) -> None:
+async def test_silent_streams_say_nothing_more(empty: Client) -> None:
     request = pb.FetchRequest(topic_name=ALL, num_requested=5, replay_preset=pb.EARLIEST)
     silent = empty.responses(request)
     await anext(silent)
-    await arm(empty, "half-open")
+    await arm(empty, "silent")
     await empty.create(Name="A")
     waiting = asyncio.ensure_future(anext(silent))
     assert len(await empty.events(1)) == 1
@@ -279,3 +279,45 @@ async def test_refuse_answers_with_any_code_at_its_own_status(empty: Client) -> 
     user = (await empty.query("SELECT Id FROM User LIMIT 1"))["records"][0]["Id"]
     answer = await empty.call("DELETE", f"sobjects/User/{user}")
     assert (answer.status_code, codes(answer)) == (403, ["INSUFFICIENT_ACCESS_OR_READONLY"])
+
+
+async def test_half_open_connections_answer_nothing_not_even_pings(empty: Client) -> None:
+    watch = [
+        ("grpc.keepalive_time_ms", 200),
+        ("grpc.keepalive_timeout_ms", 300),
+        ("grpc.http2.ping_timeout_ms", 300),
+        ("grpc.http2.max_pings_without_data", 0),
+    ]
+    for secure in (False, True):
+        async with watching(empty, secure, watch) as channel:
+            path = "/eventbus.v1.PubSub/Subscribe"
+            subscribe = channel.stream_stream(
+                path, pb.FetchRequest.SerializeToString, pb.FetchResponse.FromString
+            )
+            call = subscribe(metadata=empty.metadata(), timeout=20)
+            await call.write(pb.FetchRequest(topic_name=ALL, num_requested=5, replay_preset=pb.EARLIEST))
+            assert not (await call.read()).events
+            await arm(empty, "half-open")
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await exhausted(call)
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    async with Client(empty.details) as client:
+        identifier = await client.create(Name="A")
+        [event] = await client.events(1)
+        assert event.header["recordIds"] == [identifier]
+
+
+async def exhausted(call: Any) -> None:
+    """Reads until nothing more comes."""
+    while await call.read() is not grpc.aio.EOF:
+        continue
+
+
+def watching(client: Client, secure: bool, options: list[tuple[str, int]]) -> Any:
+    """A channel that watches its connection by pings."""
+    options = [*options, ("grpc.use_local_subchannel_pool", 1)]
+    if not secure:
+        return grpc.aio.insecure_channel(client.details.grpc_plaintext, options=options)
+    trust = grpc.ssl_channel_credentials(client.authority())
+    target = client.details.grpc.replace("127.0.0.1", "localhost")
+    return grpc.aio.secure_channel(target, trust, options=options)

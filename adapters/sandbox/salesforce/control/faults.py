@@ -26,7 +26,8 @@ KINDS: dict[str, str] = {
     "expire": "every replay id handed out so far becomes unknown and its events are gone",
     "reset": "the stream starts anew: all replay ids unknown, events gone, open streams dropped",
     "break": "all open streams are dropped",
-    "half-open": "all open streams stay open and say nothing more, no keepalive either",
+    "half-open": "all open gRPC connections go dead: they stay open, nothing passes, pings are not answered",
+    "silent": "all open streams say nothing more, no keepalive either; their connections live on",
     "event-limit": "the next delivery of a matching event ends its stream: allocation of events used up",
     "revoke": "all access tokens become invalid; open streams live on",
     "lock-row": "the next matching record write fails with UNABLE_TO_LOCK_ROW",
@@ -37,7 +38,7 @@ KINDS: dict[str, str] = {
     "answer-late": "the next matching call is carried out, then answered after 'delay' seconds",
     "job-failed": "the next bulk batch or job of a matching object fails as a whole",
 }
-AT_ONCE = ("expire", "reset", "break", "half-open", "revoke")
+AT_ONCE = ("expire", "reset", "break", "half-open", "silent", "revoke")
 _KEYS = ("kind", "scope", "count", "after", "method", "delay", "detail")
 
 

@@ -80,7 +80,7 @@ class Org:
             "expire": self.stream.expire,
             "reset": self.stream.reset,
             "break": self.stream.drop,
-            "half-open": self.stream.silence,
+            "silent": self.stream.silence,
         }
         self._commit_number = 10_000_000_000 + self._rng.randrange(10**9)
         for definition in defined.objects:

@@ -42,7 +42,7 @@ class PubSub:
     """Handlers of the service ``eventbus.v1.PubSub``."""
 
     def __init__(self, org: Org, tokens: Tokens, timings: Timings) -> None:
-        self._org = org
+        self.org = self._org = org
         self._tokens = tokens
         self._timings = timings
 
