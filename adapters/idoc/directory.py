@@ -5,6 +5,7 @@ A name is durable only when its directory was synced. Only regular files are rea
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -35,6 +36,11 @@ def stamp_at(path: Path) -> Stamp | None:
     except FileNotFoundError:
         return None
     return stamp_of(status) if stat.S_ISREG(status.st_mode) else None
+
+
+def own_fault(error: OSError) -> bool:
+    """Whether a file could not be read because of what it is, not because of the machine at that moment."""
+    return error.errno is None or error.errno in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR)
 
 
 def read_file(path: Path, limit: int) -> tuple[bytes, Stamp]:

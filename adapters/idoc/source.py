@@ -18,7 +18,16 @@ from pathlib import Path
 
 import structlog
 
-from adapters.idoc.directory import Stamp, digest_of, free_name, move, read_file, stamp_at, stamp_of
+from adapters.idoc.directory import (
+    Stamp,
+    digest_of,
+    free_name,
+    move,
+    own_fault,
+    read_file,
+    stamp_at,
+    stamp_of,
+)
 from adapters.idoc.flat import sort_key
 from adapters.idoc.inbound import STREAM, Inbound, Reading, broken_file
 from adapters.idoc.settings import Settings, Take
@@ -201,6 +210,8 @@ class IdocDirectory:
         except FileNotFoundError:
             return None
         except OSError as error:
+            if not own_fault(error):
+                raise  # a moment without file descriptors or memory, a disk or a share that does not answer
             return self._unreadable(name, expected, error), expected
         if stamp != expected or stamp_at(path) != stamp:
             return None  # still being written: the next scan sees it anew

@@ -242,7 +242,7 @@ class IdocFiles:
         final = self._final(delivery)
         if delivery.uncertain:
             there = "waits for SAP" if final.exists() else "was taken by SAP"
-            return _stored(handle, f"{final.name} {there}")
+            return _durable(final, handle, f"{final.name} {there}")
         if final.exists():
             return self._with_final(delivery, handle)
         self._encode(delivery)
@@ -265,7 +265,7 @@ class IdocFiles:
         final = self._final(delivery)
         limit = self._settings.max_file_mb << 20
         if self._message_in(read_file(final, limit)[0]) == delivery.message_id:
-            return _stored(handle, f"{final.name} waits for SAP")
+            return _durable(final, handle, f"{final.name} waits for SAP")
         return Outcome(
             OutcomeKind.REJECTED,
             reason=Reason.DUPLICATE_ID,
@@ -301,6 +301,15 @@ def _not_now(delivery: Delivery, code: str, text: str) -> Outcome:
     """Nothing was done with it now; what an earlier try did stays open."""
     kind = OutcomeKind.UNCERTAIN if delivery.uncertain else OutcomeKind.RETRY
     return Outcome(kind, code=code, text=text)
+
+
+def _durable(final: Path, handle: str, evidence: str) -> Outcome:
+    """Stored, once the name is durable: an earlier process may have died between rename and sync."""
+    try:
+        sync_directory(final.parent)
+    except OSError as error:
+        return Outcome(OutcomeKind.UNCERTAIN, text=_text(error), handle=handle)
+    return _stored(handle, evidence)
 
 
 def _stored(handle: str, evidence: str) -> Outcome:

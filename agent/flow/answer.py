@@ -53,7 +53,8 @@ def _move(desk: Desk, command: Command, state: CommandState, outcome: Outcome) -
     if state is CommandState.READY:
         columns["not_before"] = tx.now + _rest_ms(desk, command, outcome)
     elif state is CommandState.UNCERTAIN:
-        columns["due"] = tx.now + int(terms.uncertain_due_s * 1000)
+        # However often it is tried: a person is told when it has been uncertain for so long.
+        columns["due"] = command.due or tx.now + int(terms.uncertain_due_s * 1000)
         columns["not_before"] = tx.now + _rest_ms(desk, command, outcome)
     elif state is CommandState.STORED:
         columns["due"] = tx.now + int(terms.stored_due_s * 1000)

@@ -241,9 +241,7 @@ def _mark_sent(desk: Desk, numbers: Sequence[int]) -> frozenset[int]:
 
 
 def _mark(desk: Desk, command: Command, why: str) -> None:
-    outbox.move(
-        desk.tx, command, CommandState.SENT, why, attempts=command.attempts + 1, sent=desk.tx.now, due=None
-    )
+    outbox.move(desk.tx, command, CommandState.SENT, why, attempts=command.attempts + 1, sent=desk.tx.now)
 
 
 def _record(desk: Desk, sent: Sequence[Outgoing], outcomes: Sequence[Outcome]) -> None:

@@ -9,6 +9,7 @@ from agent.core.entity import IN_FLIGHT, OPERATOR, Base, Ended, Entity, Image, S
 from agent.core.existence import Turn, judge, lost
 from agent.core.fate import Fate
 from agent.core.mapping import is_unresolved
+from agent.core.survivorship import maybe_ours
 from agent.core.value import Canonical
 from agent.flow import planning
 from agent.flow.desk import Bound, Desk
@@ -218,7 +219,11 @@ def _pass_on(desk: Desk, loser: Entity, system: str, winner: str) -> None:
             image = replace(image, base={**held, IDENTITY: Base(loser.id, 0)})
             if not desk.book.of(loser.type).at(system).blind:
                 image = image.marked(Stale.CHANGED, desk.tx.token)
-            planning.settle(desk, before, before.with_image(system, image))
+            after = before.with_image(system, image)
+            late = loser.commands.get(system)
+            if late is not None and late.state in IN_FLIGHT:
+                after = maybe_ours(after, system, late.fields)
+            planning.settle(desk, before, after)
         elif role is Role.LIVE:
             _ask_to_merge(desk, loser, system, key, winner)
 

@@ -19,7 +19,7 @@ from agent.store.transaction import Transaction, dump, load
 DUE = "(state = 'uncertain' OR (state = 'ready' AND held = 0))"
 COLUMNS = (
     "number, epoch, message_id, entity, type, target, kind, key, fields, numbers, guard, version,"
-    " payload_hash, state, attempts, sent, handle, correlation, partial, asked,"
+    " payload_hash, state, attempts, sent, handle, correlation, partial, asked, due,"
     " held"
 )
 
@@ -51,6 +51,7 @@ class Command:
     correlation: str
     partial: bool
     asked: int | None
+    due: int | None
     held: bool
 
     @property
@@ -216,7 +217,7 @@ def sent_is_uncertain(tx: Transaction, why: str, target: str | None = None, due_
     """Whatever was sent and has no outcome may or may not have arrived. Returns how many."""
     found = _commands(tx, "state = 'sent' AND (? IS NULL OR target = ?) ORDER BY number", target, target)
     for command in found:
-        move(tx, command, CommandState.UNCERTAIN, why, not_before=0, due=tx.now + due_ms)
+        move(tx, command, CommandState.UNCERTAIN, why, not_before=0, due=command.due or tx.now + due_ms)
     return len(found)
 
 
@@ -305,5 +306,6 @@ def _command(row: Sequence[Any]) -> Command:
         correlation=row[17],
         partial=bool(row[18]),
         asked=row[19],
-        held=bool(row[20]),
+        due=row[20],
+        held=bool(row[21]),
     )

@@ -293,3 +293,17 @@ def test_the_mark_of_the_loser_on_a_record_passed_on_is_no_conflict(world: World
     world.merge_cloud(2)
     world.settle()
     assert world.rows("SELECT * FROM conflict WHERE field = 'isthmus_id'") == []
+
+
+@pytest.mark.invariant("I11")
+def test_what_was_on_its_way_for_the_loser_of_a_merge_is_nobodys_change(world: World) -> None:
+    world.delete_erp(1)
+    world.settle()
+    world.create()
+    world.edit_cloud(0, "Name")
+    world.intake("sf")
+    world.intake("sf")
+    world.deliver("sap")
+    world.merge_cloud(0)
+    judge(world)
+    assert world.rows("SELECT * FROM conflict WHERE field = 'name'") == []

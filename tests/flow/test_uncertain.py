@@ -71,3 +71,15 @@ def test_the_longest_request_is_waited_out_once_after_a_crash(world: World, look
     world.wait(MAX_REQUEST_S / (looks + 1) + 0.001)
     world.deliver("sf")
     assert world.rows(asked) == [(1,)]
+
+
+def test_a_command_whose_every_try_is_lost_is_told_in_time(world: World) -> None:
+    """The due date stands from the first lost answer on; a try more does not move it."""
+    world.create()
+    world.intake("sf")
+    world.erp.faults = ["never-arrived"] * 100
+    for _ in range(10):
+        world.wait(600.0)
+        world.deliver("erp")
+        world.sweep()
+    assert world.rows("SELECT kind, system FROM exception") == [("overdue", "erp")]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import os
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -279,16 +281,43 @@ async def test_a_missing_inbound_directory_is_unreachable(tmp_path: Path) -> Non
         await source.open({})
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-async def test_a_file_that_may_not_be_read_holds_back_no_other(tmp_path: Path) -> None:
+@contextmanager
+def refused(name: str, code: int) -> Iterator[None]:
+    """The operating system refuses to open a file of this name, for whoever asks, root too."""
+    real = os.open
+
+    def opening(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if Path(path).name == name:
+            raise OSError(code, os.strerror(code))
+        return real(path, flags, *more, **named)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "open", opening)
+        yield
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM])
+async def test_a_file_that_may_not_be_read_holds_back_no_other(tmp_path: Path, code: int) -> None:
     path = place(tmp_path, "a", flat(customer(1)))
-    path.chmod(0)
     place(tmp_path, "b", flat(customer(2)))
     async with opened(tmp_path, take=Take.RENAME) as source:
-        told = await source.read()
-        assert "cannot be read" in told.changes[0].reason and told.receipt is None
-        await source.ack(await next_file(source))
+        with refused("a", code):
+            told = await source.read()
+            assert "cannot be read" in told.changes[0].reason and told.receipt is None
+            await source.ack(await next_file(source))
         path.chmod(0o600)
+        assert (await next_file(source)).changes[0].kind is ChangeKind.TOLD
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM, errno.ESTALE])
+async def test_a_machine_that_cannot_read_for_a_moment_is_no_fault_of_the_file(
+    tmp_path: Path, code: int
+) -> None:
+    place(tmp_path, "a", flat(customer(1)))
+    async with opened(tmp_path, take=Take.RENAME) as source:
+        with refused("a", code), pytest.raises(Unreachable):
+            await source.read()
+        await source.open({})
         assert (await next_file(source)).changes[0].kind is ChangeKind.TOLD
 
 

@@ -37,12 +37,12 @@ def test_nothing_acknowledged_is_lost_in_part_or_twice_when_the_power_fails(
     played: Recording, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tally = sweep(
-        played, oracle.by_states(played.states), dice(), Shares(0.08, flows=0.05, twice=0.02, again=0.15)
+        played, oracle.by_states(played.states), dice(), Shares(0.06, flows=0.05, twice=0.015, again=0.1)
     )
     with capsys.disabled():
         print(f"\nseed {SEED}: {tally.images} images, {tally.twice} of a second failure, {tally.flows} flows")
     assert tally.findings == []
-    assert tally.images >= 250
+    assert tally.images >= 200
     assert min(tally.flows, tally.twice) > 0
 
 
@@ -71,8 +71,9 @@ def test_a_power_failure_costs_nothing_that_was_acknowledged_in(
 
 
 @pytest.mark.invariant("I14")
-def test_a_message_for_sap_is_handed_over_once_when_the_power_fails() -> None:
-    assert handed_over(dice(), dies=False) == []
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_message_for_sap_is_handed_over_once_when_the_power_fails(dies: bool) -> None:
+    assert handed_over(dice(), dies=dies) == []
 
 
 @pytest.mark.parametrize("name", WEAKNESSES)
