@@ -21,6 +21,9 @@ from tests.flow.reference import ROUND
 from tests.flow.systems.time import TestClock
 from tests.flow.world import template
 
+#: What a start leaves is compared, row by row, with what it found, behind one event in so many.
+COMPARED = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -93,7 +96,7 @@ def examine(image: Image, judge: Judge) -> Finding | None:
     with laid_out(image) as directory:
         try:
             found = judge(directory / FILE, image.acknowledged)
-            before = oracle.tables(directory / FILE)
+            before = {} if image.at % COMPARED else oracle.tables(directory / FILE)
         except sqlite3.DatabaseError as error:
             return Finding("damaged", str(error))
     return found or _start(image, before)
@@ -105,6 +108,8 @@ def _start(image: Image, before: oracle.Tables) -> Finding | None:
             Store.open(directory, TestClock()).close()
         except IsthmusError as error:
             return Finding("closed", str(error))
+        if not before:
+            return None
         after = oracle.tables(directory / FILE)
         if not after.keys() >= _every_table():
             return Finding("partial", f"the start left tables out: {sorted(_every_table() - after.keys())}")

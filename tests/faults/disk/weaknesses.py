@@ -49,7 +49,7 @@ def believed(dice: random.Random) -> Finding | None:
     disk.
     """
     with patch.object(numbers, "write_again", lambda file: None):
-        for at in range(2, 14):
+        for at in (4, 6, 10, 11, 12):
             recording = recorded_with_failed_sync(SCENARIO[:40], at)
             found = first(recording, oracle.by_states(recording.states, recording.between), dice, 0.3)
             if found is not None:
