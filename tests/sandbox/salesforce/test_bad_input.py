@@ -75,6 +75,7 @@ async def alive(client: Client) -> None:
 async def test_damaged_json_of_every_resource(client: Client) -> None:
     rng = random.Random(1)
     headers = {"Authorization": f"Bearer {client.token}", "Content-Type": "application/json"}
+    await alive(client)
     tasks = len(asyncio.all_tasks())
     for _ in range(ROUNDS):
         for method, path, body in BODIES:
