@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from agent.clock import moment
 from agent.core.contract import Context, EntityAtSystem, EntityRules, Role
@@ -75,7 +76,19 @@ class Desk:
     @property
     def pending(self) -> bool:
         """Whether something still follows from the work of this transaction."""
-        return bool(self.bound or self.merged or self.retired or self.ended or self.released)
+        return any(self._following())
+
+    def mark(self) -> tuple[int, ...]:
+        """How much follows so far, for ``take_back``."""
+        return tuple(map(len, self._following()))
+
+    def take_back(self, mark: tuple[int, ...]) -> None:
+        """Forget what follows from work that was rolled back. A loop woken for nothing does no harm."""
+        for following, length in zip(self._following(), mark, strict=True):
+            del following[length:]
+
+    def _following(self) -> tuple[list[Any], ...]:
+        return self.bound, self.merged, self.retired, self.ended, self.released
 
     def bind(self, entity: str, type_: str, system: str, key: str) -> bool:
         """Give an entity its key at a system; what waited for it is taken up at the end of the work.

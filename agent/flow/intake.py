@@ -107,12 +107,12 @@ def _one(desk: Desk, system: str, change: Change, issued: int) -> None:
     It is kept as undecodable, with an exception; what it was about is not trusted any more.
     """
     desk.tx.savepoint("change")
-    bound = len(desk.bound)
+    mark = desk.mark()
     try:
         observation.take(desk, system, change, issued)
     except Exception as error:
         desk.tx.rollback_savepoint("change")
-        del desk.bound[bound:]
+        desk.take_back(mark)
         log.exception("a change could not be taken", action="intake.undecodable", system=system)
         kept = replace(
             change,
