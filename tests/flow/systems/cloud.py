@@ -97,6 +97,7 @@ class Cloud:
             if record.fields.get("Account") == loser:
                 self._write(key, {"Account": winner}, None)
         self.merged[loser] = winner
+        self.writes.user_deleted(self.records[loser].fields)
         self._delete(loser, None)
 
     def _delete(self, key: str, origin: str | None) -> None:
