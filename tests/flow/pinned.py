@@ -116,6 +116,39 @@ CATCHES: Mapping[str, Pinned] = {
 
 #: What it was → a script at which a promise once broke, or that is easily broken by a change.
 REGRESSIONS: Mapping[str, Pinned] = {
+    "a refusal outlived its park because another field waited for a ruling": Pinned(
+        "I15",
+        [
+            *BORN,
+            ("fault", ("sf", "refused")),
+            ("edit_cloud", (0, "Note")),
+            ("edit_erp", (0, "note")),
+            ("intake", ("erp",)),
+            ("deliver", ("sf",)),
+            ("edit_erp", (0, "note")),
+            ("intake", ("erp",)),
+        ],
+    ),
+    "a record that came back under its old key held a value of a lost update": Pinned(
+        "I11",
+        [
+            *BORN,
+            ("fault", ("sf", "late")),
+            ("edit_erp", (0, "terms")),
+            ("intake", ("erp",)),
+            ("deliver", ("sf",)),
+            ("edit_erp", (0, "terms")),
+            ("wait", (130.0,)),
+            ("deliver", ("sf",)),
+            ("delete_cloud", (0,)),
+            ("confirm", ("sf",)),
+            ("undelete_cloud", (0,)),
+        ],
+    ),
+    "the create of a merged record was in flight for both": Pinned(
+        "I20",
+        [("create", ()), ("create", ()), ("fault", ("erp", "answer-lost")), ("merge_cloud", (0,))],
+    ),
     "a plain restart was taken for a restored store": Pinned(
         "I8", [*BORN, ("restart", ()), ("edit_cloud", (0, "Name"))]
     ),
