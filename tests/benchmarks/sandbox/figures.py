@@ -10,11 +10,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
+
 from adapters.salesforce import pubsub_api_pb2 as pb
-from tests.benchmarks.sandbox.load import drained, request, requests_per_second
+from tests.benchmarks.sandbox.load import Wanted, drained, published, request, requests_per_second
 from tests.benchmarks.sandbox.processes import Caller, Served, sandbox, served
 
 TOPIC = "/data/AccountChangeEvent"
+NOTICE = "/event/Erp_Notice__e"
+#: A notice in Avro: created at 0 by "x", document "D", the rest null.
+PAYLOAD = b"\x00\x02x\x02\x02D\x00\x00"
 DATA = "/services/data/v62.0/sobjects/Account"
 
 
@@ -48,6 +53,7 @@ def traffic(events: int, seconds: float) -> Iterator[Figure]:
             with served("tests.benchmarks.sandbox.bare", *map(str, files)) as bare:
                 yield from _requests(ours, bare, caller.token, record, seconds)
                 yield from _events(ours, bare, caller, events)
+                yield from _live(ours, bare, caller, events)
         finally:
             caller.close()
 
@@ -84,10 +90,26 @@ def _events(ours: Served, bare: Served, caller: Caller, events: int) -> Iterator
         yield Figure(f"events to {subscribers}", "events/s", mine, theirs, what)
 
 
+def _live(ours: Served, bare: Served, caller: Caller, events: int) -> Iterator[Figure]:
+    """Events that are published while the subscribers wait for them."""
+    target, metadata = ours.told["grpc_plaintext"], caller.metadata
+    with grpc.insecure_channel(target) as channel:
+        describe = channel.unary_unary(
+            "/eventbus.v1.PubSub/GetTopic", pb.TopicRequest.SerializeToString, pb.TopicInfo.FromString
+        )
+        schema = describe(pb.TopicRequest(topic_name=NOTICE), metadata=metadata).schema_id
+    for subscribers in (1, 10):
+        count = max(100, events // subscribers // 100 * 100)
+        event = pb.ProducerEvent(schema_id=schema, payload=PAYLOAD)
+        wanted = Wanted(count, subscribers)
+        mine = asyncio.run(published(target, metadata, NOTICE, event, wanted))
+        theirs = asyncio.run(drained(bare.told["grpc"], metadata, TOPIC, count, subscribers))
+        what = "bare stream of ready frames"
+        yield Figure(f"published to {subscribers}", "events/s", mine, theirs, what)
+
+
 def _frame(ours: Served, caller: Caller) -> bytes:
     """One event as it is sent, for the bare stream."""
-    import grpc
-
     with grpc.insecure_channel(ours.told["grpc_plaintext"]) as channel:
         subscribe = channel.stream_stream(
             "/eventbus.v1.PubSub/Subscribe", pb.FetchRequest.SerializeToString, pb.FetchResponse.FromString

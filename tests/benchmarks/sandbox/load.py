@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import grpc.aio
@@ -14,6 +15,14 @@ from adapters.salesforce import pubsub_api_pb2 as pb
 CONNECTIONS = 8
 CREDIT = 100
 Metadata = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How many events each of so many subscribers waits for; a multiple of a hundred."""
+
+    count: int
+    subscribers: int
 
 
 async def requests_per_second(port: int, make: Callable[[int], bytes], seconds: float) -> float:
@@ -61,13 +70,40 @@ async def drained(target: str, metadata: Metadata, topic: str, count: int, subsc
         return count * subscribers / (time.monotonic() - started)
 
 
-async def _subscriber(channel: Any, metadata: Metadata, topic: str, count: int) -> None:
+async def published(
+    target: str, metadata: Metadata, topic: str, event: pb.ProducerEvent, wanted: Wanted
+) -> float:
+    """Events a second, over all subscribers, from the first publish until each has been sent all of them."""
+    async with grpc.aio.insecure_channel(target) as channel:
+        publish = channel.unary_unary(
+            "/eventbus.v1.PubSub/Publish",
+            pb.PublishRequest.SerializeToString,
+            pb.PublishResponse.FromString,
+        )
+        marker = await publish(pb.PublishRequest(topic_name=topic, events=[event]), metadata=metadata)
+        tip = marker.results[0].replay_id
+        waiting = [
+            asyncio.ensure_future(_subscriber(channel, metadata, topic, wanted.count, tip))
+            for _ in range(wanted.subscribers)
+        ]
+        request = pb.PublishRequest(topic_name=topic, events=[event] * CREDIT)
+        started = time.monotonic()
+        for _ in range(wanted.count // CREDIT):
+            await publish(request, metadata=metadata)
+        await asyncio.gather(*waiting)
+        return wanted.count * wanted.subscribers / (time.monotonic() - started)
+
+
+async def _subscriber(channel: Any, metadata: Metadata, topic: str, count: int, after: bytes = b"") -> None:
     more: asyncio.Queue[int] = asyncio.Queue()
     more.put_nowait(CREDIT)
 
     async def asking() -> AsyncIterator[pb.FetchRequest]:
         while granted := await more.get():
-            yield pb.FetchRequest(topic_name=topic, num_requested=granted, replay_preset=pb.EARLIEST)
+            preset = pb.CUSTOM if after else pb.EARLIEST
+            yield pb.FetchRequest(
+                topic_name=topic, num_requested=granted, replay_preset=preset, replay_id=after
+            )
 
     subscribe = channel.stream_stream(
         "/eventbus.v1.PubSub/Subscribe", pb.FetchRequest.SerializeToString, pb.FetchResponse.FromString
