@@ -37,9 +37,11 @@ def judge(entity: Entity, rules: EntityRules, back: frozenset[str]) -> Existence
     ``back``: systems that have the record again. A document is never ended by its deletion: what was posted
     is reversed, never deleted.
     """
-    if entity.ended is not None:
-        return Existence(Turn.RETURNS) if entity.birth in back else None
     owner = entity.birth
+    if entity.ended is not None:
+        if owner in back:
+            return Existence(Turn.RETURNS)
+        return _merged_since(entity, entity.ended)
     if owner not in entity.keys or not entity.gone(owner) or rules.transfer is Transfer.EVENT:
         return None
     into = entity.images[owner].merged_into
@@ -48,6 +50,16 @@ def judge(entity: Entity, rules: EntityRules, back: frozenset[str]) -> Existence
     if rules.deletes is Deletes.FOLLOW:
         return Existence(Turn.ENDS, Ended(owner))
     return None
+
+
+def _merged_since(entity: Entity, ended: Ended) -> Existence | None:
+    """A record that had been deleted came back and was merged, before anybody here had seen it back."""
+    image = entity.images.get(entity.birth)
+    if ended.into is not None or image is None or not entity.gone(entity.birth):
+        return None
+    if image.merged_into in (None, entity.id):
+        return None
+    return Existence(Turn.ENDS, Ended(entity.birth, image.merged_into))
 
 
 def lost(entity: Entity, rules: EntityRules, target: str) -> tuple[Conflict, ...]:
