@@ -9,7 +9,6 @@ from agent.core.entity import IN_FLIGHT, OPERATOR, Base, Ended, Entity, Image, S
 from agent.core.existence import Turn, judge, lost
 from agent.core.fate import Fate
 from agent.core.mapping import is_unresolved
-from agent.core.survivorship import maybe_ours
 from agent.core.value import Canonical
 from agent.flow import planning
 from agent.flow.desk import Bound, Desk
@@ -44,9 +43,15 @@ def follow(desk: Desk, entity: Entity, rules: EntityRules) -> Entity:
     into = entity.ended.into if entity.ended is not None else None
     if into is not None and is_unresolved(into):
         _wait_for(desk, entity, into)
-    elif into is not None and entity.keys:
+    elif into is not None and any(not _in_flight(entity, system) for system in entity.keys):
         desk.merged.append((entity.id, into))
     return entity
+
+
+def _in_flight(entity: Entity, system: str) -> bool:
+    """Whether what was sent for a record may still be applied: its key passes on only afterwards."""
+    command = entity.commands.get(system)
+    return command is not None and command.state in IN_FLIGHT
 
 
 def _wait_for(desk: Desk, entity: Entity, into: str) -> None:
@@ -191,7 +196,8 @@ def _merge(desk: Desk, loser: str, winner: str) -> None:
     """The loser's keys elsewhere pass to the winner, and whatever referred to the loser refers to it."""
     before = entities.get(desk.tx, loser)
     for system in tuple(before.keys):
-        _pass_on(desk, before, system, winner)
+        if not _in_flight(before, system):
+            _pass_on(desk, before, system, winner)
     for dependant in links.dependants(desk.tx, loser):
         known = entities.get(desk.tx, dependant)
         for number in conflicts.between(desk.tx, dependant, loser, winner):
@@ -219,11 +225,7 @@ def _pass_on(desk: Desk, loser: Entity, system: str, winner: str) -> None:
             image = replace(image, base={**held, IDENTITY: Base(loser.id, 0)})
             if not desk.book.of(loser.type).at(system).blind:
                 image = image.marked(Stale.CHANGED, desk.tx.token)
-            after = before.with_image(system, image)
-            late = loser.commands.get(system)
-            if late is not None and late.state in IN_FLIGHT:
-                after = maybe_ours(after, system, late.fields)
-            planning.settle(desk, before, after)
+            planning.settle(desk, before, before.with_image(system, image))
         elif role is Role.LIVE:
             _ask_to_merge(desk, loser, system, key, winner)
 
