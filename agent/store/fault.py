@@ -25,9 +25,12 @@ _BROKEN = {
         "check the rights of state_dir, and that its file system is mounted for writing",
     ),
     sqlite3.SQLITE_PERM: ("the store may not be used", "check the rights of state_dir"),
-    sqlite3.SQLITE_CORRUPT: ("the database is damaged", "keep the file aside and restore the last backup"),
-    sqlite3.SQLITE_NOTADB: ("it is no database", "keep the file aside and restore the last backup"),
     sqlite3.SQLITE_NOMEM: ("there is no memory left", "give the agent more memory"),
+}
+#: Codes after which no start helps before a person has looked.
+_DAMAGED = {
+    sqlite3.SQLITE_CORRUPT: "the database is damaged",
+    sqlite3.SQLITE_NOTADB: "it is no database",
 }
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -39,6 +42,12 @@ class DiskFault(StoreError):
     """
 
     exit_code = 1
+
+
+class Damaged(DiskFault):
+    """What lies there is no sound database: another start would find the same."""
+
+    exit_code = 2
 
 
 class DiskFull(DiskFault):
@@ -67,6 +76,9 @@ def of_code(code: int, text: str, file: Path | str = "") -> StoreError | None:
             where=where,
             remedy="close it, and keep it off this file",
         )
+    if primary in _DAMAGED:
+        remedy = "keep the file aside and restore the last backup"
+        return Damaged(f"{_DAMAGED[primary]} ({text})", where=where, remedy=remedy)
     if primary in _BROKEN:
         what, remedy = _BROKEN[primary]
         return DiskFault(f"{what} ({text})", where=where, remedy=remedy)

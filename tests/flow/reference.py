@@ -94,6 +94,19 @@ RARE: list[Operation] = [
     ("resolve", ("recreate",)),
     ("retry", ()),
     *ROUND,
+    ("edit_cloud", (0, "Name")),
+    ("intake", ("sf",)),
+    ("happens_at", ("erp.prepare", "hold", "erp")),
+    ("deliver", ("erp",)),
+    ("deliver", ("erp",)),
+    ("release", ("erp",)),
+    *ROUND,
+    ("edit_cloud", (0, "Name")),
+    ("intake", ("sf",)),
+    ("happens_at", ("erp.prepare", "silence", "erp", True)),
+    ("deliver", ("erp",)),
+    ("silence", ("erp", False)),
+    *ROUND,
 ]
 
 

@@ -14,6 +14,7 @@ from hypothesis import seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
+from agent import failpoints
 from agent.errors import Fenced, RolledBack
 from agent.flow.fence import Fence
 from agent.flow.intake import Intake
@@ -209,6 +210,28 @@ def test_the_later_of_two_agents_goes_on_and_the_earlier_one_stops(pair: tuple[W
     assert "alpha" in cause
     assert "beta" in cause
     assert owner
+    second.settle()
+    assert (
+        first.erp.rows["customer", "e1"]["terms"] == first.cloud.records[first.customers[0]].fields["Terms"]
+    )
+
+
+@pytest.mark.parametrize("side", ["before_commit", "after_commit"])
+def test_a_crash_while_it_is_noticed_that_another_agent_took_over_changes_nothing(
+    pair: tuple[World, World], side: str
+) -> None:
+    first, second = pair
+    first.edit_erp(0, "terms")
+    failpoints.arm(f"fence.lost.{side}", failpoints.Action.CRASH)
+    with pytest.raises(failpoints.Crash):
+        now(first.intakes["erp"].step())
+    failpoints.disarm()
+    first.engine.store.close()
+    if side == "after_commit":
+        with pytest.raises(Fenced):
+            Store.open(first.directory, first.clock, Begin(host="alpha"))
+    else:  # it has to be noticed once more
+        Store.open(first.directory, first.clock, Begin(host="alpha")).close()
     second.settle()
     assert (
         first.erp.rows["customer", "e1"]["terms"] == first.cloud.records[first.customers[0]].fields["Terms"]
