@@ -22,6 +22,8 @@ from tests.proof.narration import Narration
 from tests.proof.parts import mutants, stories
 from tests.proof.seeded import seeded
 
+#: Where the scorecard is kept when nobody says otherwise.
+CARD = Path(".cache/proof.json")
 #: Gives its lines for a seed, within about so many seconds.
 Part = Callable[[int, float, Narration], Iterator[Line]]
 #: The parts in their order, each with its share of the time; the last gets what the others leave over.
@@ -37,7 +39,9 @@ PARTS: dict[str, tuple[Part, float]] = {
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.proof", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures into FILE")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", default=CARD, help=f"write the figures into FILE ({CARD})"
+    )
     parser.add_argument("--minutes", type=float, default=10.0, help="how long it may take, about (10)")
     parser.add_argument("--seed", type=int, default=1, help="where the hunts begin (1)")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
@@ -70,8 +74,9 @@ def main() -> int:
         stopped = True
     card = Card(tuple(lines), time.monotonic() - started, chosen.seed, stopped)
     print(card.text())
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps(card.figures(), indent=2) + "\n")
+    chosen.json.parent.mkdir(parents=True, exist_ok=True)
+    chosen.json.write_text(json.dumps(card.figures(), indent=2) + "\n")
+    print(f"the scorecard is kept in {chosen.json}", file=sys.stderr)
     return 0 if card.holds else 1
 
 

@@ -34,7 +34,7 @@ class Card:
         return bool(self.lines) and not self.stopped and all(line.holds for line in self.lines)
 
     def text(self) -> str:
-        """The table, with the scripts of what fell short below it and the verdict last."""
+        """The table, what was tried in all, the scripts of what fell short, and the verdict last."""
         rows = [
             (line.part, line.name, f"{line.tried} {line.unit}", _mark(line), line.said) for line in self.lines
         ]
@@ -49,7 +49,21 @@ class Card:
         if self.stopped:
             verdict = "stopped before the end"
         last = f"\n{held} of {len(self.lines)} lines hold, {self.seconds:.0f} s, seed {self.seed}: {verdict}"
-        return "\n".join([*table, *scripts, last])
+        return "\n".join([*table, "", *self._totals(), *scripts, last])
+
+    def totals(self) -> dict[tuple[str, str], tuple[int, int, int]]:
+        """(part, unit) → how many were tried, in how many lines, and how many of these hold."""
+        found: dict[tuple[str, str], tuple[int, int, int]] = {}
+        for line in self.lines:
+            tried, lines, held = found.get((line.part, line.unit), (0, 0, 0))
+            found[line.part, line.unit] = (tried + line.tried, lines + 1, held + line.holds)
+        return found
+
+    def _totals(self) -> list[str]:
+        return [
+            f"{part:<12} {tried:>9,} {unit}, {held} of {lines} lines hold"
+            for (part, unit), (tried, lines, held) in self.totals().items()
+        ]
 
     def figures(self) -> dict[str, Any]:
         """The same as plain data."""
@@ -58,6 +72,10 @@ class Card:
             "stopped": self.stopped,
             "seconds": round(self.seconds, 1),
             "seed": self.seed,
+            "totals": [
+                {"part": part, "unit": unit, "tried": tried, "lines": lines, "hold": held}
+                for (part, unit), (tried, lines, held) in self.totals().items()
+            ],
             "lines": [
                 {
                     "part": line.part,
