@@ -82,7 +82,7 @@ async def test_damaged_json_of_every_resource(client: Client) -> None:
             sent = damaged(json.dumps(body).encode(), rng)
             judged(await client.http.request(method, f"{BASE}/{path}", content=sent, headers=headers), sent)
     await alive(client)
-    # The worker of the bulk jobs is there for good, and a connection that is kept; all else ends with its call.
+    # The worker of the bulk jobs is there for good, and a kept connection; all else ends with its call.
     async with asyncio.timeout(20):
         while len(asyncio.all_tasks()) > tasks + 4:
             await client.call("GET", "limits")
