@@ -38,6 +38,7 @@ from adapters.sandbox.salesforce.rest.gate import Gate
 from adapters.sandbox.salesforce.seed import planting
 
 HOST = "127.0.0.1"
+LONGEST_HEAD = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,8 @@ async def _web(
         config = uvicorn.Config(
             web,
             http=connections.protocol(),
+            # Addresses far beyond the limit come through too, to be refused as the vendor does.
+            h11_max_incomplete_event_size=LONGEST_HEAD,
             ws="none",
             lifespan="off",
             log_config=None,

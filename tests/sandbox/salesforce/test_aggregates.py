@@ -150,6 +150,36 @@ async def test_whole_sets_of_fields_and_functions(shop: Client) -> None:
     assert label == {"kind": "Energy"}
 
 
+UNBOUNDED: list[str] = [
+    "SELECT FIELDS(ALL) FROM Account",
+    "SELECT FIELDS(CUSTOM) FROM Account LIMIT 201",
+    "SELECT Name, (SELECT FIELDS(ALL) FROM Contacts) FROM Account",
+]
+
+
+async def test_an_open_set_of_fields_needs_a_limit_of_two_hundred(shop: Client) -> None:
+    for text in UNBOUNDED:
+        [error] = await shop.query(text)
+        assert error["errorCode"] == "MALFORMED_QUERY"
+        assert error["message"] == "The SOQL FIELDS function must have a LIMIT of at most 200"
+    assert len(await rows(shop, "SELECT FIELDS(ALL) FROM Account LIMIT 200")) == 3
+    assert len(await rows(shop, "SELECT FIELDS(STANDARD) FROM Account")) == 3
+
+
+async def test_a_field_is_selected_once(shop: Client) -> None:
+    for text in ("SELECT Id, Name, name FROM Account", "SELECT Name, FIELDS(ALL) FROM Account LIMIT 1"):
+        [error] = await shop.query(text)
+        assert error["errorCode"] == "INVALID_FIELD"
+        assert error["message"].lower() == "duplicate field selected: name"
+
+
+async def test_a_moment_is_not_compared_with_a_day(shop: Client) -> None:
+    [error] = await shop.query("SELECT Id FROM Account WHERE CreatedDate > 2020-01-01")
+    assert error["errorCode"] == "INVALID_FIELD"
+    assert "'CreatedDate' must be of type dateTime" in error["message"]
+    assert len(await rows(shop, "SELECT Id FROM Account WHERE DAY_ONLY(CreatedDate) > 2020-01-01")) == 3
+
+
 async def test_words_without_effect_are_read(shop: Client) -> None:
     text = (
         "SELECT Id FROM Account USING SCOPE Mine WHERE Name = 'East' WITH SECURITY_ENFORCED LIMIT 1 FOR VIEW"

@@ -55,6 +55,20 @@ BODIES: tuple[tuple[str, str, dict[str, object]], ...] = (
 )
 
 
+async def test_an_address_beyond_the_vendors_limit_is_refused(client: Client) -> None:
+    for length, status in ((12_000, 200), (16_400, 414), (60_000, 414)):
+        named = "x" * (length - 80)
+        answer = await client.call("GET", f"query?q=SELECT+Id+FROM+Account+WHERE+Name='{named}'")
+        assert answer.status_code == status, length
+    host, _, port = client.details.http.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET /" + b"x" * 200_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert await reader.readline() == b"HTTP/1.1 414 Request-URI Too Long\r\n"
+    writer.close()
+    await writer.wait_closed()
+    await alive(client)
+
+
 def judged(answer: httpx2.Response, sent: bytes) -> None:
     """An answer is good, or tells in the vendor's shape why not."""
     assert answer.status_code != 500, (sent, answer.text)

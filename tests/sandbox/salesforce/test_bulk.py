@@ -110,6 +110,17 @@ async def test_hard_deletes_leave_nothing_in_the_bin(empty: Client) -> None:
     assert (await empty.query("SELECT COUNT() FROM Account", "queryAll"))["totalSize"] == 0
 
 
+async def test_line_endings_other_than_the_declared_ones_fail_the_job(empty: Client) -> None:
+    for data, ending in ((b"Name\r\nA\r\n", "LF"), (b"Name\nA\n", "CRLF")):
+        job = await ingest(empty, data, lineEnding=ending)
+        text = f"InvalidBatch : LineEnding is invalid on user data. Current LineEnding setting is {ending}"
+        assert (job["state"], job["errorMessage"]) == ("Failed", text)
+    # A header alone has no line ending that could be wrong, and quoted text keeps its own.
+    assert (await ingest(empty, b"Name", lineEnding="CRLF"))["state"] == "JobComplete"
+    job = await ingest(empty, b'Name,BillingStreet\nA,"1\r\n2"\n', lineEnding="LF")
+    assert (job["state"], job["numberRecordsFailed"]) == ("JobComplete", 0)
+
+
 UNREADABLE: list[tuple[bytes, str]] = [
     (b"Nme\nA\n", "Field name not found : Nme"),
     (b"", "Empty file"),

@@ -24,6 +24,14 @@ async def test_an_unknown_kind_is_refused_with_the_nearest(client: Client) -> No
     assert "did you mean 'gap'" in answer["error"]
 
 
+async def test_a_delay_without_an_end_is_refused(client: Client) -> None:
+    for delay in ("1e400", "true", "-1", "86401"):
+        body = f'{{"kind": "answer-late", "delay": {delay}}}'
+        answer = await client.http.post("/_sandbox/faults", content=body)
+        assert answer.status_code == 400, answer.text
+        assert "'delay' is a number of seconds" in answer.json()["error"]
+
+
 async def test_kinds_and_armed_faults_are_listed_and_cleared(client: Client) -> None:
     await arm(client, "gap", scope="account", count=2, after=1)
     listing = (await client.http.get("/_sandbox/faults")).json()

@@ -239,7 +239,8 @@ async def test_collection_updates_upserts_deletes_and_retrieves(empty: Client) -
     done, unknown = (await empty.call("PATCH", "composite/sobjects", update)).json()
     assert done == {"id": ids[0], "success": True, "errors": []}
     assert unknown["errors"][0]["statusCode"] == "INVALID_CROSS_REFERENCE_KEY"
-    upsert = {"records": [typed(Isthmus_Id__c="n", Name="N"), typed(Isthmus_Id__c="n", Phone="9")]}
+    await empty.create(Name="O", Isthmus_Id__c="o")
+    upsert = {"records": [typed(Isthmus_Id__c="n", Name="N"), typed(Isthmus_Id__c="o", Phone="9")]}
     results = (await empty.call("PATCH", "composite/sobjects/Account/Isthmus_Id__c", upsert)).json()
     assert [each["created"] for each in results] == [True, False]
     gone = (await empty.call("DELETE", f"composite/sobjects?ids={ids[1]}&allOrNone=true")).json()

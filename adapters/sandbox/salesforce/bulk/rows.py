@@ -28,9 +28,11 @@ def bad(text: str) -> ApiError:
 
 class CsvRows:
     """Rows of a CSV file; ``titles`` are its first line. An empty cell leaves a field as it is, ``#N/A``
-    makes it null."""
+    makes it null. ``ending`` (LF or CRLF) is what the lines must end with; empty takes any."""
 
-    def __init__(self, path: Path, delimiter: str) -> None:
+    def __init__(self, path: Path, delimiter: str, ending: str = "") -> None:
+        self._ending = ending
+        self._first = _ending_of(path)
         self._lines = path.open(encoding="utf-8-sig", newline="")
         self._reader = csv.reader(self._lines, delimiter=DELIMITERS[delimiter], strict=True)
         self.titles: list[str] = []
@@ -44,6 +46,8 @@ class CsvRows:
         self.titles = [each.strip() for each in self._next() or []]
         if not self.titles:
             raise bad("Empty file: no header row")
+        if self._ending and self._first not in ("", self._ending):
+            raise bad(f"LineEnding is invalid on user data. Current LineEnding setting is {self._ending}")
         if len({each.lower() for each in self.titles}) < len(self.titles):
             raise bad("Duplicate column in the header row")
 
@@ -61,6 +65,15 @@ class CsvRows:
             return next(self._reader, None)
         except (csv.Error, UnicodeDecodeError) as error:
             raise bad(f"Failed to parse CSV: {error}") from None
+
+
+def _ending_of(path: Path) -> str:
+    """How the first line of a file ends; empty when there is but one."""
+    with path.open("rb") as data:
+        line = data.readline(_LONGEST_CELL)
+    if not line.endswith(b"\n"):
+        return ""
+    return "CRLF" if line.endswith(b"\r\n") else "LF"
 
 
 def check_titles(titles: list[str], kind: ObjectType) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 from adapters.sandbox.salesforce.bulk import rows
@@ -97,7 +97,7 @@ class Runner:
             await self._rows(job, batch, ((row, []) for row in reader(batch.upload)), results)
 
     async def _ingest_csv(self, job: Job, batch: Batch) -> None:
-        upload = rows.CsvRows(batch.upload, job.delimiter)
+        upload = rows.CsvRows(batch.upload, job.delimiter, job.ending if job.generation == 2 else "")
         with contextlib.closing(upload):
             upload.begin()
             titles = [job.mapping.get(each, each) for each in upload.titles]
@@ -124,12 +124,14 @@ class Runner:
             self._write(job, batch, chunk, results)
             await asyncio.sleep(0)
 
-    def _write(self, job: Job, batch: Batch, chunk: Iterable[Item], results: Results) -> None:
+    def _write(self, job: Job, batch: Batch, chunk: list[Item], results: Results) -> None:
         gone: list[str] = []
+        once = dml.Once(job.operation, job.key, ((job.object_name, row) for row, _ in chunk))
         with self._org.transaction(job.actor) as transaction:
             for row, cells in chunk:
                 batch.processed += 1
                 try:
+                    once.check(job.object_name, row)
                     record, created = dml.write(
                         self._org, transaction, job.operation, job.object_name, row, job.key
                     )

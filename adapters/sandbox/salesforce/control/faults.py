@@ -39,6 +39,7 @@ KINDS: dict[str, str] = {
     "job-failed": "the next bulk batch or job of a matching object fails as a whole",
 }
 AT_ONCE = ("expire", "reset", "break", "half-open", "silent", "revoke")
+LONGEST_DELAY_S = 86_400
 _KEYS = ("kind", "scope", "count", "after", "method", "delay", "detail")
 
 
@@ -88,8 +89,13 @@ def parse(body: object) -> Fault:
         detail=str(body.get("detail", "")),
     )
     if "delay" in body:
-        if not isinstance(body["delay"], int | float | Decimal) or body["delay"] < 0:
-            raise UnknownFault("'delay' is a number of seconds, 0 or more")
+        delay = body["delay"]
+        if (
+            isinstance(delay, bool)
+            or not isinstance(delay, int | float | Decimal)
+            or not 0 <= delay <= LONGEST_DELAY_S
+        ):
+            raise UnknownFault(f"'delay' is a number of seconds, 0 to {LONGEST_DELAY_S}")
         fault.delay = float(body["delay"])
     return fault
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from adapters.sandbox.salesforce.org import removal
+from adapters.sandbox.salesforce.org import ids, removal
 from adapters.sandbox.salesforce.org.assignment import record_id
 from adapters.sandbox.salesforce.org.errors import Ambiguous, ApiError
 from adapters.sandbox.salesforce.org.fields import Field, FieldType, ObjectType
@@ -15,6 +16,7 @@ from adapters.sandbox.salesforce.org.transaction import Transaction
 from adapters.sandbox.salesforce.org.values import coerce
 
 OPERATIONS = ("insert", "update", "upsert", "delete", "hardDelete", "undelete")
+_NAMING = ("update", "upsert")
 
 
 def write(
@@ -62,6 +64,36 @@ def _write(
     if operation == "undelete":
         return removal.undelete(org, transaction, name, full), False
     return removal.delete(org, transaction, name, full), False
+
+
+class Once:
+    """The rule that rows written together name each record once: of rows that share an id or external id,
+    none is written (vendor: SOAP API ``upsert()``; help article 000384876)."""
+
+    def __init__(self, operation: str, key: str, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        self._operation = operation
+        self._key = key or "id"
+        self._counts = Counter(self._named(*each) for each in rows) if operation in _NAMING else Counter()
+
+    def check(self, object_name: str, row: Mapping[str, Any]) -> None:
+        """Raises ApiError DUPLICATE_VALUE when another row names the same record."""
+        if self._operation not in _NAMING:
+            return
+        named = self._named(object_name, row)
+        if named[1] and self._counts[named] > 1:
+            by_id = self._key.lower() == "id"
+            word = "id" if by_id else "external id"
+            fields = () if by_id else (self._key,)
+            value = split(row, self._key)[0]
+            raise ApiError("DUPLICATE_VALUE", f"Duplicate {word} specified: {value}", fields)
+
+    def _named(self, object_name: str, row: Mapping[str, Any]) -> tuple[str, str]:
+        value = split(row, self._key)[0]
+        if value is None:
+            return object_name.lower(), ""
+        text = str(value)
+        # The 15 and the 18 character form are one id; an external id compares without regard to case.
+        return object_name.lower(), (ids.full(text) or text) if self._key.lower() == "id" else text.lower()
 
 
 def split(row: Mapping[str, Any], name: str) -> tuple[Any, dict[str, Any]]:

@@ -27,6 +27,7 @@ from adapters.sandbox.salesforce.rest.router import VERSIONS, Router, Row
 from adapters.sandbox.salesforce.rest.tooling import Tooling
 from adapters.sandbox.salesforce.soap.endpoint import Soap
 
+LONGEST_URI = 16_384
 _RECORD_ROUTES: tuple[Row, ...] = (
     ("GET", "/sobjects", describe.everything),
     ("GET", "/sobjects/{object}", describe.basic),
@@ -144,4 +145,8 @@ class _Dated:
                 message["headers"] = [*message["headers"], (b"date", self._gate.date().encode())]
             await send(message)
 
+        if len(scope["raw_path"]) + 1 + len(scope["query_string"]) > LONGEST_URI:
+            refusal = ApiError("URI_TOO_LONG", f"The length of the URI exceeds the {LONGEST_URI} byte limit.")
+            await reply([refusal.single()], refusal.status)(scope, receive, dated)
+            return
         await self._app(scope, receive, dated)

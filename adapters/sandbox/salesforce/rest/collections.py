@@ -38,7 +38,10 @@ def update(call: Call) -> Answer:
     def work(transaction: Transaction, body: Body) -> tuple[Record, bool]:
         return dml.write(call.org, transaction, "update", _type(body), body)
 
-    return _run(call, _records(call), work, created=False)
+    records = _records(call)
+    named = [(_name(each), each) for each in records]
+    once = dml.Once("update", "", named)
+    return _run(call, records, _single(once, work), created=False)
 
 
 def upsert(call: Call) -> Answer:
@@ -49,7 +52,9 @@ def upsert(call: Call) -> Answer:
     def work(transaction: Transaction, body: Body) -> tuple[Record, bool]:
         return dml.write(call.org, transaction, "upsert", table.kind.name, body, field.name)
 
-    return _run(call, _records(call), work, created=True)
+    records = _records(call)
+    once = dml.Once("upsert", field.name, ((table.kind.name, each) for each in records))
+    return _run(call, records, _single(once, work, table.kind.name), created=True)
 
 
 def delete(call: Call) -> Answer:
@@ -116,6 +121,21 @@ def _type(body: Body) -> str:
     if not isinstance(described, dict) or not isinstance(described.get("type"), str):
         raise ApiError("INVALID_TYPE", "Object must have an attributes type")
     return str(described["type"])
+
+
+def _name(body: Body) -> str:
+    described = body.get("attributes")
+    return str(described.get("type", "")) if isinstance(described, dict) else ""
+
+
+def _single(once: dml.Once, work: Work, name: str = "") -> Work:
+    """The work, refused for records that the call names more than once."""
+
+    def checked(transaction: Transaction, body: Body) -> tuple[Record, bool]:
+        once.check(name or _name(body), body)
+        return work(transaction, body)
+
+    return checked
 
 
 def _table_of(call: Call, identifier: str) -> Table:

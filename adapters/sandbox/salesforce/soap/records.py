@@ -25,18 +25,18 @@ _ROLLED_BACK = ApiError(
 
 def create(call: Call, operation: Element) -> str:
     """Inserts sObjects."""
-    return _each(call, [_writing(call, "insert", each) for each in operation.all("sObjects")])
+    return _written(call, "insert", operation)
 
 
 def update(call: Call, operation: Element) -> str:
     """Updates sObjects by Id."""
-    return _each(call, [_writing(call, "update", each) for each in operation.all("sObjects")])
+    return _written(call, "update", operation)
 
 
 def upsert(call: Call, operation: Element) -> str:
     """Creates or updates sObjects by an external id."""
     key = operation.value("externalIDFieldName") or operation.value("externalIdFieldName")
-    return _each(call, [_writing(call, "upsert", each, key) for each in operation.all("sObjects")])
+    return _written(call, "upsert", operation, key)
 
 
 def delete(call: Call, operation: Element) -> str:
@@ -137,9 +137,16 @@ def _row(element: Element) -> tuple[str, Row]:
     return kind, row
 
 
-def _writing(call: Call, operation: str, element: Element, key: str = "") -> Work:
+def _written(call: Call, operation: str, element: Element, key: str = "") -> str:
+    rows = [_row(each) for each in element.all("sObjects")]
+    once = dml.Once(operation, key, rows)
+    return _each(call, [_writing(call, operation, each, once, key) for each in rows])
+
+
+def _writing(call: Call, operation: str, named: tuple[str, Row], once: dml.Once, key: str = "") -> Work:
     def work(transaction: Transaction) -> tuple[str, bool | None]:
-        kind, row = _row(element)
+        kind, row = named
+        once.check(kind, row)
         if operation == "insert":
             row = {name: value for name, value in row.items() if name.lower() != "id"}
         record, created = dml.write(call.org, transaction, operation, kind, row, key)

@@ -241,12 +241,14 @@ def _rank(value: Value) -> tuple[bool, str | Decimal]:
 
 
 def _mismatch(field: Field, literal: Literal) -> ApiError:
-    quoted = f"must be of type {field.type} and should not be enclosed in quotes"
-    plain = f"does not fit type {field.type}"
-    return ApiError(
-        "INVALID_FIELD",
-        f"value of filter criterion for field '{field.name}' {quoted if isinstance(literal, str) else plain}",
+    kind = "dateTime" if field.type is FieldType.DATETIME else str(field.type)
+    quoted = isinstance(literal, str) or field.type in _DAYS
+    told = (
+        f"must be of type {kind} and should not be enclosed in quotes"
+        if quoted
+        else f"does not fit type {kind}"
     )
+    return ApiError("INVALID_FIELD", f"value of filter criterion for field '{field.name}' {told}")
 
 
 def operand(field: Field, literal: Literal) -> Value:
@@ -261,8 +263,6 @@ def operand(field: Field, literal: Literal) -> Value:
     elif field.type is FieldType.DATE:
         fits = isinstance(value, date) and not isinstance(value, datetime)
     elif field.type is FieldType.DATETIME:
-        if isinstance(value, date) and not isinstance(value, datetime):
-            value = dates.midnight(value)
         fits = isinstance(value, datetime)
     else:
         fits = isinstance(value, str)

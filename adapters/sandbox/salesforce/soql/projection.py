@@ -17,6 +17,7 @@ from adapters.sandbox.salesforce.soql.grammar import Column, Query
 Json = dict[str, Any]
 Show = Callable[[Record], Json]
 _Put = Callable[[Json, Record], None]
+MOST_OF_ALL = 200
 _EXPANDED: dict[str, Callable[[Field], bool]] = {
     "ALL": lambda each: True,
     "STANDARD": lambda each: not each.custom,
@@ -56,6 +57,7 @@ class Projection:
         self._search = execution.search(kind, query)
         self._own = {query.alias.lower(), kind.name.lower()}
         self.columns = [each for column in query.columns for each in self._expanded(column)]
+        self._check_chosen(query)
         self._puts = [self._put(column) for column in self.columns]
         self._puts += [self._children(child) for child in query.children]
 
@@ -85,6 +87,20 @@ class Projection:
         if chosen is None:
             raise ApiError("INVALID_FIELD", f"FIELDS() takes ALL, STANDARD or CUSTOM, not {column.path}")
         return [Column(field.name) for field in self._kind.fields if chosen(field)]
+
+    def _check_chosen(self, query: Query) -> None:
+        """Raises ApiError for a field chosen twice, and for an open set of fields without a bound of rows."""
+        if any(each.function == "FIELDS" and each.path.upper() != "STANDARD" for each in query.columns) and (
+            query.limit is None or query.limit > MOST_OF_ALL
+        ):
+            raise ApiError(
+                "MALFORMED_QUERY", f"The SOQL FIELDS function must have a LIMIT of at most {MOST_OF_ALL}"
+            )
+        seen: set[str] = set()
+        for column in self.columns:
+            if not column.function and not column.alias and column.path.lower() in seen:
+                raise ApiError("INVALID_FIELD", f"duplicate field selected: {column.path}")
+            seen.add(column.path.lower() if not column.function else "")
 
     def _put(self, column: Column) -> _Put:
         if not column.function:
