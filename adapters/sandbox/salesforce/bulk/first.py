@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from xml.sax.saxutils import escape
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -161,7 +161,7 @@ class FirstBulk:
                 with batch.upload.open("wb") as out:
                     async for piece in stream_body(request, MOST_BYTES):
                         out.write(piece)
-            except ApiError:
+            except (ApiError, ClientDisconnect):
                 del job.batches[batch.id]
                 batch.upload.unlink()
                 raise

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -184,7 +184,7 @@ class SecondBulk:
             with batch.upload.open("wb") as out:
                 async for piece in stream_body(request, MOST_BYTES):
                     out.write(piece)
-        except ApiError:
+        except (ApiError, ClientDisconnect):
             job.batches.clear()
             batch.upload.unlink()
             raise

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 
+from h11 import LocalProtocolError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -133,7 +135,7 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 class _Dated:
-    """Puts the org's own time into the Date header of every answer."""
+    """Puts the org's own time into the Date header of every answer; a caller that went away gets none."""
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], gate: Gate) -> None:
         self._app = app
@@ -143,10 +145,17 @@ class _Dated:
         async def dated(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"date", self._gate.date().encode())]
+                try:
+                    await send(message)
+                except LocalProtocolError:
+                    # The server itself has refused the body already (chunks that are none) and closes.
+                    raise ClientDisconnect from None
+                return
             await send(message)
 
         if len(scope["raw_path"]) + 1 + len(scope["query_string"]) > LONGEST_URI:
             refusal = ApiError("URI_TOO_LONG", f"The length of the URI exceeds the {LONGEST_URI} byte limit.")
             await reply([refusal.single()], refusal.status)(scope, receive, dated)
             return
-        await self._app(scope, receive, dated)
+        with contextlib.suppress(ClientDisconnect):
+            await self._app(scope, receive, dated)
