@@ -45,6 +45,7 @@ def large() -> tuple[Recording, Judge]:
         recording = Recording(Tape(directory), [begins])
         with recorded(recording):
             store = Store.open(directory, TestClock())
+            recording.acknowledge()  # the life that began
             for count, size in ((1, 10), (MANY, LONG), (1, 10)):
                 with store.transaction("large") as tx:
                     for number in range(count):
