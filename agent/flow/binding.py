@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from agent.core.change import Change, ChangeKind, Operation
-from agent.core.entity import Entity, Image, Stale
+from agent.core.entity import Image, Stale
 from agent.core.mapping import unresolved
+from agent.core.reference import redirected
 from agent.flow import existence, observation, planning
 from agent.flow.desk import Bound, Desk
 from agent.store import entities, exceptions, inbox, obligations, references, waiting
@@ -32,9 +31,10 @@ def _resolve_references(desk: Desk, bound: Bound) -> None:
     placeholder = unresolved(bound.system, bound.key)
     for waiting_id in references.take(desk.tx, placeholder):
         before = entities.get(desk.tx, waiting_id)
-        names = {n for n, f in desk.book.of(before.type).fields.items() if f.reference == bound.type}
         after = existence.resolved(desk, before, placeholder, bound.entity)
-        planning.settle(desk, before, _resolved(after, names, placeholder, bound.entity))
+        rules = desk.book.of(before.type)
+        after = redirected(after, rules, bound.type, placeholder, bound.entity)
+        planning.settle(desk, before, after)
 
 
 def _release(desk: Desk, bound: Bound) -> None:
@@ -42,18 +42,6 @@ def _release(desk: Desk, bound: Bound) -> None:
     entity = entities.get(desk.tx, bound.entity)
     if bound.system in entity.parked and bound.system not in entity.refused:
         planning.settle(desk, entity, planning.unpark(desk, entity, bound.system, "its key is known now"))
-
-
-def _resolved(entity: Entity, names: set[str], placeholder: str, id_: str) -> Entity:
-    after = entity
-    for system, image in entity.images.items():
-        fields = {n: id_ if n in names and v == placeholder else v for n, v in image.fields.items()}
-        after = after.with_image(system, replace(image, fields=fields))
-    agreed = {
-        n: replace(a, value=id_) if n in names and a.value == placeholder else a
-        for n, a in after.agreed.items()
-    }
-    return replace(after, agreed=agreed)
 
 
 def _take_up(desk: Desk, bound: Bound) -> None:

@@ -9,7 +9,7 @@ from agent.core.entity import IN_FLIGHT, OPERATOR, Base, Ended, Entity, Image, S
 from agent.core.existence import Turn, judge, lost
 from agent.core.fate import Fate
 from agent.core.mapping import is_unresolved
-from agent.core.value import Canonical
+from agent.core.reference import redirected
 from agent.flow import planning
 from agent.flow.desk import Bound, Desk
 from agent.store import (
@@ -19,7 +19,6 @@ from agent.store import (
     exceptions,
     links,
     obligations,
-    outbox,
     references,
     waiting,
 )
@@ -203,15 +202,15 @@ def _merge(desk: Desk, loser: str, winner: str) -> None:
         for number in conflicts.between(desk.tx, dependant, loser, winner):
             conflicts.decide(desk.tx, number, "winner", f"{loser} was merged into {winner}")
             exceptions.close_numbered(desk.tx, Kind.IMMUTABLE, dependant, number, "both are one record now")
-        planning.settle(desk, known, _redirected(desk, known, loser, winner))
+        rules = desk.book.of(known.type)
+        planning.settle(desk, known, redirected(known, rules, before.type, loser, winner))
     planning.reconsider(desk, loser)
     planning.reconsider(desk, winner)
 
 
 def _pass_on(desk: Desk, loser: Entity, system: str, winner: str) -> None:
-    standing = outbox.standing(desk.tx, winner).get(system)
-    coming = standing is not None and standing.state in IN_FLIGHT
-    taken = coming or system in bindings.keys(desk.tx, winner)
+    heir = entities.get(desk.tx, winner)
+    taken = _in_flight(heir, system) or system in heir.keys
     for key, role in bindings.close(desk.tx, loser.id, system, f"merged into {winner}"):
         passed = Role.READ_ONLY if taken or role is not Role.LIVE else Role.LIVE
         bindings.bind(desk.tx, winner, loser.type, system, key, passed)
@@ -243,23 +242,3 @@ def _ask_to_merge(desk: Desk, loser: Entity, system: str, key: str, winner: str)
         ),
         entities.get(desk.tx, winner),
     )
-
-
-def _redirected(desk: Desk, entity: Entity, loser: str, winner: str) -> Entity:
-    """Every reference to the loser, in images, bases and agreed values, as one to the winner."""
-    type_ = entities.get(desk.tx, winner).type
-    names = {name for name, rule in desk.book.of(entity.type).fields.items() if rule.reference == type_}
-
-    def passed(name: str, value: Canonical) -> Canonical:
-        return winner if name in names and value == loser else value
-
-    after = entity
-    for system, image in entity.images.items():
-        fields = {name: passed(name, value) for name, value in image.fields.items()}
-        base = {
-            name: Base(passed(name, b.value), b.number, tuple(passed(name, r) for r in b.ruled))
-            for name, b in image.base.items()
-        }
-        after = after.with_image(system, replace(image, fields=fields, base=base))
-    agreed = {name: replace(a, value=passed(name, a.value)) for name, a in after.agreed.items()}
-    return replace(after, agreed=agreed)

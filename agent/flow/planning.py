@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from agent.core.contract import EntityRules, LanePolicy, Transfer
 from agent.core.delivery import DeliveryKind
@@ -26,6 +26,34 @@ from agent.store import (
     waiting,
 )
 from agent.store.exceptions import Kind, Raised
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person is told where a plan waits for them. ``cause`` has places for ``on`` and ``target``."""
+
+    kind: Kind
+    cause: str
+    remedy: str
+
+
+ASKED: dict[Hold, Asked] = {
+    Hold.ORPHAN: Asked(
+        Kind.ORPHAN,
+        "it refers to a record that was deleted and will not be at {target}",
+        "restore that record, or let it refer to another at its own system",
+    ),
+    Hold.DEPENDANT: Asked(
+        Kind.DEPENDANT,
+        "it was deleted, but {on} still refers to it at {target}",
+        "delete that too, or let it refer to another; it goes on by itself then",
+    ),
+    Hold.DELETED: Asked(
+        Kind.DELETED,
+        "the record was deleted at {on}; nothing is sent for it any more",
+        "decide whether it is deleted elsewhere too, or restore it",
+    ),
+}
 
 
 def settle(desk: Desk, before: Entity, after: Entity) -> None:
@@ -159,16 +187,15 @@ def unpark(desk: Desk, entity: Entity, mark: str, why: str) -> Entity:
 
 
 def _surroundings(desk: Desk, entity: Entity, target: str, rules: EntityRules) -> Surroundings:
-    bound = frozenset(
-        id_ for id_ in referred(entity, rules) if bindings.key_of(desk.tx, id_, target) is not None
-    )
+    if entity.ended is not None:
+        return _around_an_end(desk, entity.id, target)
+    referring = referred(entity, rules)
+    bound = frozenset(id_ for id_ in referring if bindings.key_of(desk.tx, id_, target) is not None)
     ahead = None
     if rules.transfer is Transfer.EVENT and target not in entity.keys:
         skip = rules.lane_policy is LanePolicy.SKIP
         ahead = entities.lane_ahead(desk.tx, entity.id, target, skip)
-    if entity.ended is not None:
-        return _around_an_end(desk, entity.id, target)
-    missing = referred(entity, rules) - bound
+    missing = referring - bound
     cycle = frozenset(id_ for id_ in missing if waiting.leads_to(desk.tx, id_, target, entity.id))
     ended = frozenset(id_ for id_ in missing if entities.ended(desk.tx, id_, target))
     return Surroundings(bound, cycle, ended, ahead)
@@ -200,43 +227,20 @@ def _wait(desk: Desk, entity: Entity, target: str, reason: Hold, on: str) -> Non
             exceptions.close_all(
                 desk.tx, entity.id, target, (Kind.REJECTED,), "nothing else differs any more"
             )
-    elif reason is Hold.ORPHAN:
+    elif reason in ASKED:
+        asked = ASKED[reason]
         desk.raise_(
             Raised(
-                kind=Kind.ORPHAN,
-                system=target,
-                cause=f"it refers to a record that was deleted and will not be at {target}",
+                kind=asked.kind,
+                system=on if reason is Hold.DELETED else target,
+                cause=asked.cause.format(on=on, target=target),
                 entity=entity.id,
-                remedy="restore that record, or let it refer to another at its own system",
+                remedy=asked.remedy,
             ),
             entity,
         )
         obligations.except_(desk.tx, entity.id, target)
-    elif reason is Hold.DEPENDANT:
-        desk.raise_(
-            Raised(
-                kind=Kind.DEPENDANT,
-                system=target,
-                cause=f"it was deleted, but {on} still refers to it at {target}",
-                entity=entity.id,
-                remedy="delete that too, or let it refer to another; it goes on by itself then",
-            ),
-            entity,
-        )
-        obligations.except_(desk.tx, entity.id, target)
-    elif reason is Hold.DELETED:
-        desk.raise_(
-            Raised(
-                kind=Kind.DELETED,
-                system=on,
-                cause=f"the record was deleted at {on}; nothing is sent for it any more",
-                entity=entity.id,
-                remedy="decide whether it is deleted elsewhere too, or restore it",
-            ),
-            entity,
-        )
-        obligations.except_(desk.tx, entity.id, target)
-        if target not in entity.keys:
+        if reason is Hold.DELETED and target not in entity.keys:
             let_pass(desk, entity.id, target)
 
 
