@@ -21,6 +21,7 @@ MARK_COLUMNS = {
     "life": "VARCHAR(64) NOT NULL DEFAULT ''",
     "token": "BIGINT NOT NULL DEFAULT 0",
     "host": "VARCHAR(255) NOT NULL DEFAULT ''",
+    "stamp": "VARCHAR(64) NOT NULL DEFAULT ''",
 }
 
 

@@ -149,9 +149,9 @@ def epoch_check(dialect: Dialect, epoch: str) -> str:
 
 
 def mark_read(dialect: Dialect, epoch: str) -> str:
-    """The life that wrote last, its epoch, how far its store was, and its host."""
+    """The life that wrote last, its epoch, how far its store was, its host, and the mark's stamp."""
     return (
-        f"SELECT life, CAST(epoch AS TEXT), CAST(token AS TEXT), host"  # noqa: S608
+        f"SELECT life, CAST(epoch AS TEXT), CAST(token AS TEXT), host, stamp"  # noqa: S608
         f" FROM {dialect.quote(epoch)} WHERE id = 1"
     )
 
@@ -159,7 +159,8 @@ def mark_read(dialect: Dialect, epoch: str) -> str:
 def mark_write(dialect: Dialect, epoch: str) -> str:
     """Another mark, if exactly the expected one stands there."""
     number = dialect.parameter("bigint")
+    parts = ["life = ?", f"epoch = {number}", f"token = {number}", "host = ?", "stamp = ?"]
     return (
-        f"UPDATE {dialect.quote(epoch)} SET life = ?, epoch = {number}, token = {number}, host = ?"  # noqa: S608
-        f" WHERE id = 1 AND life = ? AND epoch = {number} AND token = {number} AND host = ?"
+        f"UPDATE {dialect.quote(epoch)} SET {', '.join(parts)}"  # noqa: S608
+        f" WHERE id = 1 AND {' AND '.join(parts)}"
     )

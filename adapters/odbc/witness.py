@@ -24,14 +24,16 @@ def last(session: Session) -> Mark:
         raise _install(session, fault.verdict.text) from None
     if not rows:
         raise _install(session, "the epoch row is missing")
-    life, epoch, token, host = rows[0]
-    return Mark(str(life), int(epoch), int(token), str(host))
+    life, epoch, token, host, stamp = rows[0]
+    return Mark(str(life), int(epoch), int(token), str(host), str(stamp))
 
 
 def take(session: Session, mark: Mark, instead_of: Mark) -> bool:
     """Write a mark in the place of the expected one; one statement, so that it happens whole or not."""
     values = [
-        part for one in (mark, instead_of) for part in (one.life, str(one.epoch), str(one.token), one.host)
+        part
+        for one in (mark, instead_of)
+        for part in (one.life, str(one.epoch), str(one.token), one.host, one.stamp)
     ]
     return session.run(sql.mark_write(session.dialect, session.erp.epoch_table), values) == 1
 

@@ -143,9 +143,12 @@ class Mark:
     epoch   the epoch in which it acts
     token   how far its store was: every effect at the system rests on transactions up to this one
     host    the machine on which it runs, for people
+    stamp   drawn at random for each mark, and kept in the store before the mark is written; "" where the
+            life has read there, but had no effect yet
     """
 
     life: str = ""
     epoch: int = 0
     token: int = 0
     host: str = ""
+    stamp: str = ""

@@ -11,6 +11,7 @@ from agent.core.contract import EntityRules
 from agent.core.delivery import Delivery as Outgoing
 from agent.core.delivery import Guard, Outcome, OutcomeKind
 from agent.core.entity import CommandState, Stale
+from agent.core.fence import Shown
 from agent.core.mapping import MappingFault, encode
 from agent.core.transitions import Way, resolve_uncertain
 from agent.errors import IsthmusError, RemoteError, RolledBack
@@ -36,6 +37,7 @@ class Delivery:
     def __init__(self, engine: Engine, system: System) -> None:
         self._engine = engine
         self._system = system
+        self._fence = engine.fences[system.name]
         limits = [
             rules.systems[system.name].guarantees.batch
             for rules in engine.book.entities.values()
@@ -66,7 +68,7 @@ class Delivery:
     async def step(self) -> int:
         """Resolve what is uncertain, then send what is ready. Returns how many commands moved."""
         self._last.clear()
-        await self._engine.fences[self._system.name].ask()
+        await self._fence.ask()
         resolved = await self._resolve()
         return resolved + await self._send()
 
@@ -84,23 +86,30 @@ class Delivery:
         await self._system.target.prepare(prepared)
         failpoints.hit("delivery.after_prepare")
         numbers = [delivery.number for delivery in prepared]
-        standing = await self._engine.work("delivery.sent", lambda desk: _mark_sent(desk, numbers))
-        sending = [delivery for delivery in prepared if delivery.number in standing]
-        await self._apply(sending)
+
+        def sent(desk: Desk) -> tuple[frozenset[int], Shown | None]:
+            standing = _mark_sent(desk, numbers)
+            return standing, self._fence.show(desk.tx) if standing else None
+
+        standing, shown = await self._engine.work("delivery.sent", sent)
+        if shown is not None:
+            await self._apply([delivery for delivery in prepared if delivery.number in standing], shown)
         return len(taken)
 
     async def _resolve(self) -> int:
-        again = await self._engine.work("delivery.resolve", self._uncertain)
-        if again:
-            await self._apply(again)
+        def resolve(desk: Desk) -> tuple[list[Outgoing], Shown | None]:
+            again = self._uncertain(desk)
+            return again, self._fence.show(desk.tx) if again else None
+
+        again, shown = await self._engine.work("delivery.resolve", resolve)
+        if shown is not None:
+            await self._apply(again, shown)
         return len(again)
 
-    async def _apply(self, sending: Sequence[Outgoing]) -> None:
-        if not sending:
-            return
+    async def _apply(self, sending: Sequence[Outgoing], shown: Shown) -> None:
         try:
             # After "sent" is committed: the mark covers it, so that a store without it is known to be older.
-            await self._engine.fences[self._system.name].stand()
+            await self._fence.stand(shown)
         except (RemoteError, RolledBack) as error:
             await self._withhold(sending, error)
             raise

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from agent import failpoints
 from agent.core.delivery import Mark
-from agent.core.fence import Past, Verdict, judge
+from agent.core.fence import Past, Shown, Verdict, judge
 from agent.errors import Fenced, RolledBack, Unreachable
 from agent.flow.desk import Desk
 from agent.ports import System, Witness
 from agent.store import lives
 from agent.store.exceptions import Kind, Raised
+from agent.store.transaction import Transaction
 
 if TYPE_CHECKING:
     from agent.flow.engine import Engine
@@ -40,6 +44,10 @@ class Fence:
         self._known: Mark | None = None
         self._wrote: set[Mark] = set()
         self._registered = False
+        self._shown: list[Shown] = []
+        self._loaded = False
+        self._now: Shown | None = None  # the latest of this life
+        self._held = ""
 
     async def ask(self) -> None:
         """See to it, once in this life, that the witness knows this life."""
@@ -47,14 +55,30 @@ class Fence:
         if witness is None or self._known is not None:
             return
         async with self._turn:
+            if not self._loaded:
+                name = self._system.name
+                self._shown = await self._engine.work("fence.shown", lambda desk: lives.shown(desk.tx, name))
+                self._loaded = True
             await self._write(witness)
 
-    async def stand(self) -> None:
-        """Show that no other life has acted there, and how far the store is on which the effect rests."""
+    def show(self, tx: Transaction) -> Shown:
+        """Keep, in the transaction on which an effect rests, the mark under which it will be made."""
+        mark = Shown(self._engine.store.life.id, tx.token, secrets.token_hex(8))
+        if self._system.witness is not None:
+            lives.show(tx, self._system.name, mark, self._held)
+        return mark
+
+    async def stand(self, mark: Shown) -> None:
+        """Show that no other life has acted there, and how far the store is on which the effect rests.
+
+        ``mark``: kept in a transaction that has been committed.
+        """
         witness = self._system.witness
         if witness is None:
             return
         async with self._turn:
+            self._shown.append(mark)
+            self._now = max(self._now or mark, mark, key=lambda one: one.token)
             await self._write(witness)
 
     async def look(self) -> None:
@@ -70,16 +94,19 @@ class Fence:
         for _ in range(TRIES):
             if self._known is None:
                 self._known = await self._judge(await witness.last())
-            mark = Mark(store.life.id, store.epoch, store.token, store.life.host)
+            life = store.life
+            now = self._now or Shown(life.id, life.token, "")
+            mark = Mark(now.life, store.epoch, now.token, life.host, now.stamp)
             expected, self._known = self._known, None  # what stands there is open until the answer
             self._wrote.add(mark)
             failpoints.hit("fence.before_take")
-            held = await witness.take(mark, expected, self._past().ends)
+            held = await witness.take(mark, expected, self._ends())
             failpoints.hit("fence.after_take")
             if held:
                 if not self._registered:
                     self._tell(expected)
                 self._known, self._wrote, self._registered = mark, {mark}, True
+                self._hold(mark.stamp)
                 return
             self._wrote.discard(mark)
         raise Unreachable("its mark changes under our hands", where=self._system.name)
@@ -93,16 +120,37 @@ class Fence:
                 raise await self._fenced(seen)
             case Verdict.STANDS:
                 self._registered = True
+                self._hold(seen.stamp)
+            case Verdict.TAKE if seen.life in self._engine.store.life.lived:
+                self._hold(seen.stamp)
         return seen
 
     def _past(self) -> Past:
         store = self._engine.store
-        ends = {**store.life.ended, store.life.id: store.token}
-        return Past(store.life.id, store.epoch, store.life.renewed, ends)
+        lived = (*store.life.lived, store.life.id)
+        return Past(store.life.id, store.epoch, store.life.renewed, lived, tuple(self._shown))
+
+    def _ends(self) -> Mapping[str, int]:
+        """Up to which token the store knows what each of its lives has done there."""
+        life = self._engine.store.life
+        ends = {**life.lived, life.id: life.token}
+        for shown in self._shown:
+            if shown.held or shown is self._now:
+                ends[shown.life] = max(ends.get(shown.life, 0), shown.token)
+        return ends
+
+    def _hold(self, stamp: str) -> None:
+        """The system had this mark, so no earlier one will stand there again by our doing."""
+        place = next((n for n, one in enumerate(self._shown) if stamp and one.stamp == stamp), None)
+        if place is not None:
+            last = replace(self._shown[place], held=True)
+            before = [one for one in self._shown[:place] if one.held and one.life != last.life]
+            self._shown[: place + 1] = [*before, last]
+            self._held = stamp
 
     def _tell(self, before: Mark) -> None:
         """Say who was there before, where that was another store than this one."""
-        if before.life and before.life not in self._engine.store.life.ended:
+        if before.life and before.life not in self._engine.store.life.lived:
             log.warning(
                 "took over from another life",
                 action="fence.taken_over",

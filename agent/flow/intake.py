@@ -8,6 +8,7 @@ import structlog
 
 from agent import failpoints
 from agent.core.change import Batch, Change, ChangeKind
+from agent.core.fence import Shown
 from agent.errors import PositionLost, Refused
 from agent.flow import observation
 from agent.flow.desk import Desk
@@ -26,12 +27,13 @@ class Intake:
     def __init__(self, engine: Engine, system: System) -> None:
         self._engine = engine
         self._system = system
+        self._fence = engine.fences[system.name]
         self._open = False
 
     async def open(self) -> None:
         """Start behind the stored positions. A lost one makes its scope stale before it is given up (I3)."""
         while not self._open:
-            await self._engine.fences[self._system.name].ask()
+            await self._fence.ask()
             await self._snapshot_first()
             known = await self._engine.work(
                 "intake.position", lambda desk: positions.get(desk.tx, self._system.name)
@@ -56,9 +58,9 @@ class Intake:
         except BaseException:
             self._open = False
             raise
-        await self._engine.work("intake", lambda desk: self._take(desk, batch, issued))
-        if batch.receipt:
-            await self._engine.fences[self._system.name].stand()
+        shown = await self._engine.work("intake", lambda desk: self._take(desk, batch, issued))
+        if shown is not None:
+            await self._fence.stand(shown)
         failpoints.hit("intake.before_ack")
         await self._system.source.ack(batch)
         failpoints.hit("intake.after_ack")
@@ -69,11 +71,13 @@ class Intake:
         self._open = False
         await self._system.source.close()
 
-    def _take(self, desk: Desk, batch: Batch, issued: int) -> None:
+    def _take(self, desk: Desk, batch: Batch, issued: int) -> Shown | None:
+        """Take the batch; the mark under which it will be released, where that is an effect there."""
         for change in batch.changes:
             _one(desk, self._system.name, change, issued)
         if batch.position is not None:
             positions.move(desk.tx, self._system.name, batch.stream, batch.position)
+        return self._fence.show(desk.tx) if batch.receipt else None
 
     async def _snapshot_first(self) -> None:
         """After a restore see what is there now before the source tells again how it came to be.

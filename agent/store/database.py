@@ -81,7 +81,7 @@ class Store:
         self._noted = 0.0
         self._unnoted = False
         self._broken: StoreError | None = None
-        self.life = lives.Life("", "", False, {})
+        self.life = lives.Life("", "", 0, False, {})
 
     @classmethod
     def open(cls, directory: Path, clock: Clock, begin: Begin | None = None) -> Store:

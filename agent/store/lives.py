@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from agent.core.fence import Shown
 from agent.errors import Fenced
 from agent.store.transaction import Transaction
 
@@ -18,15 +19,18 @@ RENEWED = "the store was put back from an older copy"
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """A life that has begun. ``ended``: each earlier life of the store → its token when the next one began.
+    """A life that has begun.
 
+    token     the store's counter when it began
     renewed   its epoch was begun because the store was older than what had been done with it
+    lived     each earlier life of the store, in order → the store's counter when it began
     """
 
     id: str
     host: str
+    token: int
     renewed: bool
-    ended: Mapping[str, int]
+    lived: Mapping[str, int]
 
 
 def check(connection: sqlite3.Connection, where: str) -> None:
@@ -47,13 +51,13 @@ def check(connection: sqlite3.Connection, where: str) -> None:
 def begin(tx: Transaction, host: str, *, renewed: bool) -> Life:
     """Begin a life in the transaction's epoch; from now on no other one may write to this store."""
     lived = tx.rows("SELECT id, token, epoch, renewed FROM life ORDER BY number")
-    begun = [int(row[1]) for row in lived[1:]] + [tx.token] * bool(lived)
     renewed = renewed or any(bool(row[3]) and row[2] == tx.epoch for row in lived)
     life = Life(
         id=secrets.token_hex(8),
         host=host,
+        token=tx.token,
         renewed=renewed,
-        ended={str(row[0]): end for row, end in zip(lived, begun, strict=True)},
+        lived={str(row[0]): int(row[1]) for row in lived},
     )
     tx.run(
         "INSERT INTO life (id, epoch, token, renewed, host, begun, fenced_by) VALUES (?, ?, ?, ?, ?, ?, '')",
@@ -74,6 +78,36 @@ def fence(tx: Transaction, life: str, by: str) -> None:
     tx.run("UPDATE life SET fenced = ?, fenced_by = ? WHERE id = ?", tx.now, by, life)
     _keep(tx, LIFE, "")
     tx.journal("life", life, "running", "fenced", by)
+
+
+def shown(tx: Transaction, system: str) -> list[Shown]:
+    """The marks that a system was shown, in order."""
+    rows = tx.rows("SELECT life, token, stamp, held FROM shown WHERE system = ? ORDER BY number", system)
+    return [Shown(str(row[0]), int(row[1]), str(row[2]), held=bool(row[3])) for row in rows]
+
+
+def show(tx: Transaction, system: str, mark: Shown, held: str) -> None:
+    """Keep a mark before the system is shown it.
+
+    ``held``: the stamp of the last one that it certainly had, "" where none is known. What this one makes
+    worthless is forgotten: earlier tries, and earlier marks of its own life.
+    """
+    if held:
+        tx.run("UPDATE shown SET held = 1 WHERE system = ? AND stamp = ? AND held = 0", system, held)
+        tx.run(
+            "DELETE FROM shown WHERE system = ?1 AND EXISTS (SELECT 1 FROM shown AS last WHERE"
+            " last.system = ?1 AND last.stamp = ?2 AND shown.number < last.number"
+            " AND (shown.held = 0 OR shown.life = last.life))",
+            system,
+            held,
+        )
+    tx.run(
+        "INSERT INTO shown (system, life, token, stamp, held) VALUES (?, ?, ?, ?, 0)",
+        system,
+        mark.life,
+        mark.token,
+        mark.stamp,
+    )
 
 
 def leave_renewal(tx: Transaction, why: str) -> None:

@@ -59,6 +59,23 @@ class Life(SQLModel, table=True):
     fenced_by: str = text(default="")
 
 
+class Shown(SQLModel, table=True):
+    """A mark of a life that a system's witness was shown, or is about to be. ``held``: it certainly was."""
+
+    __tablename__ = "shown"
+    __table_args__ = (
+        UniqueConstraint("system", "stamp", name="ux_shown_stamp"),
+        CheckConstraint("held IN (0, 1)", name="ck_shown_held"),
+        COUNTED,
+    )
+    number: int | None = serial()
+    system: str = text()
+    life: str = text()
+    token: int = whole()
+    stamp: str = text()
+    held: int = whole(default=0)
+
+
 class Entity(SQLModel, table=True):
     """A canonical business object. ``agreed``: field → [value, number, system]; ``parked``: marks;
     ``refused``: target → the fields that it refused; ``ended``: who ended it; ``absent``: where it stays so.

@@ -136,7 +136,7 @@ def test_the_stories_see_what_happens_without_witnesses(name: str) -> None:
         assert verdict(FOUND[name]) is not None
 
 
-async def _nothing(self: object) -> None:
+async def _nothing(self: object, *_: object) -> None:
     """What a part does that was left out."""
 
 
@@ -303,7 +303,9 @@ def test_a_machine_that_goes_on_in_the_middle_of_its_life_is_noticed(world: Worl
     """Its memory was rolled back with its disk: same life, but the ERP has seen more of it."""
     for name, arguments in BORN:
         getattr(world, name)(*arguments)
-    world.erp.witness.mark = replace(world.erp.witness.mark, token=world.engine.store.token + 50)
+    world.erp.witness.mark = replace(
+        world.erp.witness.mark, token=world.engine.store.token + 50, stamp="lost"
+    )
     world.edit_cloud(0, "Name")
     world.intake("sf")
     with pytest.raises(RolledBack, match="erp has seen what this store does not know"):
@@ -314,6 +316,38 @@ def test_a_machine_that_goes_on_in_the_middle_of_its_life_is_noticed(world: Worl
     world.sap.send_again()
     world.settle()
     assert world.erp.rows["customer", "e1"]["name"] == world.cloud.records[world.customers[0]].fields["Name"]
+
+
+@pytest.mark.parametrize("tried", [False, True])
+def test_a_machine_that_goes_on_and_starts_again_before_it_asks_is_noticed(world: World, tried: bool) -> None:
+    """It counts past the token that the ERP has seen; the stamp tells that this was another branch."""
+    for name, arguments in BORN:
+        getattr(world, name)(*arguments)
+    world.erp.witness.mark = replace(world.erp.witness.mark, stamp="lost")
+    if tried:  # what it showed in vain is kept, and is not what stands there
+        world.edit_cloud(0, "Name")
+        world.intake("sf")
+        world.silence("erp", True)
+        world.deliver("erp")
+        world.silence("erp", False)
+    epoch = world.engine.store.epoch
+    world.restart()
+    assert world.engine.store.epoch == epoch + 1
+
+
+def test_the_marks_that_are_kept_stay_few(world: World) -> None:
+    """One for each life that had an effect at the system, and what was tried behind the last."""
+    for name, arguments in BORN:
+        getattr(world, name)(*arguments)
+    for _ in range(3):
+        for _ in range(5):
+            world.edit_cloud(0, "Name")
+            world.settle()
+        world.restart()
+    held = world.rows("SELECT system, held, count(*) FROM shown GROUP BY system, held")
+    lives = world.rows("SELECT count(*) FROM life")[0][0]
+    assert all(count <= (lives if held else 1) for _, held, count in held)
+    assert {system for system, _, _ in held} == {"erp", "sap"}
 
 
 def test_an_erp_that_was_put_back_itself_is_read_again(world: World) -> None:

@@ -35,15 +35,15 @@ def work(store: Store) -> None:
         tx.journal("test", "1", "", "x", "work")
 
 
-def test_every_start_is_a_life_and_remembers_where_the_earlier_ones_ended(tmp_path: Path) -> None:
-    ends: dict[str, int] = {}
+def test_every_start_is_a_life_and_remembers_where_the_earlier_ones_began(tmp_path: Path) -> None:
+    begun: dict[str, int] = {}
     for _ in range(3):
         store = Store.open(tmp_path, TestClock(), Begin(host="alpha"))
-        assert dict(store.life.ended) == ends
+        assert dict(store.life.lived) == begun
+        begun[store.life.id] = store.token
         work(store)
-        ends[store.life.id] = store.token
         store.close()
-    assert len(ends) == 3
+    assert len(begun) == 3
 
 
 def test_a_life_that_crashed_in_its_first_commit_was_none(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_life_that_crashed_in_its_first_commit_was_none(tmp_path: Path) -> Non
     finally:
         failpoints.disarm()
     store = Store.open(tmp_path, TestClock())
-    assert len(store.life.ended) == 1
+    assert len(store.life.lived) == 1
     store.close()
 
 

@@ -436,6 +436,22 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.create_table(
+        "shown",
+        sa.Column(
+            "number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("system", sa.Text(), nullable=False),
+        sa.Column("life", sa.Text(), nullable=False),
+        sa.Column("token", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("stamp", sa.Text(), nullable=False),
+        sa.Column("held", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.CheckConstraint("held IN (0, 1)", name="ck_shown_held"),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("system", "stamp", name="ux_shown_stamp"),
+        sqlite_autoincrement=True,
+        sqlite_strict=True,
+    )
+    op.create_table(
         "system",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
