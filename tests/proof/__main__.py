@@ -28,12 +28,12 @@ CARD = Path(".cache/proof.json")
 Part = Callable[[int, float, Narration], Iterator[Line]]
 #: The parts in their order, each with its share of the time; the last gets what the others leave over.
 PARTS: dict[str, tuple[Part, float]] = {
-    "mutants": (mutants, 0.15),
-    "seeded": (seeded, 0.25),
-    "crashes": (crashes, 0.12),
-    "kills": (kills, 0.16),
-    "disk": (disk, 0.16),
-    "stories": (stories, 0.16),
+    "mutants": (mutants, 0.03),
+    "seeded": (seeded, 0.13),
+    "crashes": (crashes, 0.24),
+    "kills": (kills, 0.27),
+    "disk": (disk, 0.18),
+    "stories": (stories, 0.15),
 }
 
 
