@@ -7,11 +7,12 @@ call of a port talks. Every adapter passes the contract suites in ``tests/contra
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from agent.core.change import Batch, ReadResult, Row
+from agent.core.change import Batch, ReadResult, Row, Touched
 from agent.core.delivery import Delivery, Guarantees, Mark, Outcome
 
 
@@ -72,8 +73,16 @@ class Reader(Protocol):
     async def read(self, object: str, keys: Sequence[str]) -> ReadResult:
         """Read records by key, one row per key asked for. Raises Unreachable or Refused."""
 
-    def page(self, object: str) -> AsyncIterator[ReadResult]:
-        """All records, page by page, in key order."""
+    def page(self, object: str, resume: str = "") -> AsyncIterator[ReadResult]:
+        """All records, page by page, each record once.
+
+        ``resume``: of the last page that was made durable; the rest follows. A page may be empty. Raises
+        Unreachable, Refused, or PositionLost where ``resume`` is not known any more: begin anew.
+        """
+
+    async def touched(self, object: str, since: datetime) -> Touched | None:
+        """Keys of everything written or deleted since then; None where the system cannot tell (or not so far
+        back). Raises Unreachable or Refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +123,8 @@ class Witness(Protocol):
 class System:
     """One configured remote: what it can do, as ports. ``reader`` is None where nothing can be read.
 
-    ``witness`` is None where nothing can be kept for us.
+    ``witness`` is None where nothing can be kept for us. ``gauges`` tells figures of now that a person should
+    see, by name (Salesforce: api_calls_used, api_calls_limit, api_calls_reserve); asked often, never waits.
     """
 
     name: str
@@ -124,3 +134,4 @@ class System:
     reader: Reader | None
     probe: Probe
     witness: Witness | None = None
+    gauges: Callable[[], Mapping[str, float]] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from adapters.odbc.capture import STREAM, Captured
@@ -12,7 +13,7 @@ from adapters.odbc.journal import install_script, remove_script
 from adapters.odbc.link import Link, PortClosed, User, WorkerLost
 from adapters.odbc.settings import Settings
 from adapters.odbc.wire import Lane
-from agent.core.change import Batch, ReadResult, Row
+from agent.core.change import Batch, ReadResult, Row, Touched
 from agent.core.delivery import Delivery, Guarantees, Outcome, OutcomeKind, Resolution
 from agent.errors import RemoteError, Unreachable
 from agent.ports import Check
@@ -150,17 +151,21 @@ class TableReader:
         rows: list[Row] = await self.link.call(User.TARGET, Lane.READ, "read", object, tuple(keys))
         return ReadResult(tuple(rows))
 
-    async def page(self, object: str) -> AsyncIterator[ReadResult]:
+    async def page(self, object: str, resume: str = "") -> AsyncIterator[ReadResult]:
         """All records in key order, at most 500 a page; the first page may be empty."""
-        behind: str | None = None
+        behind: str | None = resume or None
         while True:
             self.link.hold(User.TARGET)
             rows: list[Row] = await self.link.call(User.TARGET, Lane.READ, "page", object, behind, _PAGE)
             if rows or behind is None:
-                yield ReadResult(tuple(rows))
+                yield ReadResult(tuple(rows), resume=rows[-1].key if rows else "")
             if len(rows) < _PAGE:
                 return
             behind = rows[-1].key
+
+    async def touched(self, object: str, since: datetime) -> Touched | None:
+        """A table does not tell when its rows were written."""
+        return None
 
 
 class OdbcProbe:

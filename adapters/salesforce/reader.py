@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from adapters.salesforce.rest import Reply, Rest
 from adapters.salesforce.table import Table, is_id, is_name, long_id
-from adapters.salesforce.values import soql
-from agent.core.change import ReadResult, Row
+from adapters.salesforce.values import parse_moment, soql
+from agent.core.change import ReadResult, Row, Touched
 from agent.errors import Refused, Unreachable
 
 #: Ids in one query; the address of a request may have 16 KB.
@@ -20,6 +20,9 @@ _PAGE = 2000
 _FOUND = 50
 #: The Date header and commit times are whole seconds, cut.
 _SECOND = timedelta(seconds=1)
+_MINUTE = timedelta(minutes=1)
+#: How far back the lists of what was written and deleted reach.
+_REACH = timedelta(days=30)
 _Window = tuple[datetime | None, datetime | None]
 
 
@@ -49,24 +52,46 @@ class SalesforceReader:
         rows = tuple(_for_key(key, found.get(long_id(key))) for key in keys)
         return ReadResult(rows, *_common(windows))
 
-    async def page(self, object: str) -> AsyncIterator[ReadResult]:
+    async def page(self, object: str, resume: str = "") -> AsyncIterator[ReadResult]:
         """All records by growing Id, at most 2,000 a page; each page has its own window.
 
         The next page is asked for behind the last Id and not by the server's cursor, which expires. A record
         that exists all the time is met exactly once. Raises Unreachable, Refused.
         """
         table = self._table(object)
-        after = ""
+        after = resume
         while True:
             where = f"WHERE Id > {soql(after)} " if after else ""
             reply = await self._query(table.query(f"{where}ORDER BY Id LIMIT {_PAGE}"))
             rows = self._rows(table, reply)
             if not rows:
                 return
-            yield ReadResult(rows, *self._window(reply))
+            yield ReadResult(rows, *self._window(reply), resume=rows[-1].key)
             if len(rows) < _PAGE and reply.body.get("done") is True:
                 return
             after = rows[-1].key
+
+    async def touched(self, object: str, since: datetime) -> Touched | None:
+        """Ids of what was written or deleted since then (``/updated``, ``/deleted``: at most 30 days back).
+
+        The answers reach up to ``latestDateCovered``. Raises Unreachable, Refused.
+        """
+        table = self._table(object)
+        now = datetime.now(UTC) + _MINUTE
+        if now - since > _REACH:
+            return None
+        span = {"start": _stamp(since - self._slack), "end": _stamp(now)}
+        updated = await self._rest.get(f"/sobjects/{table.name}/updated/", span)
+        deleted = await self._rest.get(f"/sobjects/{table.name}/deleted/", span)
+        try:
+            if parse_moment(str(deleted.body["earliestDateAvailable"])) > since:
+                return None
+            gone = [str(one["id"]) for one in deleted.body["deletedRecords"]]
+            keys = dict.fromkeys([*(str(one) for one in updated.body["ids"]), *gone])
+            until = min(parse_moment(str(one.body["latestDateCovered"])) for one in (updated, deleted))
+        except (KeyError, TypeError, ValueError):
+            raise Unreachable("the answer does not list records", where=self._rest.name) from None
+        return Touched(tuple(keys), until)
 
     async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:
         """Records whose fields have these values, deleted ones not. Raises Unreachable, Refused."""
@@ -125,6 +150,10 @@ class SalesforceReader:
         if table is None:
             raise Refused(f"object {name} is not configured", where=self._rest.name)
         return table
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S+00:00")
 
 
 def _for_key(key: str, row: Row | None) -> Row:

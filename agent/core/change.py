@@ -61,6 +61,7 @@ class Change:
     version      the source's version of the record after this change, for compare-and-set, if it has one
     origin       the client that wrote it, where the source says so; saves calls, decides nothing
     whole        for TOLD: the object was sent whole (a mapped field that is absent is null)
+    differences  source field name → what changed in a long text, as the source sent it (core.difference)
     """
 
     source_id: str
@@ -76,6 +77,7 @@ class Change:
     origin: str | None = None
     transaction: str | None = None
     whole: bool = False
+    differences: Mapping[str, str] = field(default_factory=dict)
     answer: Answer | None = None
     reason: str = ""
     raw: bytes = b""
@@ -112,9 +114,27 @@ class Row:
 class ReadResult:
     """Rows of a batched read and the source's own clock around it (None where it has no usable clock).
 
-    Every commit up to ``not_before`` is in the rows; no commit after ``not_after`` is.
+    Every commit up to ``not_before`` is in the rows; no commit after ``not_after`` is. Of a page besides:
+
+    resume   where to go on behind this page, opaque; "" where only a new beginning is possible
+    total    how many records there are about, where the system tells
+    early    the rows may be as old as the beginning of the whole reading, not of this page
     """
 
     rows: tuple[Row, ...]
     not_before: datetime | None = None
     not_after: datetime | None = None
+    resume: str = ""
+    total: int | None = None
+    early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Keys of the records that were changed, created or deleted in a stretch of time.
+
+    until   the stretch is known up to here, by the system's own clock
+    """
+
+    keys: tuple[str, ...]
+    until: datetime

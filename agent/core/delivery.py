@@ -57,6 +57,7 @@ class Guarantees:
     max_request_s     how long the target may go on working on a request whose answer was lost
     tells_merges      a read of a record that is gone tells into which other it was merged
     batch             how many commands one call of ``apply`` may carry
+    backlog           how many it may carry where so many wait; 0 where that is no other way
     """
 
     compare_and_set: bool
@@ -67,6 +68,7 @@ class Guarantees:
     on_uncertain_create: Resolution
     max_request_s: float = 0.0
     batch: int = 1
+    backlog: int = 0
     tells_merges: bool = False
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from agent.core.change import Batch, RawValue, ReadResult, Row
+from agent.core.change import Batch, RawValue, ReadResult, Row, Touched
 from agent.core.delivery import Delivery, DeliveryKind, Guarantees, Outcome, OutcomeKind, Resolution
 from agent.ports import Check, System
 
@@ -94,7 +94,7 @@ class Peer:
 
     # --- reader and probe
 
-    async def page(self, object: str) -> AsyncIterator[ReadResult]:
+    async def page(self, object: str, resume: str = "") -> AsyncIterator[ReadResult]:
         """All rows at once."""
         yield self.result(list(self.rows))
 
@@ -119,6 +119,10 @@ class PeerReader:
         """Rows as they are now."""
         return self._peer.result(keys)
 
-    def page(self, object: str) -> AsyncIterator[ReadResult]:
+    def page(self, object: str, resume: str = "") -> AsyncIterator[ReadResult]:
         """All rows."""
-        return self._peer.page(object)
+        return self._peer.page(object, resume)
+
+    async def touched(self, object: str, since: datetime) -> Touched | None:
+        """It does not tell."""
+        return None

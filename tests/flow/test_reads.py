@@ -43,8 +43,8 @@ def while_a_page_is_read(world: World, happens: Callable[[World], None]) -> None
     """This happens once, when the next page is under way."""
     real, left = world.cloud.page, [happens]
 
-    async def page(object_: str) -> AsyncIterator[ReadResult]:
-        async for found in real(object_):
+    async def page(object_: str, resume: str = "") -> AsyncIterator[ReadResult]:
+        async for found in real(object_, resume):
             if left:
                 left.pop()(world)
             yield found

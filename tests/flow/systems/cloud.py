@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from agent.core.change import Batch, Change, ChangeKind, Operation, RawValue, ReadResult, Row
+from agent.core.change import Batch, Change, ChangeKind, Operation, RawValue, ReadResult, Row, Touched
 from agent.core.delivery import Delivery, DeliveryKind, Guarantees, Outcome, OutcomeKind, Reason, Resolution
 from agent.errors import PositionLost
 from agent.ports import Check, System
@@ -265,9 +265,15 @@ class Cloud:
 
     # --- reader and probe
 
-    async def page(self, object: str) -> AsyncIterator[ReadResult]:
+    async def page(self, object: str, resume: str = "") -> AsyncIterator[ReadResult]:
         """All records of an object."""
-        yield self._result([key for key, record in self.records.items() if record.object == object])
+        keys = sorted(key for key, record in self.records.items() if record.object == object)
+        yield self._result([key for key in keys if key > resume])
+
+    def touched(self, object: str, since: datetime) -> Touched:
+        """What was written or deleted since then, by whole seconds."""
+        told = [c for c in self.events if c.object == object and c.at is not None and c.at >= since]
+        return Touched(tuple(sorted({key for c in told for key in c.keys})), self.clock.now())
 
     async def check(self) -> Sequence[Check]:
         """Always there."""
@@ -336,6 +342,10 @@ class CloudReader:
         """Records as they are now."""
         return self._cloud.result(keys)
 
-    def page(self, object: str) -> AsyncIterator[ReadResult]:
+    def page(self, object: str, resume: str = "") -> AsyncIterator[ReadResult]:
         """All records."""
-        return self._cloud.page(object)
+        return self._cloud.page(object, resume)
+
+    async def touched(self, object: str, since: datetime) -> Touched | None:
+        """What was written or deleted since then."""
+        return self._cloud.touched(object, since)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from agent.core.change import Batch, Change, ChangeKind, Operation, RawValue, ReadResult, Row
+from agent.core.change import Batch, Change, ChangeKind, Operation, RawValue, ReadResult, Row, Touched
 from agent.core.delivery import Delivery, DeliveryKind, Guarantees, Outcome, OutcomeKind, Reason, Resolution
 from agent.ports import Check, System
 from tests.flow.systems.meanwhile import Meanwhile
@@ -192,7 +193,11 @@ class LedgerReader:
         self._ledger.meanwhile.at(f"{self._ledger.name}.confirm")
         return ReadResult(tuple(rows))
 
-    async def page(self, object: str) -> AsyncIterator[ReadResult]:
+    async def page(self, object: str, resume: str = "") -> AsyncIterator[ReadResult]:
         """All rows."""
         keys = [key for name, key in self._ledger.rows if name == object]
         yield await self.read(object, keys)
+
+    async def touched(self, object: str, since: datetime) -> Touched | None:
+        """A table does not tell."""
+        return None
