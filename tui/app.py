@@ -62,13 +62,16 @@ class IsthmusApp(App[int]):
     def on_fresh(self, message: Fresh) -> None:
         """Show what the service answered."""
         self._overview, self._lost = message.overview, ""
-        screen = self._watched()
-        screen.hear(self._overview, message.detail if message.place == screen.PLACE else None, "")
+        screen = self._uppermost()
+        if screen is not None:
+            screen.hear(self._overview, message.detail if message.place == screen.PLACE else None, "")
 
     def on_lost(self, message: Lost) -> None:
         """Say that nobody answers, and show the last answer as what it is."""
         self._lost = message.why
-        self._watched().hear(self._overview, None, self._lost)
+        screen = self._uppermost()
+        if screen is not None:
+            screen.hear(self._overview, None, self._lost)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """In a window too small to see what a key does, keys do nothing."""
@@ -128,16 +131,20 @@ class IsthmusApp(App[int]):
 
     def _watched(self) -> Watched:
         """The uppermost screen that shows the service; a question may stand on top of it."""
-        for screen in reversed(self.screen_stack):
-            if isinstance(screen, Watched):
-                return screen
-        raise RuntimeError("the dashboard has no screen")
+        screen = self._uppermost()
+        if screen is None:
+            raise RuntimeError("the dashboard has no screen")
+        return screen
+
+    def _uppermost(self) -> Watched | None:
+        """The same; None while the dashboard closes, which takes its screens away one by one."""
+        screens = (screen for screen in reversed(self.screen_stack) if isinstance(screen, Watched))
+        return next(screens, None)
 
     async def _watch(self) -> None:
         """Ask again and again. What is no trouble with the service is a fault, and ends the dashboard."""
-        while True:
+        while (screen := self._uppermost()) is not None:
             self._hurry.clear()
-            screen = self._watched()
             try:
                 overview = await self.client.overview()
                 detail = await screen.fetch(self.client)

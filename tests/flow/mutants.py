@@ -22,6 +22,7 @@ from agent.core.contract import Context, ContractField, EntityAtSystem, EntityRu
 from agent.core.delivery import Delivery as Outgoing
 from agent.core.delivery import Outcome, OutcomeKind, Resolution
 from agent.core.entity import Entity, Image
+from agent.core.fence import Shown
 from agent.core.mapping import Decoded
 from agent.core.observe import Effect, Seen, apply_read, apply_told, assume
 from agent.core.plan import Decision, Send, Surroundings, plan
@@ -56,7 +57,7 @@ def pos_first() -> Iterator[None]:
 def ack_first() -> Iterator[None]:
     """The outcome of an update is written down as accepted before the target is called."""
 
-    async def apply(self: Delivery, sending: Sequence[Outgoing]) -> None:
+    async def apply(self: Delivery, sending: Sequence[Outgoing], _: Shown) -> None:
         early = [d for d in sending if d.key is not None and self._system.reader is not None]
         others = [d for d in sending if d not in early]
         said = [Outcome(OutcomeKind.ACCEPTED, key=d.key) for d in early]

@@ -183,6 +183,14 @@ async def test_the_cursor_stays_on_its_exception_when_others_come(site: Site, cl
         assert page(app).chosen == "2"
 
 
+async def test_it_may_be_closed_at_any_moment(client: ServiceClient) -> None:
+    """Its screens go one by one while the service is still being asked."""
+    for _ in range(20):
+        app = IsthmusApp(client, refresh_s=0.0001)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await until(pilot, lambda: "isthmus" in shown(pilot).lower())
+
+
 async def test_a_frozen_screen_says_so_and_stands_still(site: Site, client: ServiceClient) -> None:
     app = IsthmusApp(client, refresh_s=0.01)
     async with app.run_test(size=(80, 24)) as pilot:

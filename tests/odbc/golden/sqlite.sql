@@ -12,13 +12,13 @@ INSERT INTO "isthmus_ledger" (message_id, payload_hash, epoch, object, key, outc
 UPDATE "isthmus_ledger" SET key = ? WHERE message_id = ?;
 SELECT payload_hash, key FROM "isthmus_ledger" WHERE message_id = ?;
 SELECT CAST(epoch AS TEXT), life FROM "isthmus_epoch" WHERE id = 1;
-SELECT life, CAST(epoch AS TEXT), CAST(token AS TEXT), host FROM "isthmus_epoch" WHERE id = 1;
-UPDATE "isthmus_epoch" SET life = ?, epoch = ?, token = ?, host = ? WHERE id = 1 AND life = ? AND epoch = ? AND token = ? AND host = ?;
+SELECT life, CAST(epoch AS TEXT), CAST(token AS TEXT), host, stamp FROM "isthmus_epoch" WHERE id = 1;
+UPDATE "isthmus_epoch" SET life = ?, epoch = ?, token = ?, host = ?, stamp = ? WHERE id = 1 AND life = ? AND epoch = ? AND token = ? AND host = ? AND stamp = ?;
 CREATE TABLE IF NOT EXISTS "isthmus_journal" (seq INTEGER PRIMARY KEY AUTOINCREMENT, object VARCHAR(128) NOT NULL, key VARCHAR(255), op CHAR(1) NOT NULL CHECK (op IN ('I', 'U', 'D', 'T')), message_id VARCHAR(255));
 CREATE TABLE IF NOT EXISTS "isthmus_journal_meta" (instance VARCHAR(64) NOT NULL);
 INSERT INTO "isthmus_journal_meta" (instance) SELECT lower(hex(randomblob(16))) WHERE NOT EXISTS (SELECT 1 FROM "isthmus_journal_meta");
 CREATE TABLE IF NOT EXISTS "isthmus_ledger" (message_id VARCHAR(255) NOT NULL PRIMARY KEY, payload_hash VARCHAR(128) NOT NULL, epoch BIGINT NOT NULL, object VARCHAR(128) NOT NULL, key VARCHAR(255), outcome VARCHAR(16) NOT NULL, applied_at TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS "isthmus_epoch" (id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), epoch BIGINT NOT NULL, life VARCHAR(64) NOT NULL DEFAULT '', token BIGINT NOT NULL DEFAULT 0, host VARCHAR(255) NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS "isthmus_epoch" (id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), epoch BIGINT NOT NULL, life VARCHAR(64) NOT NULL DEFAULT '', token BIGINT NOT NULL DEFAULT 0, host VARCHAR(255) NOT NULL DEFAULT '', stamp VARCHAR(64) NOT NULL DEFAULT '');
 INSERT INTO "isthmus_epoch" (id, epoch) SELECT 1, 0 WHERE NOT EXISTS (SELECT 1 FROM "isthmus_epoch");
 DROP TRIGGER IF EXISTS "isthmus_journal_customer_i";
 DROP TRIGGER IF EXISTS "isthmus_journal_customer_u";
