@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -69,6 +70,22 @@ class HttpLink:
             raise AnswerLost(describe(error)) from error
         failpoints.hit("salesforce.after_request")
         return response
+
+    @contextlib.asynccontextmanager
+    async def stream(self, method: str, url: str, **request: Any) -> AsyncIterator[httpx2.Response]:
+        """Send one request and leave its answer to be read piece by piece while the block runs.
+
+        Raises NotSent, AnswerLost; AnswerLost also where the answer breaks off inside of the block.
+        """
+        failpoints.hit("salesforce.before_request")
+        try:
+            async with self._open().stream(method, url, **request) as response:
+                yield response
+        except _NEVER_SENT as error:
+            raise NotSent(describe(error)) from error
+        except httpx2.RequestError as error:
+            raise AnswerLost(describe(error)) from error
+        failpoints.hit("salesforce.after_request")
 
     def _open(self) -> httpx2.AsyncClient:
         if self._client is None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -51,7 +52,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request below ``/services/data/vXX.0``; ``content`` is JSON already."""
+    """One request below ``/services/data/vXX.0``; ``content`` is JSON where no Content-Type says else."""
 
     method: str
     path: str
@@ -99,6 +100,30 @@ class Rest:
             raise self.denied(reply)
         return reply
 
+    @contextlib.asynccontextmanager
+    async def download(self, call: Call) -> AsyncIterator[httpx2.Response]:
+        """An answer that is read piece by piece while the block runs (``aiter_bytes``).
+
+        Raises Unreachable or Refused for everything but success, Unreachable where the answer breaks off.
+        """
+        session = await self._login.session()
+        try:
+            async with self._stream(session, call) as response:
+                if response.status_code != 401:
+                    yield await self._granted(response)
+                    return
+            session = await self._login.renew(session)
+            async with self._stream(session, call) as response:
+                yield await self._granted(response)
+        except (NotSent, AnswerLost) as error:
+            raise Unreachable(str(error), where=self.name) from error
+
+    async def _granted(self, response: httpx2.Response) -> httpx2.Response:
+        if not response.is_success:
+            await response.aread()
+            raise self.denied(_reply(response, 0.0))
+        return response
+
     def denied(self, reply: Reply) -> RemoteError:
         """The error for a call that was answered no."""
         fault = reply.faults()[0]
@@ -116,25 +141,22 @@ class Rest:
         return Refused(text, where=self.name)
 
     async def _send(self, session: Session, call: Call) -> Reply:
-        headers = {"Authorization": f"Bearer {session.token}", **call.headers}
-        if call.content is not None:
-            headers["Content-Type"] = "application/json"
         started = self._monotonic()
-        response = await self._link.send(
-            call.method,
-            f"{session.instance_url}{self._base}{call.path}",
-            content=call.content,
-            params=call.params or None,
-            headers=headers,
-        )
-        return Reply(
-            response.status_code,
-            _body(response),
-            server_time(response.headers),
-            self._monotonic() - started,
-            retry_after(response.headers),
-            response.headers.get("sforce-limit-info", ""),
-        )
+        response = await self._link.send(**self._request(session, call))
+        return _reply(response, self._monotonic() - started)
+
+    def _stream(self, session: Session, call: Call) -> contextlib.AbstractAsyncContextManager[httpx2.Response]:
+        return self._link.stream(**self._request(session, call))
+
+    def _request(self, session: Session, call: Call) -> dict[str, Any]:
+        kind = {} if call.content is None else {"Content-Type": "application/json"}
+        return {
+            "method": call.method,
+            "url": f"{session.instance_url}{self._base}{call.path}",
+            "content": call.content,
+            "params": call.params or None,
+            "headers": {"Authorization": f"Bearer {session.token}", **kind, **call.headers},
+        }
 
 
 def limit_wait(text: str) -> float:
@@ -156,6 +178,17 @@ def read_faults(body: Any) -> tuple[Fault, ...]:
             named = item.get("fields") or ()
             found.append(Fault(str(code), str(item.get("message", "")), tuple(str(one) for one in named)))
     return tuple(found)
+
+
+def _reply(response: httpx2.Response, elapsed: float) -> Reply:
+    return Reply(
+        response.status_code,
+        _body(response),
+        server_time(response.headers),
+        elapsed,
+        retry_after(response.headers),
+        response.headers.get("sforce-limit-info", ""),
+    )
 
 
 def _body(response: httpx2.Response) -> Any:
