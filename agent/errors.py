@@ -15,6 +15,7 @@ IsthmusError
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -85,11 +86,23 @@ class Refused(RemoteError):
 
 
 class PositionLost(RemoteError):
-    """The stored position is unknown to the source (expired, reset, foreign). Never a jump to the tip."""
+    """The stored position is unknown to the source (expired, reset, foreign). Never a jump to the tip.
 
-    def __init__(self, message: str, *, stream: str, where: str = "", remedy: str = "") -> None:
+    ``objects``: what the stream tells of; None where it is everything that the system has.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        stream: str,
+        objects: Collection[str] | None = None,
+        where: str = "",
+        remedy: str = "",
+    ) -> None:
         super().__init__(message, where=where, remedy=remedy)
         self.stream = stream
+        self.objects = objects
 
 
 class StoreError(IsthmusError):

@@ -97,7 +97,8 @@ class Intake:
     async def _lose(self, lost: PositionLost) -> None:
         def forget(desk: Desk) -> None:
             for rules in desk.book.entities.values():
-                if self._system.name in rules.systems:
+                place = rules.systems.get(self._system.name)
+                if place is not None and (lost.objects is None or place.object.name in lost.objects):
                     why = f"the position in {lost.stream} was lost: {lost.message}"
                     observation.lose_track(desk, rules, self._system.name, why)
             positions.forget(desk.tx, self._system.name, lost.stream, lost.message)

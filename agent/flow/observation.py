@@ -8,6 +8,7 @@ from datetime import timedelta
 from agent.core.change import Change, ChangeKind, Operation, ReadResult, Row
 from agent.core.contract import IDENTITY, EntityAtSystem, EntityRules, Role
 from agent.core.delivery import DeliveryKind
+from agent.core.difference import completed
 from agent.core.entity import CommandState, Entity, Image, Stale
 from agent.core.identity import By, Identified, Sighting, identify
 from agent.core.mapping import Decoded, is_unresolved, unresolved
@@ -22,6 +23,7 @@ from agent.core.observe import (
 )
 from agent.core.ownership import possible_owners
 from agent.core.survivorship import accepted, answered_by_read, maybe_ours
+from agent.core.value import Canonical
 from agent.flow import answer, existence, planning
 from agent.flow.desk import Desk
 from agent.store import bindings, entities, exceptions, gaps, inbox, obligations, outbox, references
@@ -117,11 +119,11 @@ def lose_track(desk: Desk, rules: EntityRules, system: str, why: str) -> None:
 
 
 def _record(desk: Desk, system: str, change: Change, key: str, issued: int) -> None:
-    seq = inbox.add(desk.tx, inbox.Received(system, change, key))
-    if seq is None and change.kind is not ChangeKind.READ:
-        return
     rules = desk.book.for_object(system, change.object)
-    if rules is None:
+    if change.differences:
+        change = completed(change, _mirrored(desk, rules, system, key))
+    seq = inbox.add(desk.tx, inbox.Received(system, change, key))
+    if rules is None or (seq is None and change.kind is not ChangeKind.READ):
         return
     place = rules.at(system)
     decoded = desk.decoder(rules, place).decode(change.fields, whole=_is_whole(change))
@@ -139,6 +141,17 @@ def _record(desk: Desk, system: str, change: Change, key: str, issued: int) -> N
     note_faults(desk, before, system, decoded, seq)
     note_references(desk, found, decoded)
     planning.settle(desk, before, after)
+
+
+def _mirrored(desk: Desk, rules: EntityRules | None, system: str, key: str) -> dict[str, Canonical]:
+    """The texts of a record as the mirror holds them, by the names that its system gives them."""
+    bound = bindings.holder(desk.tx, rules.type, system, key) if rules is not None else None
+    if rules is None or bound is None:
+        return {}
+    image = entities.get(desk.tx, bound.entity).images.get(system)
+    mapped = rules.at(system).fields.items()
+    held = image.fields if image is not None else {}
+    return {place.source: held[name] for name, place in mapped if name in held and not place.values}
 
 
 def _oblige(desk: Desk, rules: EntityRules, system: str, entity: str, seq: int | None) -> None:

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from adapters.sandbox.salesforce.cdc import diff
 from agent.core.change import ChangeKind, Operation, ReadResult
 from agent.core.contract import Deletes
+from agent.core.entity import Stale
 from agent.core.rulebook import Rulebook
 from agent.errors import PositionLost
 from tests.flow.judge import judge
@@ -194,3 +196,42 @@ def test_a_document_that_overtakes_its_customer_waits_for_it() -> None:
         judge(world)
     finally:
         world.close()
+
+
+LONG = "\n".join(f"clause {number}: paid within {number} days" for number in range(60))
+
+
+def told_as_difference(world: World, before: str, after: str) -> None:
+    """A user changes a long text; the cloud sends what changed in it, as from this old text."""
+    world.cloud.user_edit(world.customers[0], "Note", after)
+    sent = diff.of(before, after)
+    assert sent is not None
+    world.cloud.events[-1] = replace(world.cloud.events[-1], fields={}, differences={"Note": sent})
+
+
+@pytest.mark.invariant("I3")
+@pytest.mark.parametrize("held", [True, False])
+def test_a_text_that_is_sent_as_a_difference_is_made_whole_or_read(world: World, held: bool) -> None:
+    world.cloud.user_edit(world.customers[0], "Note", LONG)
+    world.settle()
+    new = LONG.replace("within 30 days", "within 31 days")
+    told_as_difference(world, LONG if held else LONG + " or so", new)
+    world.intake("sf")
+    image = world.entity(world.customers[0]).images["sf"]
+    assert image.stale is (None if held else Stale.GAP)
+    world.settle()
+    judge(world)
+    assert world.cloud.records[world.customers[0]].fields["Note"] == new
+
+
+@pytest.mark.invariant("I2")
+def test_a_difference_that_is_delivered_again_changes_nothing(world: World) -> None:
+    world.cloud.user_edit(world.customers[0], "Note", LONG)
+    world.settle()
+    told_as_difference(world, LONG, LONG.replace("within 30 days", "within 31 days"))
+    world.intake("sf")
+    world.cloud.events.append(replace(world.cloud.events[-1]))
+    world.intake("sf")
+    assert world.rows("SELECT count(*) FROM image WHERE stale = 'gap'") == [(0,)]
+    world.settle()
+    judge(world)
