@@ -92,13 +92,17 @@ class Rest:
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Reply:
         """Read. Raises Unreachable or Refused for everything but success."""
-        try:
-            reply = await self.call(Call("GET", path, params=params or {}))
-        except (NotSent, AnswerLost) as error:
-            raise Unreachable(str(error), where=self.name) from error
+        reply = await self.call_safe(Call("GET", path, params=params or {}))
         if not reply.ok:
             raise self.denied(reply)
         return reply
+
+    async def call_safe(self, call: Call) -> Reply:
+        """Send a request that changes nothing. Raises Unreachable, and Refused for the login only."""
+        try:
+            return await self.call(call)
+        except (NotSent, AnswerLost) as error:
+            raise Unreachable(str(error), where=self.name) from error
 
     @contextlib.asynccontextmanager
     async def download(self, call: Call) -> AsyncIterator[httpx2.Response]:
@@ -145,7 +149,9 @@ class Rest:
         response = await self._link.send(**self._request(session, call))
         return _reply(response, self._monotonic() - started)
 
-    def _stream(self, session: Session, call: Call) -> contextlib.AbstractAsyncContextManager[httpx2.Response]:
+    def _stream(
+        self, session: Session, call: Call
+    ) -> contextlib.AbstractAsyncContextManager[httpx2.Response]:
         return self._link.stream(**self._request(session, call))
 
     def _request(self, session: Session, call: Call) -> dict[str, Any]:
