@@ -79,11 +79,11 @@ class FirstBulk:
                 user = self._gate.user(request.headers.get("x-sfdc-session", ""))
                 job = self._jobs.find(request.path_params.get("job", ""), 1)
                 names = [job.object_name] if job else []
-                self._gate.strike_before(names, request.method)
+                self._gate.strike_before(request, names, request.method)
                 response = await work(request, user)
             except ApiError as error:
                 response = _refusal(error, "json" in request.headers.get("content-type", ""))
-            return await self._gate.finish(response, names, request.method)
+            return await self._gate.finish(request, response, names, request.method)
 
         return serve
 

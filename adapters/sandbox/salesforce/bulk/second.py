@@ -79,11 +79,11 @@ class SecondBulk:
                 self._gate.bearer(request)
                 job = self._jobs.find(request.path_params["job"], 2)
                 names = [job.object_name] if job else []
-                self._gate.strike_before(names, request.method)
+                self._gate.strike_before(request, names, request.method)
                 response = await work(request)
             except ApiError as error:
                 response = reply([error.single()], error.status)
-            return await self._gate.finish(response, names, request.method)
+            return await self._gate.finish(request, response, names, request.method)
 
         return serve
 

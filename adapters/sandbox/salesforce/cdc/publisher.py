@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import uuid
 from dataclasses import replace
@@ -30,6 +31,7 @@ class Publisher:
         self._org = org
         self._rng = rng
         self._added = 0
+        self._behind: Draft | None = None
         self.quiet = False
         self.most_changes = MOST_CHANGES
 
@@ -93,7 +95,28 @@ class Publisher:
             return
         if late := strike("delay", names):
             self._org.stream.hold(late.delay)
-        for _ in range(2 if strike("duplicate", names) else 1):
+        times = 2 if strike("duplicate", names) else 1
+        if late := strike("reorder", names):
+            self._keep_behind(draft, late.delay)
+            return
+        behind = self._behind
+        if behind is not None and not _apart(behind, draft):
+            self._tell_behind(behind)
+        for _ in range(times):
+            self._org.stream.publish(draft)
+        if behind is not None:
+            self._tell_behind(behind)
+
+    def _keep_behind(self, draft: Draft, seconds: float) -> None:
+        """Tells the event behind the next one, or after so many seconds where none comes."""
+        if self._behind is not None:
+            self._tell_behind(self._behind)
+        self._behind = draft
+        asyncio.get_running_loop().call_later(seconds, self._tell_behind, draft)
+
+    def _tell_behind(self, draft: Draft) -> None:
+        if self._behind is draft:
+            self._behind = None
             self._org.stream.publish(draft)
 
     def _after(self, change: Change) -> None:
@@ -125,6 +148,13 @@ class Publisher:
         }
         with self._org.transaction(Actor(self._org.staff.automated)) as transaction:
             transaction.derive(record, values)
+
+
+def _apart(one: Draft, other: Draft) -> bool:
+    """Whether two events tell of different records: only such may overtake each other."""
+    if one.detail is None or other.detail is None:
+        return False
+    return set(one.detail.change.record_ids).isdisjoint(other.detail.change.record_ids)
 
 
 def enriched(detail: Detail, identifier: str, values: dict[str, Value]) -> Change:

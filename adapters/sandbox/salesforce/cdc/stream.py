@@ -56,6 +56,19 @@ class StoredEvent:
     frame: bytes = b""
 
 
+@dataclass(slots=True)
+class Subscribed:
+    """What became of one subscription: where it began (``replay_id`` as hex, blank for a preset), how many
+    events it was sent, the most credit it ever had, and whether it is still open."""
+
+    topic: str
+    preset: str = ""
+    replay_id: str = ""
+    sent: int = 0
+    most_credit: int = 0
+    open: bool = False
+
+
 class UnknownReplayId(ValueError):
     """The replay id was never handed out, is past retention, or belongs to a stream before a reset."""
 
@@ -112,6 +125,12 @@ class Stream:
     def oldest(self) -> int:
         """The position of the oldest event that is kept."""
         return self._events[0].position if self._events else self._position
+
+    def newest(self, source: str) -> bytes:
+        """Replay id of the newest event of an object or notice that is kept; blank where there is none."""
+        return next(
+            (replay_id(each.position) for each in reversed(self._events) if each.source == source), b""
+        )
 
     def kept(self, position: int) -> list[StoredEvent]:
         """Events behind a position."""

@@ -4,6 +4,7 @@ clock."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.sandbox.salesforce.control import faults
+from adapters.sandbox.salesforce.identity.oauth import OAuth
 from adapters.sandbox.salesforce.org import removal
 from adapters.sandbox.salesforce.org.actor import Actor, api_actor, page_actor
 from adapters.sandbox.salesforce.org.assignment import record_id
@@ -34,8 +36,9 @@ _NEW_FIELD_TYPES = {each.value: each for each in FieldType if each not in (Field
 class Control:
     """Handlers of the control endpoints; they need no token and are never struck by a fault."""
 
-    def __init__(self, org: Org) -> None:
+    def __init__(self, org: Org, oauth: OAuth) -> None:
         self._org = org
+        self._oauth = oauth
 
     def routes(self) -> list[Route]:
         """All control routes."""
@@ -44,6 +47,8 @@ class Control:
             self._route("/faults", self._arm, "POST"),
             self._route("/faults", self._disarm, "DELETE"),
             self._route("/log", self._log, "GET"),
+            self._route("/logins", self._logins, "GET"),
+            self._route("/stream", self._stream, "GET"),
             self._route("/transaction", self._transaction, "POST"),
             self._route("/flows", self._flow, "POST"),
             self._route("/validations", self._validation, "POST"),
@@ -87,6 +92,19 @@ class Control:
 
     def _log(self, _: Body) -> object:
         return self._org.journal.json()
+
+    def _logins(self, _: Body) -> object:
+        """Every sign-in at the token endpoint: ``time``, ``client``, and the ``error`` of those refused."""
+        return {"logins": self._oauth.logins}
+
+    def _stream(self, _: Body) -> object:
+        """The newest event of every topic of one object, and every subscription since the start."""
+        newest = {
+            kind.topic: found.hex()
+            for kind in self._org.objects.values()
+            if kind.change_events and (found := self._org.stream.newest(kind.name))
+        }
+        return {"newest": newest, "subscriptions": [asdict(each) for each in self._org.subscriptions]}
 
     def _transaction(self, body: Body) -> object:
         """Writes of one user in one transaction: ``user``, ``client`` or ``origin``, and ``writes``."""

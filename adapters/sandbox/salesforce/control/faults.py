@@ -19,6 +19,8 @@ KINDS: dict[str, str] = {
     "duplicate": "the next matching change event is delivered twice, with another replay id",
     "delay": "the bus holds the next matching change event, and all behind it, back for 'delay' seconds",
     "lose": "the next matching change event never reaches the bus",
+    "reorder": "the bus tells the next matching change event behind the next one of another record",
+    "piecemeal": "the next response that holds a matching event holds that event only",
     "undecodable": "the payload of the next matching change event is garbled; its schema id stays",
     "schema": "a field is added to the object just before the next matching change event",
     "geocode": "the next matching address change is followed by an event of the org's own with coordinates "
@@ -30,6 +32,7 @@ KINDS: dict[str, str] = {
     "silent": "all open streams say nothing more, no keepalive either; their connections live on",
     "event-limit": "the next delivery of a matching event ends its stream: allocation of events used up",
     "revoke": "all access tokens become invalid; open streams live on",
+    "deny-login": "the next sign-in is refused with the OAuth error in 'detail' ('inactive_user: text')",
     "lock-row": "the next matching record write fails with UNABLE_TO_LOCK_ROW",
     "unavailable": "the next matching call is answered 503 SERVER_UNAVAILABLE",
     "limit": "the next matching call is answered 403 REQUEST_LIMIT_EXCEEDED",
@@ -40,7 +43,7 @@ KINDS: dict[str, str] = {
 }
 AT_ONCE = ("expire", "reset", "break", "half-open", "silent", "revoke")
 LONGEST_DELAY_S = 86_400
-_KEYS = ("kind", "scope", "count", "after", "method", "delay", "detail")
+_KEYS = ("kind", "scope", "count", "after", "method", "client", "delay", "detail")
 
 
 class UnknownFault(ValueError):
@@ -51,8 +54,8 @@ class UnknownFault(ValueError):
 class Fault:
     """One armed fault. ``scope`` is an object name or ``*``; ``after`` matching occasions pass unharmed,
     then it
-    strikes ``count`` times. ``method`` narrows HTTP faults; ``delay`` is in seconds; ``detail`` replaces
-    the text.
+    strikes ``count`` times. ``method`` and ``client`` (as callers name themselves in ``Sforce-Call-Options``)
+    narrow HTTP faults; ``delay`` is in seconds; ``detail`` replaces the text.
     """
 
     kind: str
@@ -60,11 +63,14 @@ class Fault:
     count: int = 1
     after: int = 0
     method: str = ""
+    client: str = ""
     delay: float = 1.0
     detail: str = ""
 
-    def concerns(self, names: Iterable[str], method: str) -> bool:
-        """Whether an occasion with these object names and this HTTP method is one of its own."""
+    def concerns(self, names: Iterable[str], method: str, client: str = "") -> bool:
+        """Whether an occasion with these object names, this HTTP method and caller is one of its own."""
+        if self.client and self.client != client:
+            return False
         if self.method and method and self.method.upper() != method.upper():
             return False
         return self.scope == "*" or self.scope.lower() in {name.lower() for name in names}
@@ -86,6 +92,7 @@ def parse(body: object) -> Fault:
         count=_whole(body, "count", 1),
         after=_whole(body, "after", 0),
         method=str(body.get("method", "")),
+        client=str(body.get("client", "")),
         detail=str(body.get("detail", "")),
     )
     if "delay" in body:
@@ -132,10 +139,10 @@ class Faults:
         """What is armed, with the counts that are left."""
         return [asdict(fault) for fault in self._armed]
 
-    def strike(self, kind: str, names: Iterable[str], method: str = "") -> Fault | None:
+    def strike(self, kind: str, names: Iterable[str], method: str = "", client: str = "") -> Fault | None:
         """Uses up one occasion of that kind; the fault when it strikes now."""
         for fault in self._armed:
-            if fault.kind != kind or not fault.concerns(names, method):
+            if fault.kind != kind or not fault.concerns(names, method, client):
                 continue
             if fault.after:
                 fault.after -= 1

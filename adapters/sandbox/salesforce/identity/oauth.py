@@ -21,6 +21,7 @@ from adapters.sandbox.salesforce.org.errors import ApiError
 from adapters.sandbox.salesforce.org.org import Org
 from adapters.sandbox.salesforce.rest.answers import reply
 from adapters.sandbox.salesforce.rest.bodies import read_body
+from adapters.sandbox.salesforce.rest.calls import client_of
 
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 LOGIN_HOSTS = ("https://login.salesforce.com", "https://test.salesforce.com")
@@ -55,6 +56,7 @@ class OAuth:
         self._org = org
         self._tokens = tokens
         self._credentials = credentials
+        self.logins: list[dict[str, str]] = []
 
     async def token(self, request: Request) -> Response:
         """POST token."""
@@ -68,12 +70,22 @@ class OAuth:
             grant = grants.get(form.get("grant_type", ""))
             if grant is None:
                 raise Refusal("unsupported_grant_type", "grant type not supported")
+            if fault := self._org.faults.strike("deny-login", (), client=client_of(request.headers)):
+                error, _, text = (fault.detail or "inactive_user: user is inactive").partition(":")
+                raise Refusal(error.strip(), text.strip())
             user = grant(request, form)
         except Refusal as refusal:
+            self._note(request, refusal.body["error"])
             return reply(refusal.body, refusal.status)
         except ApiError as error:
             return reply(Refusal("invalid_request", error.message).body, 400)
+        self._note(request, "")
         return reply(self._granted(request, user), headers={"Cache-Control": "no-cache, no-store"})
+
+    def _note(self, request: Request, error: str) -> None:
+        """The login history (object LoginHistory); ``error`` is "" for a sign-in that was granted."""
+        at = self._org.clock.now().isoformat()
+        self.logins.append({"time": at, "client": client_of(request.headers), "error": error})
 
     async def revoke(self, request: Request) -> Response:
         """POST or GET revoke with ``token``."""

@@ -17,7 +17,7 @@ from adapters.sandbox.salesforce.cdc.events import Change, Commit
 from adapters.sandbox.salesforce.cdc.managed import ManagedSubscriptions
 from adapters.sandbox.salesforce.cdc.publisher import Publisher
 from adapters.sandbox.salesforce.cdc.schema import EventSchema, change_schema, notice_schema
-from adapters.sandbox.salesforce.cdc.stream import StoredEvent, Stream
+from adapters.sandbox.salesforce.cdc.stream import StoredEvent, Stream, Subscribed
 from adapters.sandbox.salesforce.control.faults import Faults
 from adapters.sandbox.salesforce.org import definitions
 from adapters.sandbox.salesforce.org.actor import Actor
@@ -62,6 +62,7 @@ class Org:
         self._names: dict[str, str] = {}
         self._counters: Counter[tuple[str, str]] = Counter()
         self._record_types: dict[tuple[str, str], str] = {}
+        self.subscriptions: list[Subscribed] = []
         self.bulk_batches = 0
         self.bulk_queries = 0
         self.alterations: list[tuple[str, str, Field | str]] = []

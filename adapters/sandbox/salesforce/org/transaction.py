@@ -173,7 +173,7 @@ class Transaction:
         del self._steps[steps:], self._entries[entries:]
 
     def _lock(self, object_name: str, identifier: str) -> None:
-        if self._org.faults.strike("lock-row", (object_name,)):
+        if self._org.faults.strike("lock-row", (object_name,), client=self._actor.client):
             raise ApiError(
                 "UNABLE_TO_LOCK_ROW",
                 f"unable to obtain exclusive access to this record or 1 records: {identifier}".rstrip(": "),

@@ -10,7 +10,7 @@ from adapters.salesforce import pubsub_api_pb2 as pb
 from adapters.sandbox.salesforce.cdc import events
 from adapters.sandbox.salesforce.cdc.channels import Member, Topic
 from adapters.sandbox.salesforce.cdc.publisher import enriched
-from adapters.sandbox.salesforce.cdc.stream import StoredEvent, replay_id
+from adapters.sandbox.salesforce.cdc.stream import StoredEvent, Subscribed, replay_id
 from adapters.sandbox.salesforce.org.org import Org
 from adapters.sandbox.salesforce.pubsub.refusals import BadRequest, Broken, exhausted, invalid
 
@@ -43,8 +43,11 @@ class Batch:
 class Delivery:
     """Credit comes in from the reader of requests, batches go out."""
 
-    def __init__(self, org: Org, timings: Timings, topic: Topic, position: int) -> None:
+    def __init__(
+        self, org: Org, timings: Timings, topic: Topic, position: int, noted: Subscribed | None = None
+    ) -> None:
         self._org = org
+        self._noted = noted or Subscribed(topic.name)
         self._timings = timings
         self._topic = topic
         self._position = position
@@ -73,6 +76,7 @@ class Delivery:
                 "The number of requested events must be greater than zero.",
             )
         self._credit = min(MOST_CREDIT, self._credit + count)
+        self._noted.most_credit = max(self._noted.most_credit, self._credit)
         self._wake.set()
 
     def refuse(self, error: BadRequest) -> None:
@@ -151,10 +155,11 @@ class Delivery:
             size += sum(len(each) for each in own)
             if frames and (len(frames) + len(own) > self._credit or size > MOST_BYTES):
                 break
+            piecemeal = not frames and own and self._org.faults.strike("piecemeal", (event.source,))
             frames += own
             sources.add(event.source)
             self._position = event.position
-            if len(frames) >= self._credit:
+            if len(frames) >= self._credit or piecemeal:
                 break
         if not frames:
             return None
@@ -162,6 +167,7 @@ class Delivery:
             raise exhausted()
         self._credit = max(0, self._credit - len(frames))
         self._org.stream.delivered += len(frames)
+        self._noted.sent += len(frames)
         return Batch(tuple(frames), self.latest, self._credit)
 
     def _frames(self, event: StoredEvent) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ import grpc.aio
 
 from adapters.salesforce import pubsub_api_pb2 as pb
 from adapters.sandbox.salesforce.cdc.channels import Topic
-from adapters.sandbox.salesforce.cdc.stream import UnknownReplayId
+from adapters.sandbox.salesforce.cdc.stream import Subscribed, UnknownReplayId
 from adapters.sandbox.salesforce.org.org import Org
 from adapters.sandbox.salesforce.pubsub.delivery import Batch, Delivery, Timings
 from adapters.sandbox.salesforce.pubsub.refusals import BadRequest, corrupted, invalid, unknown_topic
@@ -25,8 +25,11 @@ async def subscribe(
     topic = org.topic(first.topic_name)
     if topic is None:
         raise unknown_topic(org, first.topic_name)
-    delivery = Delivery(org, timings, topic, _start(org, first))
+    begun = Subscribed(topic.name, pb.ReplayPreset.Name(first.replay_preset), first.replay_id.hex())
+    org.subscriptions.append(begun)
+    delivery = Delivery(org, timings, topic, _start(org, first), begun)
     delivery.grant(first.num_requested)
+    begun.open = True
     reader = asyncio.create_task(_read(requests, topic, delivery))
     try:
         if first.replay_preset == pb.LATEST:
@@ -35,6 +38,7 @@ async def subscribe(
             if batch is not None:
                 yield _response(batch, rpc_id)
     finally:
+        begun.open = False
         reader.cancel()
         await asyncio.gather(reader, return_exceptions=True)
 

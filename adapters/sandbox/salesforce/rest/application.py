@@ -87,7 +87,7 @@ def build(org: Org, gate: Gate, oauth: OAuth, bulk: Bulk) -> ASGIApp:
         Route("/services/oauth2/userinfo", oauth.userinfo, methods=["GET", "POST"]),
         Route("/id/{org_id}/{user_id}", oauth.userinfo),
         Route("/services/Soap/{api:str}/{rest:path}", soap.serve, methods=["POST"]),
-        *Control(org).routes(),
+        *Control(org, oauth).routes(),
         *bulk.first.routes(),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _unrouted, Exception: _failed})

@@ -74,10 +74,15 @@ Handler = Callable[[Call], Answer]
 def actor_of(user: User, version: str, headers: Mapping[str, str], api: str = "rest") -> Actor:
     """The caller, as the call's headers describe it (``Sforce-Call-Options``,
     ``Sforce-Duplicate-Rule-Header``)."""
-    options = _CLIENT.search(headers.get("sforce-call-options", ""))
-    actor = api_actor(user, version, options.group(1) if options else "", api)
+    actor = api_actor(user, version, client_of(headers), api)
     saves = _ALLOW.search(headers.get("sforce-duplicate-rule-header", "")) is not None
     return Actor(actor.user, actor.origin, actor.client, saves)
+
+
+def client_of(headers: Mapping[str, str]) -> str:
+    """What the caller calls itself in ``Sforce-Call-Options``; "" where it does not."""
+    options = _CLIENT.search(headers.get("sforce-call-options", ""))
+    return options.group(1) if options else ""
 
 
 def objects_of(call: Call) -> list[str]:

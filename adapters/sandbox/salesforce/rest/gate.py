@@ -16,7 +16,7 @@ from adapters.sandbox.salesforce.org.errors import Ambiguous, ApiError
 from adapters.sandbox.salesforce.org.org import Org
 from adapters.sandbox.salesforce.rest.answers import Answer
 from adapters.sandbox.salesforce.rest.bodies import parse_json, read_body
-from adapters.sandbox.salesforce.rest.calls import Call, actor_of, objects_of
+from adapters.sandbox.salesforce.rest.calls import Call, actor_of, client_of, objects_of
 from adapters.sandbox.salesforce.rest.connections import Connections, NoAnswer
 from adapters.sandbox.salesforce.rest.router import Router
 
@@ -69,13 +69,13 @@ class Gate:
                 self.org, actor, version, method, str(request.scope["path"]), params, query, headers, body
             )
             names = objects_of(call)
-            self.strike_before(names, method)
+            self.strike_before(request, names, method)
             answer = handler(call)
         except ApiError as error:
             answer = Answer([error.single()], error.status)
         except Ambiguous as several:
             answer = Answer(several.urls(request.url.path), 300)
-        return await self.finish(answer.response(), names, method)
+        return await self.finish(request, answer.response(), names, method)
 
     async def _body(self, request: Request, method: str) -> object:
         raw = await read_body(request)
@@ -86,24 +86,28 @@ class Gate:
             )
         return parse_json(raw) if method not in _SAFE else None
 
-    def strike_before(self, names: Sequence[str], method: str) -> None:
+    def strike_before(self, request: Request, names: Sequence[str], method: str) -> None:
         """Faults that refuse a call without effect."""
-        if fault := self.org.faults.strike("unavailable", names, method):
+        client = client_of(request.headers)
+        if fault := self.org.faults.strike("unavailable", names, method, client):
             raise ApiError("SERVER_UNAVAILABLE", fault.detail or "Server temporarily unavailable")
-        if fault := self.org.faults.strike("limit", names, method):
+        if fault := self.org.faults.strike("limit", names, method, client):
             raise ApiError("REQUEST_LIMIT_EXCEEDED", fault.detail or "TotalRequests Limit exceeded.")
-        if fault := self.org.faults.strike("refuse", names, method):
+        if fault := self.org.faults.strike("refuse", names, method, client):
             code, _, text = (fault.detail or "UNKNOWN_EXCEPTION").partition(":")
             raise ApiError(code.strip(), text.strip() or "An unexpected error occurred.")
 
-    async def finish(self, response: Response, names: Sequence[str], method: str) -> Response:
+    async def finish(
+        self, request: Request, response: Response, names: Sequence[str], method: str
+    ) -> Response:
         """The answer with what every one carries, late or lost where a fault says so."""
         response.headers[LIMIT_INFO] = f"api-usage={self._used}/{DAILY_CALLS}"
         if response.status_code == 401:
             return response
-        if late := self.org.faults.strike("answer-late", names, method):
+        client = client_of(request.headers)
+        if late := self.org.faults.strike("answer-late", names, method, client):
             await asyncio.sleep(late.delay)
-        if self.org.faults.strike("answer-lost", names, method):
+        if self.org.faults.strike("answer-lost", names, method, client):
             return NoAnswer(self._connections)
         return response
 

@@ -59,14 +59,14 @@ class Soap:
             else:
                 token, actor = self._caller(root, version)
                 names = [each.value("type") for each in operation.children]
-                self._gate.strike_before(names, "POST")
+                self._gate.strike_before(request, names, "POST")
                 content = self._run(token, actor, version, operation)
             response = Response(
                 envelope(tag(f"{operation.name}Response", Markup(content))), 200, media_type=XML
             )
         except ApiError as error:
             response = Response(fault(error), 500, media_type=XML)
-        return await self._gate.finish(response, names, "POST")
+        return await self._gate.finish(request, response, names, "POST")
 
     def _login(self, request: Request, operation: Element, version: str) -> str:
         user = self._oauth.password_fits(operation.value("username"), operation.value("password"))
