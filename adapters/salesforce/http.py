@@ -18,6 +18,8 @@ from agent import failpoints
 
 #: Seconds to wait for a TCP and TLS connection; the answer has its own, longer limit.
 _CONNECT_S = 10.0
+#: Longest that a Retry-After may ask for.
+_LONGEST_REST_S = 3600.0
 
 _NEVER_SENT = (
     httpx2.ConnectError,
@@ -121,6 +123,21 @@ def server_time(headers: Mapping[str, str]) -> datetime | None:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from a Retry-After header given as a number; a date is not used by this vendor."""
-    text = headers.get("retry-after", "")
-    return float(text) if text.isdigit() else None
+    """Seconds from a Retry-After header, a number or a date (RFC 9110, 10.2.3); None without one.
+
+    A date is compared with the server's own Date, so that our clock does not matter. Never more than an hour:
+    a proxy that says a year would stop the system.
+    """
+    text = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(text) if text.isdecimal() else _until(text, headers)
+    except ValueError:
+        return None
+    return min(max(seconds, 0.0), _LONGEST_REST_S)
+
+
+def _until(text: str, headers: Mapping[str, str]) -> float:
+    """Seconds from the server's now to a date. Raises ValueError."""
+    moment = parsedate_to_datetime(text)
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment - (server_time(headers) or datetime.now(UTC))).total_seconds()

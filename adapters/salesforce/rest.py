@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,18 +15,23 @@ from typing import Any
 import httpx2
 
 from adapters.salesforce.auth import Login, Session
+from adapters.salesforce.governor import Governor, Priority
 from adapters.salesforce.http import AnswerLost, HttpLink, NotSent, retry_after, server_time
 from adapters.salesforce.settings import Settings
 from agent.errors import Refused, RemoteError, Unreachable
 
+_USAGE = "sforce-limit-info"
+_FAULT_KEYS = frozenset({"errorCode", "statusCode", "message", "fields"})
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One error of an answer: its code, text and the fields it names."""
+    """One error of an answer: its code, text, the fields it names, and what else it says."""
 
     code: str
     text: str
     fields: tuple[str, ...] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +58,20 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request below ``/services/data/vXX.0``; ``content`` is JSON where no Content-Type says else."""
+    """One request below ``/services/data/vXX.0``; ``content`` is JSON where no Content-Type says else.
+
+    Content too large to be held is made anew for each try, by a function that gives its pieces.
+    """
 
     method: str
     path: str
-    content: bytes | None = None
+    content: bytes | Callable[[], AsyncIterator[bytes]] | None = None
     params: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Rest:
-    """The REST interface of one org."""
+    """The REST interface of one org, for one class of callers. Every call is within the governor's budget."""
 
     def __init__(
         self,
@@ -70,18 +79,28 @@ class Rest:
         settings: Settings,
         link: HttpLink,
         login: Login,
+        governor: Governor,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
-        self._base = f"/services/data/v{settings.api_version}"
+        self.base = f"/services/data/v{settings.api_version}"
+        self.governor = governor
+        self.priority = Priority.DELIVERY
         self._link = link
         self._login = login
         self._monotonic = monotonic
 
+    def at(self, priority: Priority) -> Rest:
+        """The same interface for callers of another class."""
+        other = copy.copy(self)
+        other.priority = priority
+        return other
+
     async def call(self, call: Call) -> Reply:
         """Send one request; a session that has ended is renewed once and the request repeated.
 
-        Raises NotSent and AnswerLost for the request itself, Unreachable or Refused for the login before it.
+        Raises NotSent and AnswerLost for the request itself, Unreachable or Refused for what comes before it:
+        the login, and the budget of API calls.
         """
         session = await self._login.session()
         reply = await self._send(session, call)
@@ -125,7 +144,8 @@ class Rest:
     async def _granted(self, response: httpx2.Response) -> httpx2.Response:
         if not response.is_success:
             await response.aread()
-            raise self.denied(_reply(response, 0.0))
+            raise self.denied(self._heard(_reply(response, 0.0)))
+        self.governor.heard(response.headers.get(_USAGE, ""))
         return response
 
     def denied(self, reply: Reply) -> RemoteError:
@@ -139,27 +159,40 @@ class Rest:
                 remedy="check the app's policies",
             )
         if fault.code == "REQUEST_LIMIT_EXCEEDED":
-            return Unreachable(text, where=self.name, retry_after=limit_wait(fault.text))
+            wait = limit_wait(fault.text) if reply.retry_after is None else reply.retry_after
+            return Unreachable(text, where=self.name, retry_after=wait)
         if reply.status in (408, 429) or reply.status >= 500 or fault.code == "QUERY_TIMEOUT":
             return Unreachable(text, where=self.name, retry_after=reply.retry_after)
         return Refused(text, where=self.name)
 
     async def _send(self, session: Session, call: Call) -> Reply:
+        self.governor.admit(self.priority)
         started = self._monotonic()
         response = await self._link.send(**self._request(session, call))
-        return _reply(response, self._monotonic() - started)
+        return self._heard(_reply(response, self._monotonic() - started))
 
     def _stream(
         self, session: Session, call: Call
     ) -> contextlib.AbstractAsyncContextManager[httpx2.Response]:
+        self.governor.admit(self.priority)
         return self._link.stream(**self._request(session, call))
+
+    def _heard(self, reply: Reply) -> Reply:
+        """Tell the governor; a refusal for want of calls comes back with the time for which they rest."""
+        fault = next((one for one in read_faults(reply.body) if one.code == "REQUEST_LIMIT_EXCEEDED"), None)
+        if reply.ok or fault is None:
+            self.governor.heard(reply.usage)
+            return reply
+        rest = self.governor.refused(fault.text, reply.usage, reply.retry_after)
+        return replace(reply, retry_after=rest)
 
     def _request(self, session: Session, call: Call) -> dict[str, Any]:
         kind = {} if call.content is None else {"Content-Type": "application/json"}
+        content = call.content() if callable(call.content) else call.content
         return {
             "method": call.method,
-            "url": f"{session.instance_url}{self._base}{call.path}",
-            "content": call.content,
+            "url": f"{session.instance_url}{self.base}{call.path}",
+            "content": content,
             "params": call.params or None,
             "headers": {"Authorization": f"Bearer {session.token}", **kind, **call.headers},
         }
@@ -181,8 +214,9 @@ def read_faults(body: Any) -> tuple[Fault, ...]:
     for item in body:
         code = item.get("errorCode") or item.get("statusCode") if isinstance(item, dict) else None
         if code:
-            named = item.get("fields") or ()
-            found.append(Fault(str(code), str(item.get("message", "")), tuple(str(one) for one in named)))
+            named = tuple(str(one) for one in item.get("fields") or ())
+            more = {name: value for name, value in item.items() if name not in _FAULT_KEYS}
+            found.append(Fault(str(code), str(item.get("message", "")), named, more))
     return tuple(found)
 
 
@@ -193,7 +227,7 @@ def _reply(response: httpx2.Response, elapsed: float) -> Reply:
         server_time(response.headers),
         elapsed,
         retry_after(response.headers),
-        response.headers.get("sforce-limit-info", ""),
+        response.headers.get(_USAGE, ""),
     )
 
 

@@ -66,6 +66,9 @@ class Settings(BaseModel):
     silence_s            a stream on which nothing, not even an empty response (at most 270 s apart), arrived
                          for this long is dead
     request_timeout_s    longest wait for one answer over HTTP, and for one unary gRPC call
+    api_reserve          share of the day's API calls that is left to people and to other programs
+    api_confirm, api_snapshot   of the calls that are not reserved: from these shares on, single records and
+                         whole objects are not read any more, so that delivery goes on
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -91,6 +94,9 @@ class Settings(BaseModel):
     silence_s: Annotated[float, Field(ge=0.1, le=3600)] = 300.0
     request_timeout_s: Annotated[float, Field(ge=0.1, le=600)] = 30.0
     insecure_http: bool = False
+    api_reserve: Annotated[float, Field(ge=0, le=0.95)] = 0.2
+    api_confirm: Annotated[float, Field(gt=0, le=1)] = 0.9
+    api_snapshot: Annotated[float, Field(gt=0, le=1)] = 0.7
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

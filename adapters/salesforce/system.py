@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from adapters.salesforce.auth import Login
 from adapters.salesforce.avro import EventSchema
+from adapters.salesforce.governor import Governor, Priority, Shares
 from adapters.salesforce.http import HttpLink
 from adapters.salesforce.probe import SalesforceProbe
 from adapters.salesforce.pubsub import PubSub
@@ -34,9 +35,11 @@ def connect(
     _check(name, settings, objects)
     link = HttpLink(settings)
     login = Login(name, settings, link, secret)
-    rest = Rest(name, settings, link, login)
+    governor = Governor(name, Shares(settings.api_reserve, settings.api_confirm, settings.api_snapshot))
+    rest = Rest(name, settings, link, login, governor)
     tables = {spec.name: Table(spec) for spec in objects}
-    reader = SalesforceReader(tables, rest, settings.slack_s)
+    reader = SalesforceReader(tables, rest.at(Priority.CONFIRM), settings.slack_s)
+    probing = SalesforceReader(tables, rest, settings.slack_s)
     schemas: dict[str, EventSchema] = {}
 
     def pubsub(keepalive_s: float = settings.keepalive_s) -> PubSub:
@@ -46,9 +49,10 @@ def connect(
         name=name,
         kind="salesforce",
         source=SalesforceSource(name, objects, settings, link, pubsub),
-        target=SalesforceTarget(tables, link, rest, reader, settings.max_request_s),
+        target=SalesforceTarget(tables, link, rest, probing, settings.max_request_s),
         reader=reader,
-        probe=SalesforceProbe(tables, login, rest, pubsub),
+        probe=SalesforceProbe(tables, login, rest.at(Priority.PEOPLE), pubsub),
+        gauges=governor.gauges,
     )
 
 
