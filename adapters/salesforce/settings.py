@@ -45,6 +45,16 @@ def _endpoint(value: str) -> str:
     return value
 
 
+def _proxy(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.username or parts.password:
+        raise ValueError("must hold no credentials; give references in proxy_user and proxy_password")
+    if parts.scheme != "http" or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must be http://host:port (TLS is inside of the tunnel)")
+    split_endpoint(parts.netloc)
+    return value
+
+
 SecretReference = Annotated[str, AfterValidator(_reference)]
 
 
@@ -59,6 +69,9 @@ class Settings(BaseModel):
     pubsub_plaintext     no TLS to pubsub_endpoint; loopback only
     insecure_http        allow an http:// login_url; loopback only
     ca_file              PEM file trusted instead of the system's roots, for HTTP and for gRPC
+    proxy                ``http://host:port`` of a proxy that tunnels (CONNECT) HTTP and events; without it
+                         HTTPS_PROXY and NO_PROXY of the environment hold. This machine is never proxied
+    proxy_user, proxy_password   references to the proxy's credentials, resolved for each new connection pool
     client               our name in ``Sforce-Call-Options``; comes back as the origin of our own writes
     slack_s              how far the clocks of Salesforce's own servers may differ; widens every read window
     max_request_s        how long Salesforce may go on with a request whose answer was lost
@@ -84,6 +97,9 @@ class Settings(BaseModel):
     pubsub_endpoint: Annotated[str, AfterValidator(_endpoint)] = "api.pubsub.salesforce.com:7443"
     pubsub_plaintext: bool = False
     ca_file: Path | None = None
+    proxy: Annotated[str, AfterValidator(_proxy)] | None = None
+    proxy_user: SecretReference | None = None
+    proxy_password: SecretReference | None = None
     client: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,60}$", json_schema_extra={"origin": True})] = (
         "isthmus"
     )
@@ -111,6 +127,10 @@ class Settings(BaseModel):
             raise ValueError("insecure_http is for a loopback login_url only")
         if self.pubsub_plaintext and not loopback(split_endpoint(self.pubsub_endpoint)[0]):
             raise ValueError("pubsub_plaintext is for a loopback pubsub_endpoint only")
+        if bool(self.proxy_user) != bool(self.proxy_password):
+            raise ValueError("proxy_user and proxy_password belong together")
+        if self.proxy_user and not self.proxy:
+            raise ValueError("proxy_user and proxy_password need proxy")
         if self.auth == "jwt" and not (self.username and self.key):
             raise ValueError("auth = 'jwt' needs username and key")
         if self.auth == "client-credentials" and not self.client_secret:
