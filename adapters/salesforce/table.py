@@ -13,8 +13,8 @@ from agent.core.objects import FieldSpec, FieldType, ObjectSpec
 _ID = re.compile(r"^[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?$")
 _NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")
 _CASE = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
-_MODIFIED = "LastModifiedDate"
-_MASTER = "MasterRecordId"
+MODIFIED = "LastModifiedDate"
+MASTER = "MasterRecordId"
 #: Objects whose records can be merged; a loser names the record that took its place (Object Reference).
 MERGEABLE = frozenset({"Account", "Case", "Contact", "Lead"})
 
@@ -61,9 +61,9 @@ class Table:
         if spec.external_id:
             self.kinds.setdefault(spec.external_id, FieldType.TEXT)
         self.tells_merges = self.name in MERGEABLE
-        always = ("Id", "IsDeleted", _MODIFIED, *((_MASTER,) if self.tells_merges else ()))
-        asked = [name for name in self.kinds if name not in always]
-        self.select = ", ".join((*always, *asked))
+        always = ("Id", "IsDeleted", MODIFIED, *((MASTER,) if self.tells_merges else ()))
+        self.asked = (*always, *(name for name in self.kinds if name not in always))
+        self.select = ", ".join(self.asked)
 
     def fields(self) -> tuple[FieldSpec, ...]:
         """Mapped fields without the key, and the external id."""
@@ -71,17 +71,17 @@ class Table:
         known = {field.name for field in self.spec.fields}
         return self.spec.fields + ((FieldSpec(external),) if external and external not in known else ())
 
-    def query(self, tail: str) -> str:
+    def query(self, tail: str = "") -> str:
         """A SOQL query for the mapped fields. Names were checked at construction; the tail holds literals."""
-        return f"SELECT {self.select} FROM {self.name} {tail}"  # noqa: S608 - see above
+        return f"SELECT {self.select} FROM {self.name} {tail}".rstrip()  # noqa: S608 - see above
 
     def row(self, record: Mapping[str, Any]) -> Row:
         """One record of a query answer; a deleted one has no fields. Raises ValueError, KeyError."""
         key = str(record["Id"])
         if record.get("IsDeleted") is True:
-            master = record.get(_MASTER)
+            master = record.get(MASTER)
             return Row(key, None, merged_into=None if master is None else str(master))
         fields: dict[str, RawValue] = {
             name: key if name == "Id" else from_json(record[name], kind) for name, kind in self.kinds.items()
         }
-        return Row(key, fields, version_of(parse_moment(record[_MODIFIED])))
+        return Row(key, fields, version_of(parse_moment(record[MODIFIED])))
