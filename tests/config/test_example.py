@@ -239,4 +239,4 @@ def test_the_columns_of_inline_tables_are_explained_once(key: str, model: type[B
 
 def test_the_example_holds_no_machine_or_secret() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
-    assert not re.search(r'(?i)password *= *(?!"credential:)|BEGIN|/home/|/root/|/tmp/', text)
+    assert not re.search(r'(?i)password *=(?! *"credential:)|BEGIN|/home/|/root/|/tmp/', text)
