@@ -64,12 +64,14 @@ def play(stage: Stage, aims: Sequence[Aim], *, rate: float, seconds: float) -> P
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Operations a second, for so many seconds at most, of these kinds, after so many customers' birth."""
+    """Operations a second, for so many seconds at most, of these kinds, after so many customers' birth, with
+    so many faults among them."""
 
     rate: float
     seconds: float
     share: Share = field(default_factory=Share)
     first_customers: int = 5
+    faults: Faults = FAULTS
 
 
 @contextmanager
@@ -87,7 +89,7 @@ def business(stage: Stage, pace: Pace) -> Iterator[Callable[[], Summary]]:
             rate=pace.rate,
             first_customers=pace.first_customers,
             share=pace.share,
-            faults=FAULTS,
+            faults=pace.faults,
         )
     )
     found: list[Summary] = []

@@ -1,0 +1,175 @@
+"""The course of every scenario: business, the fault, a kill where asked, the end of the fault, rest, judgement."""
+
+from __future__ import annotations
+
+import re
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adapters.sandbox.business.settings import NO_FAULTS, Share, Summary
+from agent.cli.demo import verdict
+from agent.errors import IsthmusError
+from agent.operations.wire import Status
+from tests.faults.salesforce.history import OURS, History, counter, positions, repeated
+from tests.faults.salesforce.place import opened
+from tests.faults.salesforce.scene import FellShort, Scenario, Scene, holds, until
+from tests.faults.scenario import Pace, business, rest
+
+#: Operations of business a second, while the fault stands too.
+RATE = 4.0
+#: Business goes on at most so long, in seconds.
+LONGEST_S = 60.0
+#: Seconds for which a fault stands, so that business meets it.
+STANDS_S = 2.0
+#: Customers that are everywhere before the fault begins.
+CUSTOMERS = 3
+FINDINGS = ("missing", "different", "doubled", "lost")
+
+
+@dataclass
+class Played:
+    """What came of one scenario. ``told``: the line that named the fault;  ``wrong``: "" where nothing was."""
+
+    name: str
+    seconds: float = 0.0
+    told: str = ""
+    wrong: str = ""
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def play(scenario: Scenario, folder: Path, seed: int, *, killed: bool = False) -> Played:
+    """Play one scenario from an empty folder to its judgement; what went wrong stands in the result."""
+    began = time.monotonic()
+    played = Played(scenario.name + ("+kill" if killed else ""))
+    try:
+        with _scene(scenario, folder, seed) as scene:
+            _play(scenario, scene, played, killed=killed)
+    except (FellShort, TimeoutError, AssertionError, IsthmusError) as error:
+        played.wrong = f"{type(error).__name__}: {error}"
+    except Exception:
+        played.wrong = traceback.format_exc()
+    played.seconds = time.monotonic() - began
+    return played
+
+
+@contextmanager
+def _scene(scenario: Scenario, folder: Path, seed: int) -> Iterator[Scene]:
+    with opened(folder, seed, scenario.settings) as place:
+        history = History(str(place.site.stage.org["http"]))
+        try:
+            yield Scene(place, history)
+        finally:
+            history.close()
+
+
+def _play(scenario: Scenario, scene: Scene, played: Played, *, killed: bool) -> None:
+    scene.site.start()
+    scene.customers = [scene.site.customer() for _ in range(CUSTOMERS)]
+    before = len(scene.site.log)
+    pace = Pace(RATE if scenario.business else 0.2, LONGEST_S, Share(), 0, NO_FAULTS)
+    with business(scene.site.stage, pace) as done:
+        acts = iter(scenario.play(scene))
+        next(acts)
+        played.told = told(scenario, scene, before)
+        if killed:
+            scene.kill()
+            played.told = told(scenario, scene, before)
+        scene.lasts(STANDS_S)
+        for _ in acts:
+            raise RuntimeError(f"{scenario.name} yields more than once")
+    rest(scene.site.stage)
+    afterwards(scenario, scene)
+    scene.site.stage.stop_agent()
+    judge(scene, done(), played)
+    for check in scene.checks:
+        check()
+
+
+def told(scenario: Scenario, scene: Scene, before: int) -> str:
+    """The one line that names the fault. Raises FellShort where there is none, or more than one system ails."""
+    if scenario.says:
+        line = until(lambda: _line(scene.status()[1], scenario.says), f"a status line like {scenario.says!r}")
+        others = [each.name for each in scene.status()[0].systems if each.name != "salesforce"]
+        states = {each.name: each.state for each in scene.status()[0].systems}
+        ailing = [name for name in others if states[name] != "up"]
+        holds(not ailing, f"other systems ail too: {ailing}")
+        holds(re.search(scenario.does, line) is not None, f"the line does not say what to do: {line}")
+        return line
+    if scenario.logs:
+        return until(
+            lambda: _line(scene.site.log[before:], scenario.logs), f"a log line like {scenario.logs!r}"
+        )
+    return ""
+
+
+def _line(text: str, pattern: str) -> str | None:
+    return next((line.strip() for line in text.splitlines() if re.search(pattern, line)), None)
+
+
+def afterwards(scenario: Scenario, scene: Scene) -> None:
+    """Everything is up and the fault is named no more; a person closes what is left for one."""
+    left = set(scene.status()[0].exceptions.by_kind)
+    holds(left <= scenario.leaves, f"exceptions of kinds {sorted(left - scenario.leaves)} stand open: {_causes(scene)}")
+    for kind in sorted(left):
+        for item in scene.site.exceptions(kind):
+            done = scene.site.cli("exceptions", "close", str(item.id), "--reason", "looked after")
+            holds(done.code == 0, f"exceptions close {item.id}: {done.err}")
+    done = until(lambda: _healthy(scene), f"a healthy status; {scene.status()[1].splitlines()[0]}")
+    holds(not scenario.says or not _line(done, scenario.says), f"still told: {done}")
+
+
+def _healthy(scene: Scene) -> str | None:
+    done = scene.site.cli("status")
+    return done.out if done.code == 0 else None
+
+
+def _causes(scene: Scene) -> str:
+    status: Status = scene.status()[0]
+    kinds = sorted(status.exceptions.by_kind)
+    return "; ".join(f"{kind}: {item.cause}" for kind in kinds for item in scene.site.exceptions(kind)[:2])
+
+
+def judge(scene: Scene, done: Summary, played: Played) -> None:
+    """All systems equal, nothing lost, nothing doubled, the position moved on. The agent has stopped."""
+    stage = scene.site.stage
+    found = verdict.judge(stage, done, stage.seed)
+    findings = {name: found[name] for name in FINDINGS if found[name]}
+    holds(not findings and bool(found["equal"]), f"not equal: {findings}")
+    holds(bool(found["conservation"]), "the sums of obligations do not balance")
+    writes = scene.history.writes()
+    twice = list(repeated(writes))
+    holds(not twice, f"done twice at Salesforce: {twice[:3]}")
+    _resumed(scene)
+    _moved_on(scene)
+    played.counts = {
+        "operations": done.operations,
+        "our writes": sum(write["client"] == OURS for write in writes),
+        "logins": len(scene.history.logins()),
+        "subscriptions": len(scene.history.subscriptions()),
+    }
+
+
+def _resumed(scene: Scene) -> None:
+    """Never from the tip; after a kill from the last committed position of each topic, not the last received."""
+    subscriptions = scene.history.subscriptions()
+    tips = [each["topic"] for each in subscriptions if each["preset"] == "LATEST"]
+    holds(not tips, f"subscribed at the tip: {tips}")
+    for restart in scene.restarts:
+        for topic, position in restart.positions.items():
+            later = [each for each in subscriptions[restart.subscriptions :] if each["topic"] == topic]
+            holds(bool(later), f"{topic} is not followed any more")
+            begun = later[0]["replay_id"]
+            holds(begun == position.hex(), f"{topic} resumed at {begun or later[0]['preset']}, not {position.hex()}")
+
+
+def _moved_on(scene: Scene) -> None:
+    held = positions(scene.site.stage.state)
+    for topic, newest in scene.history.newest().items():
+        if topic in held:
+            holds(counter(held[topic]) >= counter(newest), f"the position of {topic} is behind its newest event")
+    holds(bool(held), "no position is kept")
+

@@ -1,0 +1,75 @@
+"""The site of one scenario: org, ERP, SAP, an agent, and the two lines by which the agent reaches the org."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from adapters.sandbox.salesforce.identity import certificates
+from adapters.sandbox.salesforce.identity.certificates import KeyFiles
+from tests.faults.salesforce.line import End, Line
+from tests.journey.site import Site
+
+Keys = Mapping[str, object]
+_SECTION = re.compile(r"(?ms)^\[systems\.salesforce\]\n(.*?)(?=^\[)")
+
+
+class Place:
+    """A site whose agent reaches the org over lines only; people reach it directly.
+
+    calls   the line of REST and of the login;  events: the line of the Pub/Sub API
+    keys    of both lines;  stranger: keys of an authority that nobody trusts
+    """
+
+    def __init__(self, site: Site, calls: Line, events: Line, keys: tuple[KeyFiles, KeyFiles]) -> None:
+        self.site = site
+        self.calls = calls
+        self.events = events
+        self.keys, self.stranger = keys
+
+    def configure(self, **changes: object) -> None:
+        """Set keys of the section [systems.salesforce]; None takes one out. The agent reads it at its start."""
+        file = self.site.stage.config
+        text = file.read_text()
+        found = _SECTION.search(text)
+        assert found is not None
+        lines = {line.partition(" = ")[0]: line for line in found[1].splitlines() if " = " in line}
+        for name, value in changes.items():
+            lines.pop(name, None)
+            if value is not None:
+                lines[name] = f"{name} = {json.dumps(value)}"
+        body = "\n".join(lines.values())
+        file.write_text(f"{text[: found.start(1)]}{body}\n\n{text[found.end(1) :]}")
+
+
+@contextmanager
+def opened(folder: Path, seed: int, settings: Keys) -> Iterator[Place]:
+    """A site with its lines, the agent configured and not started. ``settings``: further keys of the org."""
+    keys = (certificates.prepare(folder / "lines"), certificates.prepare(folder / "stranger"))
+    with ExitStack() as stack:
+        site = Site(folder, seed)
+        stack.callback(site.close)
+        org = site.stage.org
+        ca = str(org["ca_file"])
+        calls = stack.enter_context(Line(_end(str(org["https"]), ca), keys[0]))
+        events = stack.enter_context(Line(_end(str(org["grpc_plaintext"]), "", http2=True), keys[0]))
+        place = Place(site, calls, events, keys)
+        place.configure(
+            login_url=f"https://127.0.0.1:{calls.port}",
+            pubsub_endpoint=f"127.0.0.1:{events.port}",
+            ca_file=str(keys[0].ca),
+            insecure_http=None,
+        )
+        place.configure(**settings)
+        yield place
+
+
+def _end(address: str, ca: str, *, http2: bool = False) -> End:
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return End(parts.hostname, parts.port, ca, http2)

@@ -1,0 +1,164 @@
+"""What a scenario has in its hands, and how scenarios are declared."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from agent.operations.text import status_text
+from agent.operations.verdict import verdict
+from agent.operations.wire import Status
+from tests.faults.salesforce.history import History, positions
+from tests.faults.salesforce.place import Place
+from tests.journey.people import Customer, SalesforcePeople
+from tests.journey.site import Site
+
+T = TypeVar("T")
+#: Seconds after which something that was to happen has not.
+PATIENCE_S = 30.0
+LOOK_S = 0.05
+
+
+class FellShort(Exception):
+    """The product did not do what it has to do; the text says what was seen instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """What was when the agent was killed: the committed positions, and how many subscriptions there had been."""
+
+    positions: Mapping[str, bytes]
+    subscriptions: int
+
+
+class Scene:
+    """The running site of one scenario, its history, and customers that are everywhere already."""
+
+    def __init__(self, place: Place, history: History) -> None:
+        self.place = place
+        self.history = history
+        self.customers: list[Customer] = []
+        self.checks: list[Callable[[], None]] = []
+        self.restarts: list[Restart] = []
+
+    @property
+    def site(self) -> Site:
+        """People and systems."""
+        return self.place.site
+
+    @property
+    def crm(self) -> SalesforcePeople:
+        """Somebody in Salesforce."""
+        return self.site.crm
+
+    def arm(self, kind: str, **more: object) -> None:
+        """Have the org do something wrong soon."""
+        self.history.ask("POST", "faults", {"kind": kind, **more})
+
+    def armed(self, kind: str) -> bool:
+        """Whether a fault of that kind has not struck as often as it should."""
+        return any(each["kind"] == kind for each in self.history.ask("GET", "faults")["armed"])
+
+    def struck(self, kind: str) -> None:
+        """Wait until what is armed of that kind has struck."""
+        until(lambda: not self.armed(kind), f"the fault '{kind}' striking")
+
+    def lasts(self, seconds: float) -> None:
+        """Let the fault stand for a while; business goes on."""
+        end = time.monotonic() + seconds
+        until(lambda: time.monotonic() >= end, "the end of a pause", seconds + 5)
+
+    def finally_(self, check: Callable[[], None]) -> None:
+        """Look at this when everything is at rest and the agent has stopped."""
+        self.checks.append(check)
+
+    def status(self) -> tuple[Status, str]:
+        """The status, and its text as `isthmus status` prints it."""
+        found = self.site.stage.status()
+        return found, status_text(found, verdict(found))
+
+    def kill(self) -> None:
+        """kill -9, and a new start."""
+        agent = self.site.stage.agent
+        assert agent is not None
+        agent.kill()
+        agent.wait()
+        self._again()
+
+    def died(self, failpoint: str, within_s: float = PATIENCE_S) -> None:
+        """Wait for the agent to be killed where it was told to, then start it anew."""
+        agent = self.site.stage.agent
+        assert agent is not None
+        until(lambda: agent.poll() is not None, f"the agent passing {failpoint}", within_s)
+        self._again()
+
+    def _again(self) -> None:
+        """Note what stands in the dead agent's store, and start it."""
+        subscribed = len(self.history.subscriptions())
+        self.restarts.append(Restart(positions(self.site.stage.state), subscribed))
+        self.site.stage.start_agent()
+        self.site.stage.wait_for_agent()
+
+
+def until(look: Callable[[], T | None], what: str, within_s: float = PATIENCE_S) -> T:
+    """The first thing found that is neither None nor False. Raises FellShort saying what never came."""
+    deadline = time.monotonic() + within_s
+    while True:
+        found = look()
+        if found is not None and found is not False:
+            return found
+        if time.monotonic() > deadline:
+            raise FellShort(f"not within {within_s:.0f} s: {what}")
+        time.sleep(LOOK_S)
+
+
+def holds(condition: bool, text: str) -> None:
+    """Raises FellShort unless the condition is met."""
+    if not condition:
+        raise FellShort(text)
+
+
+Play = Callable[[Scene], Iterator[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One fault. ``play`` begins it, yields while it stands, and ends it.
+
+    row      the row of the fault list that it belongs to
+    says     pattern of the one line of the status that names it while it stands; "" where none is due
+    does     pattern in the same line: what to do; "" where nothing is to be done
+    logs     pattern of a line of the log, for what passes by itself
+    leaves   kinds of exceptions that a person closes afterwards
+    settings further configuration of the org;  kills: whether the agent is killed too while the fault stands
+    """
+
+    name: str
+    row: str
+    play: Play
+    says: str = ""
+    does: str = ""
+    logs: str = ""
+    leaves: frozenset[str] = frozenset()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    kills: bool = True
+    business: bool = True
+
+
+CATALOGUE: dict[str, Scenario] = {}
+
+
+def fault(name: str, row: str, **more: Any) -> Callable[[Play], Play]:
+    """Declare a scenario."""
+
+    def declare(play: Play) -> Play:
+        assert name not in CATALOGUE, name
+        for key in ("says", "does", "logs"):
+            re.compile(more.get(key, ""))
+        CATALOGUE[name] = Scenario(name, row, play, **more)
+        return play
+
+    return declare
