@@ -1,18 +1,21 @@
-"""Writes to Salesforce over REST: updates by Id, creates by external id, deletes; an outcome for each."""
+"""Writes to Salesforce: which request each command becomes, and an outcome for each."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from adapters.salesforce import verdict
-from adapters.salesforce.http import AnswerLost, HttpLink, NotSent
+from adapters.salesforce.collection import MOST, Collections
+from adapters.salesforce.governor import Priority
+from adapters.salesforce.graph import Graphs, families, pending
+from adapters.salesforce.http import HttpLink
 from adapters.salesforce.reader import SalesforceReader
-from adapters.salesforce.rest import Call, Reply, Rest
+from adapters.salesforce.rest import Rest
+from adapters.salesforce.sender import Lot, Sender
 from adapters.salesforce.table import Table, is_id
-from adapters.salesforce.values import http_date, to_json
 from agent.core.change import Row
 from agent.core.delivery import (
     Delivery,
@@ -23,13 +26,10 @@ from agent.core.delivery import (
     Reason,
     Resolution,
 )
-from agent.errors import IsthmusError, Unreachable
+from agent.errors import IsthmusError
 
-#: Records in one collection request, and commands in one ``apply``.
-BATCH = 200
-#: Single requests at a time; an org allows 25 long ones to all its clients together.
-_PARALLEL = 5
 _USER = "target"
+_Work = Coroutine[Any, Any, dict[int, Outcome]]
 
 
 class SalesforceTarget:
@@ -37,8 +37,10 @@ class SalesforceTarget:
 
     An update is conditional (``If-Unmodified-Since``) when its delivery has a guard, and then it is sent
     alone. The condition is weak: it has whole seconds, so it does not see a write within the second of the
-    version it names. Updates without a guard go up to 200 to a request, in order, each with its own result.
-    So do creates, which are upserts by external id: these alone are safe to repeat.
+    version it names. Deletes are never conditional: the server knows no condition for them.
+    What has no guard goes up to 200 to a request, in order, each with its own result. Creates are upserts by
+    external id: these alone are safe to repeat. Children of a record that is created in the same call go with
+    it in one graph. Nothing is ever restored from the recycle bin: the REST API has no undelete.
     """
 
     def __init__(
@@ -54,7 +56,9 @@ class SalesforceTarget:
         self._rest = rest
         self._reader = reader
         self._max_request_s = max_request_s
-        self._parallel = asyncio.Semaphore(_PARALLEL)
+        sender = Sender(rest)
+        self._collections = Collections(tables, sender)
+        self._graphs = Graphs(tables, rest, sender, self._collections)
 
     def guarantees(self, object: str) -> Guarantees:
         """Without an external id a record cannot be created, and nobody but a person could find it again."""
@@ -68,36 +72,32 @@ class SalesforceTarget:
             on_uncertain_update=Resolution.REREAD,
             on_uncertain_create=Resolution.RESEND if external else Resolution.PERSON,
             max_request_s=self._max_request_s,
-            batch=BATCH,
+            batch=MOST,
             tells_merges=table is not None and table.tells_merges,
         )
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> None:
-        """Nothing must be durable here before a request."""
+        """Nothing must be durable here; but without a budget the commands stay ready. Raises Unreachable."""
+        if deliveries:
+            self._rest.governor.check(Priority.DELIVERY)
 
     async def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         """Send, one outcome per delivery in the same order. See the class and Target."""
         self._link.hold(_USER)
         outcomes: dict[int, Outcome] = {}
-        singles: list[int] = []
-        plain: dict[tuple[str, DeliveryKind], list[int]] = {}
+        sound: dict[int, Delivery] = {}
         for place, delivery in enumerate(deliveries):
             problem = self._problem(delivery)
-            if problem is not None:
-                outcomes[place] = problem
-            elif delivery.kind is not DeliveryKind.DELETE and delivery.guard is None:
-                plain.setdefault((delivery.object, delivery.kind), []).append(place)
+            if problem is None:
+                sound[place] = delivery
             else:
-                singles.append(place)
-        jobs: list[Awaitable[dict[int, Outcome]]] = [
-            self._single({place: deliveries[place]}) for place in _loners(plain) + singles
-        ]
-        for places in plain.values():
-            jobs += [
-                self._collection({place: deliveries[place] for place in places[start : start + BATCH]})
-                for start in range(0, len(places) if len(places) > 1 else 0, BATCH)
-            ]
-        for done in await asyncio.gather(*jobs):
+                outcomes[place] = problem
+        together, orphans = families(sound)
+        outcomes |= orphans
+        related = {place for family in together for place in family} | orphans.keys()
+        work = self._related(together)
+        work += self._plain({place: one for place, one in sound.items() if place not in related})
+        for done in await asyncio.gather(*work):
             outcomes |= done
         return [outcomes[place] for place in range(len(deliveries))]
 
@@ -110,12 +110,49 @@ class SalesforceTarget:
         """Give up the connections. Safe to call twice."""
         await self._link.release(_USER)
 
+    def _related(self, together: Sequence[Lot]) -> list[_Work]:
+        """Parents and children: in graphs, or step by step where they cannot be one."""
+        fitting = [family for family in together if self._graphs.fits(family)]
+        others = {place: one for family in together if family not in fitting for place, one in family.items()}
+        work: list[_Work] = [self._graphs.send(graphs) for graphs in self._graphs.requests(fitting)]
+        return work + ([self._graphs.in_steps(others)] if others else [])
+
+    def _plain(self, lot: Lot) -> list[_Work]:
+        """Conditional updates alone, the others with their like."""
+        work: list[_Work] = []
+        alike: dict[tuple[str, DeliveryKind], dict[int, Delivery]] = defaultdict(dict)
+        for place, one in lot.items():
+            if one.kind is DeliveryKind.UPDATE and one.guard is not None:
+                work.append(self._guarded(place, one))
+            else:
+                alike[(one.object, one.kind)][place] = one
+        for some in alike.values():
+            work += [self._collections.send(many) for many in self._collections.requests(some)]
+        return work
+
+    async def _guarded(self, place: int, delivery: Delivery) -> dict[int, Outcome]:
+        """An update on condition of the version that was seen."""
+        assert delivery.guard is not None
+        try:
+            version = delivery.guard.version or await self._seen(delivery)
+        except IsthmusError as error:
+            return {place: verdict.withheld(error)}
+        if isinstance(version, Outcome):
+            return {place: version}
+        return await self._collections.single(place, delivery, version)
+
     def _problem(self, delivery: Delivery) -> Outcome | None:
         """What is wrong with a command before anything is sent."""
         table = self._tables.get(delivery.object)
         if table is None or not table.spec.deliver:
+            text = f"object {delivery.object} is not configured for delivery"
+            return verdict.unsendable("NOT_CONFIGURED", text)
+        if "IsDeleted" in delivery.fields:
+            text = "no record leaves the recycle bin over the REST API; restore it in Salesforce"
+            return verdict.unsendable("NO_UNDELETE", text)
+        if delivery.guard is not None and pending(delivery.fields):
             return verdict.unsendable(
-                "NOT_CONFIGURED", f"object {delivery.object} is not configured for delivery"
+                "GUARDED", "a conditional update cannot refer to a record to be created"
             )
         if delivery.kind is DeliveryKind.CREATE:
             if table.spec.external_id is None:
@@ -127,36 +164,6 @@ class SalesforceTarget:
         if delivery.key is None or not is_id(delivery.key):
             return verdict.unsendable("MALFORMED_ID", "the key is no record id")
         return None
-
-    async def _single(self, one: Mapping[int, Delivery]) -> dict[int, Outcome]:
-        ((place, delivery),) = one.items()
-        async with self._parallel:
-            try:
-                call = await self._call(delivery)
-            except ValueError as error:
-                return {place: verdict.unsendable("VALUE", str(error))}
-            except IsthmusError as error:
-                return {place: _not_sent(error)}
-            if isinstance(call, Outcome):
-                return {place: call}
-            return await self._send(call, one, lambda reply: {place: verdict.of_reply(reply, delivery)})
-
-    async def _call(self, delivery: Delivery) -> Call | Outcome:
-        """The request for one command, or the outcome if its condition fails already."""
-        path = f"/sobjects/{delivery.object}"
-        if delivery.kind is DeliveryKind.CREATE:
-            external = self._external(delivery)
-            body = {name: value for name, value in delivery.fields.items() if name not in (external, "Id")}
-            return Call("PATCH", f"{path}/{external}/{quote(delivery.reference, safe='')}", to_json(body))
-        if delivery.kind is DeliveryKind.DELETE:
-            return Call("DELETE", f"{path}/{delivery.key}")
-        condition: dict[str, str] = {}
-        if delivery.guard is not None:
-            version = delivery.guard.version or await self._seen(delivery)
-            if isinstance(version, Outcome):
-                return version
-            condition = {"If-Unmodified-Since": http_date(version)}
-        return Call("PATCH", f"{path}/{delivery.key}", to_json(delivery.fields), headers=condition)
 
     async def _seen(self, delivery: Delivery) -> str | Outcome:
         """A version for a guard that has values only: read, compare, and hold on to what was read."""
@@ -174,80 +181,3 @@ class SalesforceTarget:
                     text=f"{name} is not what was last seen",
                 )
         return row.version
-
-    async def _collection(self, many: Mapping[int, Delivery]) -> dict[int, Outcome]:
-        """Updates or creates of one object in one request, each on its own: none rolls back another."""
-        outcomes: dict[int, Outcome] = {}
-        records: dict[int, dict[str, Any]] = {}
-        for place, delivery in many.items():
-            try:
-                to_json(delivery.fields)
-            except ValueError as error:
-                outcomes[place] = verdict.unsendable("VALUE", str(error))
-                continue
-            records[place] = self._record(delivery)
-        if not records:
-            return outcomes
-        first = next(iter(many.values()))
-        upsert = f"/{first.object}/{self._external(first)}" if first.kind is DeliveryKind.CREATE else ""
-        call = Call(
-            "PATCH",
-            f"/composite/sobjects{upsert}",
-            to_json({"allOrNone": False, "records": list(records.values())}),
-        )
-        sent = {place: many[place] for place in records}
-        async with self._parallel:
-            return outcomes | await self._send(call, sent, lambda reply: _results(reply, sent))
-
-    def _record(self, delivery: Delivery) -> dict[str, Any]:
-        """One record of a collection; in an upsert the external id stands among its fields."""
-        record: dict[str, Any] = {"attributes": {"type": delivery.object}, **delivery.fields}
-        if delivery.kind is DeliveryKind.CREATE:
-            return record | {self._external(delivery): delivery.reference}
-        return record | {"id": delivery.key}
-
-    def _external(self, delivery: Delivery) -> str:
-        external = self._tables[delivery.object].spec.external_id
-        assert external is not None  # a create without one is refused before
-        return external
-
-    async def _send(
-        self,
-        call: Call,
-        sent: Mapping[int, Delivery],
-        read: Callable[[Reply], dict[int, Outcome]],
-    ) -> dict[int, Outcome]:
-        """Send a request; what becomes of it without an answer depends on whether it left."""
-        try:
-            reply = await self._rest.call(call)
-        except NotSent as error:
-            return dict.fromkeys(sent, verdict.not_sent("NO_CONNECTION", str(error)))
-        except AnswerLost as error:
-            return dict.fromkeys(sent, verdict.uncertain("NO_ANSWER", str(error)))
-        except IsthmusError as error:
-            return dict.fromkeys(sent, _not_sent(error))
-        return read(reply)
-
-
-def _loners(plain: Mapping[tuple[str, DeliveryKind], list[int]]) -> list[int]:
-    """Commands without a companion, which need no collection."""
-    return [places[0] for places in plain.values() if len(places) == 1]
-
-
-def _results(reply: Reply, sent: Mapping[int, Delivery]) -> dict[int, Outcome]:
-    """Results of a collection, which come in the order of its records, also when HTTP says 200."""
-    if not reply.ok:
-        return {place: verdict.of_reply(reply, delivery) for place, delivery in sent.items()}
-    items = reply.body if isinstance(reply.body, list) else []
-    if len(items) != len(sent):
-        items = [None] * len(sent)
-    return {
-        place: verdict.of_item(item, delivery, reply)
-        for (place, delivery), item in zip(sent.items(), items, strict=True)
-    }
-
-
-def _not_sent(error: IsthmusError) -> Outcome:
-    """Login, or the read before a conditional write, failed: the write itself has not left."""
-    wait = error.retry_after if isinstance(error, Unreachable) else 60.0
-    return verdict.not_sent(type(error).__name__.upper(), str(error), wait)

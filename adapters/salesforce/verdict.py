@@ -1,55 +1,22 @@
-"""What Salesforce's answers to a write mean: error codes to outcomes.
-
-Codes: SOAP API developer guide, "StatusCode"; REST API developer guide, "Status Codes and Error Responses".
-"""
+"""What Salesforce's answers to a write mean: replies, results of collections and error codes to outcomes."""
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import replace
+
+from adapters.salesforce import rivals
+from adapters.salesforce.codes import CODES, LOCKED, meaning
 from adapters.salesforce.rest import Fault, Reply, limit_wait, read_faults
 from agent.core.delivery import Delivery, DeliveryKind, Outcome, OutcomeKind, Reason
+from agent.errors import IsthmusError, Unreachable
 
-#: Refused before or rolled back with certainty: code → seconds to wait where the server names none.
-_AGAIN = {
-    "UNABLE_TO_LOCK_ROW": 2.0,
-    "SERVER_UNAVAILABLE": 30.0,
-    "QUERY_TIMEOUT": 10.0,
-    "ALL_OR_NONE_OPERATION_ROLLED_BACK": 2.0,
-    "PROCESSING_HALTED": 2.0,
-    "INVALID_SESSION_ID": 60.0,
-    "API_CURRENTLY_DISABLED": 300.0,
-    "API_DISABLED_FOR_ORG": 3600.0,
-}
-_GONE = frozenset({"ENTITY_IS_DELETED", "NOT_FOUND"})
-_PRECONDITION = frozenset({"PRECONDITION_FAILED"})
-#: The record cannot hold the value, or the field cannot be written like this at all.
-_INVALID = frozenset(
-    {
-        "STRING_TOO_LONG",
-        "NUMBER_OUTSIDE_VALID_RANGE",
-        "INVALID_EMAIL_ADDRESS",
-        "INVALID_TYPE_ON_FIELD_IN_RECORD",
-        "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
-        "INVALID_FIELD",
-        "INVALID_TYPE",
-        "MALFORMED_ID",
-        "JSON_PARSER_ERROR",
-        "JSON_VALIDATION_ERROR",
-    }
-)
-#: Their texts quote the value, which may be personal: the field's name must do.
-_QUOTES_VALUE = _INVALID - {"INVALID_FIELD", "INVALID_TYPE"}
-
-
-def refused(fault: Fault, delivery: Delivery) -> Outcome | None:
-    """The outcome for an error code, or None for one that does not tell whether the write was done."""
-    text = _text(fault)
-    if fault.code == "REQUEST_LIMIT_EXCEEDED":
-        return _outcome(OutcomeKind.RETRY, fault, text, retry_after=limit_wait(fault.text))
-    if fault.code in _AGAIN:
-        return _outcome(OutcomeKind.RETRY, fault, text, retry_after=_AGAIN[fault.code])
-    if fault.code == "UNKNOWN_EXCEPTION" or fault.code.startswith("HTTP_5"):
-        return None
-    return _outcome(OutcomeKind.REJECTED, fault, text, reason=_reason(fault, delivery))
+#: A value shorter than this says nothing about anybody, and would blot out half of a text.
+_TELLING = 4
+#: Seconds to wait after an answer 429 that names none.
+_TOO_MANY_S = 30.0
+#: Seconds until a login that was refused, or a read before a write, is tried again.
+_REFUSED_S = 60.0
 
 
 def of_reply(reply: Reply, delivery: Delivery) -> Outcome:
@@ -57,22 +24,23 @@ def of_reply(reply: Reply, delivery: Delivery) -> Outcome:
     if reply.ok:
         return accepted(reply.body, delivery, reply)
     if reply.status == 300:
-        return Outcome(
-            OutcomeKind.REJECTED,
-            reason=Reason.BUSINESS,
-            code="MULTIPLE_CHOICES",
-            text="several records have this external id; the field must be unique",
-        )
+        return _ambiguous(reply)
     fault = reply.faults()[0]
     if reply.status == 429:
-        outcome = not_sent(fault.code, fault.text, 30.0)
+        outcome = not_sent(fault.code, _text(fault, delivery, ""), _TOO_MANY_S)
     elif reply.status == 412:
         outcome = Outcome(
-            OutcomeKind.REJECTED, reason=Reason.PRECONDITION, code=fault.code, text=_text(fault)
+            OutcomeKind.REJECTED,
+            reason=Reason.PRECONDITION,
+            code=fault.code,
+            text=_text(fault, delivery, ""),
         )
     else:
-        outcome = refused(fault, delivery) or uncertain(fault.code, _text(fault))
-    return _with_wait(outcome, reply.retry_after)
+        outcome = of_fault(fault, delivery)
+    if outcome.kind is OutcomeKind.RETRY and reply.retry_after is not None:
+        # The server's own waiting time counts more than ours.
+        return replace(outcome, retry_after=reply.retry_after)
+    return outcome
 
 
 def of_item(item: object, delivery: Delivery, reply: Reply) -> Outcome:
@@ -84,7 +52,28 @@ def of_item(item: object, delivery: Delivery, reply: Reply) -> Outcome:
     faults = read_faults(item.get("errors"))
     if not faults:
         return uncertain("NO_RESULT", "the answer says neither done nor refused")
-    return refused(faults[0], delivery) or uncertain(faults[0].code, _text(faults[0]))
+    return of_fault(faults[0], delivery)
+
+
+def of_fault(fault: Fault, delivery: Delivery) -> Outcome:
+    """The outcome for an error code; uncertain for one that does not tell whether the write was done."""
+    found = meaning(fault.code, fault.text)
+    reason, phrase = found.reason, found.phrase
+    if delivery.kind is DeliveryKind.CREATE and fault.code == "NOT_FOUND":
+        reason, phrase = Reason.BUSINESS, ""  # the external id field is not there
+    elif fault.code == "INVALID_CROSS_REFERENCE_KEY" and not fault.fields:
+        # A collection answers an id that is no record like this; one in a field is named.
+        reason = reason if delivery.kind is DeliveryKind.CREATE else Reason.GONE
+    others = rivals.of_fault(fault)
+    locked = found is CODES[LOCKED]
+    return Outcome(
+        found.kind,
+        reason=reason,
+        code=LOCKED if locked else fault.code,
+        text=_text(fault, delivery, phrase) + others.text(),
+        evidence=others.evidence(),
+        retry_after=_apart(found.wait, delivery) if locked else _wait(fault, found.wait),
+    )
 
 
 def accepted(body: object, delivery: Delivery, reply: Reply) -> Outcome:
@@ -107,38 +96,51 @@ def not_sent(code: str, text: str, wait: float | None = None) -> Outcome:
     return Outcome(OutcomeKind.RETRY, code=code, text=text, retry_after=wait)
 
 
+def rolled_back() -> Outcome:
+    """Undone together with a record that was refused."""
+    code = "ALL_OR_NONE_OPERATION_ROLLED_BACK"
+    return not_sent(code, "undone together with a record that was refused", CODES[code].wait)
+
+
+def withheld(error: IsthmusError) -> Outcome:
+    """The budget, the login, or the read before a conditional write said no: the write has not left."""
+    wait = error.retry_after if isinstance(error, Unreachable) else _REFUSED_S
+    return not_sent(type(error).__name__.upper(), str(error), wait)
+
+
 def unsendable(code: str, text: str) -> Outcome:
     """The command itself cannot be expressed at Salesforce."""
     return Outcome(OutcomeKind.REJECTED, reason=Reason.INVALID, code=code, text=text)
 
 
-def _reason(fault: Fault, delivery: Delivery) -> Reason:
-    if fault.code in _PRECONDITION:
-        return Reason.PRECONDITION
-    if delivery.kind is not DeliveryKind.CREATE:
-        # A collection answers an id that is no record with an invalid cross reference that names no field.
-        if fault.code in _GONE or (fault.code == "INVALID_CROSS_REFERENCE_KEY" and not fault.fields):
-            return Reason.GONE
-    elif fault.code == "ENTITY_IS_DELETED":
-        return Reason.GONE
-    return Reason.INVALID if fault.code in _INVALID else Reason.BUSINESS
+def _ambiguous(reply: Reply) -> Outcome:
+    found = rivals.of_addresses(reply.body)
+    return Outcome(
+        OutcomeKind.REJECTED,
+        reason=Reason.BUSINESS,
+        code="MULTIPLE_CHOICES",
+        text=f"several records have this external id; the field must be unique{found.text()}",
+        evidence=found.evidence(),
+    )
 
 
-def _text(fault: Fault) -> str:
+def _wait(fault: Fault, wait: float | None) -> float | None:
+    return limit_wait(fault.text) if fault.code == "REQUEST_LIMIT_EXCEEDED" else wait
+
+
+def _apart(wait: float | None, delivery: Delivery) -> float:
+    """Seconds: rows that met at one lock come back apart, each by a part of the time that is its own."""
+    spread = zlib.crc32(delivery.message_id.encode()) / 2**32
+    return round((wait or 0.0) * (0.5 + spread), 3)
+
+
+def _text(fault: Fault, delivery: Delivery, phrase: str) -> str:
+    """What people are told: our own words where the server's could quote a value, never a value of ours."""
     named = ", ".join(fault.fields)
-    if fault.code in _QUOTES_VALUE:
-        return f"the value cannot be stored{f' in {named}' if named else ''}"
-    return f"{fault.text} ({named})" if named else fault.text
-
-
-def _outcome(
-    kind: OutcomeKind, fault: Fault, text: str, reason: Reason | None = None, retry_after: float | None = None
-) -> Outcome:
-    return Outcome(kind, reason=reason, code=fault.code, text=text, retry_after=retry_after)
-
-
-def _with_wait(outcome: Outcome, wait: float | None) -> Outcome:
-    """The server's own waiting time counts more than ours."""
-    if outcome.kind is not OutcomeKind.RETRY or wait is None:
-        return outcome
-    return Outcome(outcome.kind, code=outcome.code, text=outcome.text, retry_after=wait)
+    if phrase:
+        return f"{phrase}{f' in {named}' if named else ''}"
+    text = fault.text
+    for value in delivery.fields.values():
+        if not isinstance(value, bool) and value is not None and len(str(value)) >= _TELLING:
+            text = text.replace(str(value), "…")
+    return f"{text} ({named})" if named else text

@@ -1,0 +1,121 @@
+"""Collections: up to 200 records in one request, each with its own result (REST: "sObject Collections")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from adapters.salesforce import verdict
+from adapters.salesforce.parents import chunks, touched
+from adapters.salesforce.rest import Call, Reply
+from adapters.salesforce.sender import Lot, Sender
+from adapters.salesforce.table import Table
+from adapters.salesforce.values import http_date, to_json
+from agent.core.delivery import Delivery, DeliveryKind, Outcome
+
+#: Records in one collection.
+MOST = 200
+_PATH = "/composite/sobjects"
+
+
+class Collections:
+    """Sends commands of one object and kind; one that is alone goes by a request for a single record."""
+
+    def __init__(self, tables: Mapping[str, Table], sender: Sender) -> None:
+        self._tables = tables
+        self._sender = sender
+
+    def requests(self, lot: Lot) -> list[dict[int, Delivery]]:
+        """The commands of one object and kind, laid into requests."""
+        return chunks(self._tables[next(iter(lot.values())).object], lot, MOST)
+
+    async def send(self, many: Lot) -> dict[int, Outcome]:
+        """One request; none of its records rolls back another."""
+        outcomes: dict[int, Outcome] = {}
+        sent: dict[int, Delivery] = {}
+        for place, delivery in many.items():
+            try:
+                to_json(delivery.fields)
+            except ValueError as error:
+                outcomes[place] = verdict.unsendable("VALUE", str(error))
+            else:
+                sent[place] = delivery
+        if not sent:
+            return outcomes
+        if len(sent) == 1:
+            ((place, delivery),) = sent.items()
+            return outcomes | await self.single(place, delivery)
+        async with self._sender.turn(self._keys(sent)):
+            call = self._call(list(sent.values()))
+            return outcomes | await self._sender.send(call, sent, lambda reply: _results(reply, sent))
+
+    async def single(self, place: int, delivery: Delivery, version: str | None = None) -> dict[int, Outcome]:
+        """A request for one record; with ``version`` an update on condition that it is still the one seen."""
+        lot = {place: delivery}
+        try:
+            call = self._single_call(delivery, version)
+        except ValueError as error:
+            return {place: verdict.unsendable("VALUE", str(error))}
+        async with self._sender.turn(self._keys(lot)):
+            return await self._sender.send(
+                call, lot, lambda reply: {place: verdict.of_reply(reply, delivery)}
+            )
+
+    def external(self, delivery: Delivery) -> str:
+        """The field that names a record which we create."""
+        external = self._tables[delivery.object].spec.external_id
+        assert external is not None  # a create without one is refused before
+        return external
+
+    def address(self, delivery: Delivery) -> str:
+        """Where the record is written by a request of its own."""
+        path = f"/sobjects/{delivery.object}"
+        if delivery.kind is DeliveryKind.CREATE:
+            return f"{path}/{self.external(delivery)}/{quote(delivery.reference, safe='')}"
+        return f"{path}/{delivery.key}"
+
+    def body(self, delivery: Delivery) -> dict[str, Any]:
+        """The fields of such a request; the external id stands in the address and must not be among them."""
+        if delivery.kind is not DeliveryKind.CREATE:
+            return dict(delivery.fields)
+        named = (self.external(delivery), "Id")
+        return {name: value for name, value in delivery.fields.items() if name not in named}
+
+    def _single_call(self, delivery: Delivery, version: str | None) -> Call:
+        if delivery.kind is DeliveryKind.DELETE:
+            return Call("DELETE", self.address(delivery))
+        condition = {} if version is None else {"If-Unmodified-Since": http_date(version)}
+        return Call("PATCH", self.address(delivery), to_json(self.body(delivery)), headers=condition)
+
+    def _call(self, many: list[Delivery]) -> Call:
+        first = many[0]
+        if first.kind is DeliveryKind.DELETE:
+            ids = ",".join(str(delivery.key) for delivery in many)
+            return Call("DELETE", _PATH, params={"ids": ids, "allOrNone": "false"})
+        upsert = f"/{first.object}/{self.external(first)}" if first.kind is DeliveryKind.CREATE else ""
+        body = {"allOrNone": False, "records": [self._record(delivery) for delivery in many]}
+        return Call("PATCH", f"{_PATH}{upsert}", to_json(body))
+
+    def _record(self, delivery: Delivery) -> dict[str, Any]:
+        """One record of a collection; in an upsert the external id stands among its fields."""
+        record: dict[str, Any] = {"attributes": {"type": delivery.object}, **delivery.fields}
+        if delivery.kind is DeliveryKind.CREATE:
+            return record | {self.external(delivery): delivery.reference}
+        return record | {"id": delivery.key}
+
+    def _keys(self, lot: Lot) -> set[str]:
+        return {key for one in lot.values() for key in touched(self._tables[one.object], one)}
+
+
+def _results(reply: Reply, sent: Lot) -> dict[int, Outcome]:
+    """Results of a collection, which come in the order of its records, also when HTTP says 200."""
+    if not reply.ok:
+        return {place: verdict.of_reply(reply, delivery) for place, delivery in sent.items()}
+    items = reply.body if isinstance(reply.body, list) else []
+    if len(items) != len(sent):
+        items = [None] * len(sent)
+    return {
+        place: verdict.of_item(item, delivery, reply)
+        for (place, delivery), item in zip(sent.items(), items, strict=True)
+    }
