@@ -301,6 +301,25 @@ async def test_every_answer_tells_the_limit_and_the_time(empty: Client) -> None:
     assert parsedate_to_datetime(answer.headers["Date"]).tzinfo is not None
 
 
+async def test_the_allowance_runs_out_and_rolls_on(empty: Client) -> None:
+    await empty.http.post("/_sandbox/calls", json={"used": 99, "limit": 100, "app_used": 4, "app_limit": 250})
+    answer = await empty.call("GET", "limits")
+    assert answer.headers["Sforce-Limit-Info"] == (
+        "api-usage=100/100; per-app-api-usage=5/250(appName=isthmus)"
+    )
+    refused = await empty.call("GET", "limits")
+    assert (refused.status_code, codes(refused)) == (403, ["REQUEST_LIMIT_EXCEEDED"])
+    assert "TotalRequests" in refused.json()[0]["message"]
+    await empty.http.post("/_sandbox/clock", json={"advance": 24 * 3600})
+    ended = await empty.call("GET", "limits")
+    assert ended.headers["Sforce-Limit-Info"] == "api-usage=0/100; per-app-api-usage=0/250(appName=isthmus)"
+
+
+async def test_an_allowance_is_made_of_whole_numbers(empty: Client) -> None:
+    for body in ({"used": -1}, {"used": "1"}, {"user": 1}):
+        assert (await empty.http.post("/_sandbox/calls", json=body)).status_code == 400
+
+
 async def test_the_log_tells_who_wrote_what(empty: Client) -> None:
     identifier = await empty.create(Name="A")
     await empty.update(identifier, client="isthmus", Phone="1")

@@ -56,6 +56,7 @@ class Control:
             self._route("/fields", self._drop_field, "DELETE"),
             self._route("/channels", self._channel, "POST"),
             self._route("/clock", self._clock, "POST"),
+            self._route("/calls", self._calls, "POST"),
         ]
 
     def _route(self, path: str, handler: Callable[[Body], object], method: str) -> Route:
@@ -223,6 +224,18 @@ class Control:
         if body.get("resume"):
             clock.resume()
         return {"now": to_json(clock.now())}
+
+    def _calls(self, body: Body) -> object:
+        """The API calls of a day: ``used`` of ``limit``, and ``app_used`` of ``app_limit`` (0: no quota)."""
+        org, app = self._org.calls.org, self._org.calls.app
+        given = {"used": org.used, "limit": org.limit, "app_used": app.used, "app_limit": app.limit, **body}
+        if sorted(given) != ["app_limit", "app_used", "limit", "used"] or not all(
+            isinstance(each, int) and each >= 0 for each in given.values()
+        ):
+            raise ApiError("INVALID_FIELD", "whole numbers used, limit, app_used, app_limit")
+        org.set(given["used"], given["limit"])
+        app.set(given["app_used"], given["app_limit"])
+        return given
 
     def _kind(self, name: str) -> ObjectType:
         return self._org.table(name).kind

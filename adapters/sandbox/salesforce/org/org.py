@@ -21,6 +21,7 @@ from adapters.sandbox.salesforce.cdc.stream import StoredEvent, Stream, Subscrib
 from adapters.sandbox.salesforce.control.faults import Faults
 from adapters.sandbox.salesforce.org import definitions
 from adapters.sandbox.salesforce.org.actor import Actor
+from adapters.sandbox.salesforce.org.allowance import Allowance
 from adapters.sandbox.salesforce.org.clock import OrgClock
 from adapters.sandbox.salesforce.org.definitions import Definitions
 from adapters.sandbox.salesforce.org.errors import ApiError
@@ -52,6 +53,7 @@ class Org:
         defined = defined or definitions.read()
         self._rng = random.Random(seed)
         self.clock = OrgClock()
+        self.calls = Allowance(self.clock)
         self.ids = IdMaker("5g0000")
         self.id = self.ids.make("00D")
         self.objects: dict[str, ObjectType] = {}

@@ -18,12 +18,11 @@ from adapters.sandbox.salesforce.control.endpoints import Control
 from adapters.sandbox.salesforce.identity.oauth import OAuth
 from adapters.sandbox.salesforce.org.errors import ApiError
 from adapters.sandbox.salesforce.org.org import Org
-from adapters.sandbox.salesforce.rest import collections, describe, records
+from adapters.sandbox.salesforce.rest import collections, describe, limits, records
 from adapters.sandbox.salesforce.rest.answers import Answer, reply
 from adapters.sandbox.salesforce.rest.calls import Call
 from adapters.sandbox.salesforce.rest.composite import Composite
 from adapters.sandbox.salesforce.rest.gate import Gate
-from adapters.sandbox.salesforce.rest.limits import Limits
 from adapters.sandbox.salesforce.rest.queries import Queries
 from adapters.sandbox.salesforce.rest.router import VERSIONS, Router, Row
 from adapters.sandbox.salesforce.rest.tooling import Tooling
@@ -63,7 +62,7 @@ def build(org: Org, gate: Gate, oauth: OAuth, bulk: Bulk) -> ASGIApp:
             ("POST", "/composite", composite.composite),
             ("POST", "/composite/graph", composite.graphs),
             ("POST", "/composite/batch", composite.batch),
-            ("GET", "/limits", Limits(gate).show),
+            ("GET", "/limits", limits.show),
             ("GET", "", _resources),
         )
     )

@@ -20,7 +20,6 @@ from adapters.sandbox.salesforce.rest.calls import Call, actor_of, client_of, ob
 from adapters.sandbox.salesforce.rest.connections import Connections, NoAnswer
 from adapters.sandbox.salesforce.rest.router import Router
 
-DAILY_CALLS = 15_000
 LIMIT_INFO = "Sforce-Limit-Info"
 _SAFE = ("GET", "HEAD", "DELETE")
 
@@ -32,19 +31,13 @@ class Gate:
         self.org = org
         self._tokens = tokens
         self._connections = connections
-        self._used = 0
-
-    @property
-    def remaining(self) -> int:
-        """Calls left of the daily allowance."""
-        return max(0, DAILY_CALLS - self._used)
 
     def user(self, token: str) -> User:
-        """Whose session it is, one call counted. Raises ApiError INVALID_SESSION_ID."""
+        """Whose session it is, one call counted. Raises ApiError."""
         user = self._tokens.user(token)
         if user is None:
             raise ApiError("INVALID_SESSION_ID", "Session expired or invalid")
-        self._used += 1
+        self.org.calls.take()
         return user
 
     def bearer(self, request: Request) -> User:
@@ -101,7 +94,7 @@ class Gate:
         self, request: Request, response: Response, names: Sequence[str], method: str
     ) -> Response:
         """The answer with what every one carries, late or lost where a fault says so."""
-        response.headers[LIMIT_INFO] = f"api-usage={self._used}/{DAILY_CALLS}"
+        response.headers[LIMIT_INFO] = self.org.calls.info()
         if response.status_code == 401:
             return response
         client = client_of(request.headers)
