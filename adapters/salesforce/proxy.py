@@ -12,7 +12,6 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
-from urllib.request import proxy_bypass_environment
 
 from adapters.salesforce.hold import Hold
 from adapters.salesforce.settings import Settings, loopback, split_endpoint
@@ -101,8 +100,7 @@ class Ways:
     def _inherited(self, host: str) -> Proxy | None:
         told = {name.lower(): text for name, text in sorted(self._environment.items()) if text}
         address = told.get("https_proxy") or told.get("all_proxy")
-        bypassed = proxy_bypass_environment(host, {"no": told["no_proxy"]}) if "no_proxy" in told else False
-        if not address or bypassed:
+        if not address or _excepted(host, told.get("no_proxy", "")):
             return None
         try:
             parts = urlsplit(address if "://" in address else f"http://{address}")
@@ -112,6 +110,22 @@ class Ways:
         if parts.scheme != "http" or not parts.hostname:
             raise NoWay("HTTPS_PROXY of the environment is no http:// address", "set proxy")
         return Proxy(parts.hostname, port, unquote(parts.username or ""), unquote(parts.password or ""))
+
+
+def proxy_refusal(proxy: Proxy, status: str) -> tuple[str, str]:
+    """What the answer of a proxy to CONNECT means, and what to do."""
+    if status == "403":
+        return f"the proxy {proxy} forbids it (403)", "allow the host and port there (CONNECT)"
+    return f"the proxy {proxy} can't reach it ({status})", "ask who runs the proxy"
+
+
+def _excepted(host: str, exceptions: str) -> bool:
+    """Whether NO_PROXY names the host, or a domain that it is in; ``*`` is all."""
+    name = host.lower()
+    for one in (part.strip().lower().lstrip(".") for part in exceptions.split(",")):
+        if one and (one in ("*", name) or name.endswith(f".{one}")):
+            return True
+    return False
 
 
 def _refused(proxy: Proxy) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,9 +13,10 @@ import grpc
 from adapters.salesforce import avro
 from adapters.salesforce import pubsub_api_pb2 as pb
 from adapters.salesforce.auth import Login, Session
+from adapters.salesforce.proxy import NoWay, Proxy, Ways, proxy_refusal
 from adapters.salesforce.pubsub_api_pb2_grpc import PubSubStub
-from adapters.salesforce.settings import Settings, loopback, split_endpoint
-from adapters.salesforce.tls import grpc_roots
+from adapters.salesforce.settings import Settings, split_endpoint
+from adapters.salesforce.tls import grpc_roots, untrusted
 from agent.errors import PositionLost, Refused, RemoteError, Unreachable
 
 #: A response is at most 3 MB; room for headers and a later, larger limit.
@@ -26,6 +28,9 @@ _NO_SUCH_SCHEMA = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)
 #: The delivery allocation is counted over a rolling day: coming back at once only burns what is left.
 _ALLOCATION_WAIT_S = 3600.0
 _BUSY_WAIT_S = 300.0
+#: A method of the bus may refuse a session that the others accept: each is a door of its own.
+_SUBSCRIBE = "Subscribe"
+_PROXY_SAID = re.compile(r"HTTP proxy returned response code (\d{3})")
 
 
 class SessionEnded(Exception):
@@ -45,17 +50,21 @@ class PubSub:
         login: Login,
         schemas: dict[str, avro.EventSchema],
         keepalive_s: float,
+        ways: Ways,
     ) -> None:
         self.name = name
         self._timeout = settings.request_timeout_s
         self._login = login
-        self._channel = _channel(settings, keepalive_s)
+        self._endpoint = settings.pubsub_endpoint
+        self._ways = ways
+        self._proxy = _way(name, settings, ways)
+        self._channel = _channel(settings, keepalive_s, self._proxy)
         self._stub = PubSubStub(self._channel)  # type: ignore[no-untyped-call]  # generated
         self._schemas = schemas
 
     async def topic(self, topic: str) -> pb.TopicInfo:
         """What the org says about a topic. Raises Unreachable, Refused."""
-        info: pb.TopicInfo = await self._ask(self._stub.GetTopic, pb.TopicRequest(topic_name=topic), topic)
+        info: pb.TopicInfo = await self._ask("GetTopic", pb.TopicRequest(topic_name=topic), topic)
         return info
 
     async def schema(self, schema_id: str, topic: str) -> avro.EventSchema:
@@ -66,7 +75,7 @@ class PubSub:
         if not schema_id:
             raise avro.Undecodable("the event names no schema")
         try:
-            info = await self._ask(self._stub.GetSchema, pb.SchemaRequest(schema_id=schema_id), topic)
+            info = await self._ask("GetSchema", pb.SchemaRequest(schema_id=schema_id), topic)
         except Refused as refused:
             cause = refused.__cause__
             if not isinstance(cause, grpc.aio.AioRpcError) or cause.code() not in _NO_SUCH_SCHEMA:
@@ -84,9 +93,19 @@ class PubSub:
         """The session for the next call. Raises Unreachable, Refused."""
         return await self._login.session()
 
-    async def renew(self, stale: Session) -> Session:
-        """A session newer than the given one. Raises Unreachable, Refused."""
-        return await self._login.renew(stale)
+    async def renew(self, stale: Session, door: str = _SUBSCRIBE) -> Session:
+        """A session newer than the given one, which this method refused. Raises Unreachable, Refused."""
+        return await self._login.renew(stale, door)
+
+    def accepted(self, door: str = _SUBSCRIBE) -> None:
+        """This method let the current session in."""
+        self._login.accepted(door)
+        if self._proxy is not None:
+            self._ways.passed()
+
+    def rejected(self, ended: SessionEnded, door: str = _SUBSCRIBE) -> Refused:
+        """The error for a session that was refused right after its login."""
+        return self._login.rejected(door, str(ended))
 
     async def close(self) -> None:
         """Close the channel and whatever still runs on it."""
@@ -94,21 +113,47 @@ class PubSub:
 
     def translate(self, error: grpc.aio.AioRpcError, topic: str) -> RemoteError | SessionEnded:
         """What a failed call means, by the trailer first: the status alone does not tell a lost position."""
-        return translate(error, topic, self.name)
+        return self._no_connection(error) or translate(error, topic, self.name)
 
-    async def _ask(self, method: Callable[..., Awaitable[Any]], request: Any, topic: str) -> Any:
-        """One unary call; a session that has ended is renewed once."""
+    def _no_connection(self, error: grpc.aio.AioRpcError) -> Unreachable | None:
+        """What is told of a connection that was not made; None where the call reached the server."""
+        text = error.details() or ""
+        if error.code() is not grpc.StatusCode.UNAVAILABLE or _error_code(error):
+            return None
+        said = _PROXY_SAID.search(text)
+        if said is not None and self._proxy is not None:
+            if said[1] == "407":
+                refused = self._ways.refused(self._proxy)
+                return Unreachable(f"events: {refused}", where=self.name, remedy=refused.remedy)
+            what, remedy = proxy_refusal(self._proxy, said[1])
+            return Unreachable(f"events: {self._endpoint}: {what}", where=self.name, remedy=remedy)
+        if "handshake failed" in text or "verification check failed" in text.lower():
+            fault = untrusted(text)
+            if fault is not None:
+                return Unreachable(f"{self._endpoint}: {fault}", where=self.name, remedy=fault.remedy)
+        if "failed to connect" in text or "errors resolving" in text:
+            by = f" (by the proxy {self._proxy})" if self._proxy is not None else ""
+            remedy = "check name resolution, proxy and firewall for it"
+            return Unreachable(f"{self._endpoint} can't be reached{by}", where=self.name, remedy=remedy)
+        return None
+
+    async def _ask(self, door: str, request: Any, topic: str) -> Any:
+        """One unary call of that name; a session that has ended is renewed once."""
+        method: Callable[..., Awaitable[Any]] = getattr(self._stub, door)
         session = await self._login.session()
         for last in (False, True):
             try:
-                return await method(request, metadata=_metadata(session), timeout=self._timeout)
+                answer = await method(request, metadata=_metadata(session), timeout=self._timeout)
             except grpc.aio.AioRpcError as error:
                 meant = self.translate(error, topic)
                 if not isinstance(meant, SessionEnded):
                     raise meant from error
                 if last:
-                    raise rejected_session(self.name) from error
-            session = await self._login.renew(session)
+                    raise self.rejected(meant, door) from error
+            else:
+                self.accepted(door)
+                return answer
+            session = await self.renew(session, door)
         raise AssertionError("unreachable")
 
 
@@ -136,15 +181,6 @@ class Subscription:
     def cancel(self) -> None:
         """End the call here."""
         self._call.cancel()
-
-
-def rejected_session(name: str) -> Refused:
-    """The error for a session that was refused right after the login."""
-    return Refused(
-        "a new session was refused at once",
-        where=name,
-        remedy="give the integration user the permission 'API Enabled' and check the app's policies",
-    )
 
 
 def translate(error: grpc.aio.AioRpcError, topic: str, where: str) -> RemoteError | SessionEnded:
@@ -196,9 +232,17 @@ def _metadata(session: Session) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _channel(settings: Settings, keepalive_s: float) -> grpc.aio.Channel:
+def _way(name: str, settings: Settings, ways: Ways) -> Proxy | None:
+    """The proxy for the event bus. Raises Unreachable where it can't be used."""
     host, _ = split_endpoint(settings.pubsub_endpoint)
-    options = [
+    try:
+        return ways.to(host)
+    except NoWay as error:
+        raise Unreachable(f"events: {error}", where=name, remedy=error.remedy) from error
+
+
+def _channel(settings: Settings, keepalive_s: float, proxy: Proxy | None) -> grpc.aio.Channel:
+    options: list[tuple[str, int | str]] = [
         ("grpc.keepalive_time_ms", int(keepalive_s * 1000)),
         ("grpc.keepalive_timeout_ms", int(settings.keepalive_timeout_s * 1000)),
         # Without this one a half-open link is found a minute late, or never.
@@ -206,13 +250,21 @@ def _channel(settings: Settings, keepalive_s: float) -> grpc.aio.Channel:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.max_receive_message_length", _MAX_MESSAGE),
-        ("grpc.enable_http_proxy", 0 if loopback(host) else 1),
+        # The way is chosen here, as for HTTP: gRPC's own choice knows other variables of the environment.
+        ("grpc.enable_http_proxy", 0),
         # Reconnecting is the engine's, with its own back-off.
         ("grpc.enable_retries", 0),
         # A new open must not be answered by the failure of the last one's shared connection.
         ("grpc.use_local_subchannel_pool", 1),
     ]
+    target = settings.pubsub_endpoint
+    if proxy is not None:
+        # Connect to the proxy and tunnel; TLS then verifies the name of the endpoint.
+        options += [("grpc.http_connect_server", target), ("grpc.default_authority", target)]
+        if proxy.authorization:
+            options.append(("grpc.http_connect_headers", f"Proxy-Authorization:{proxy.authorization}"))
+        target = str(proxy)
     if settings.pubsub_plaintext:
-        return grpc.aio.insecure_channel(settings.pubsub_endpoint, options=options)
+        return grpc.aio.insecure_channel(target, options=options)
     credentials = grpc.ssl_channel_credentials(grpc_roots(settings.ca_file))
-    return grpc.aio.secure_channel(settings.pubsub_endpoint, credentials, options=options)
+    return grpc.aio.secure_channel(target, credentials, options=options)

@@ -16,6 +16,8 @@ APP = "Setup > Apps > External Client Apps > External Client App Manager > (the 
 _HISTORY = "Setup > Identity > Login History tells why"
 #: Part of the description → remedy; the first that fits. ``{user}`` is the configured user.
 _BY_TEXT = (
+    ("organization", "the org is locked or closed: ask Salesforce support"),
+    ("credentials user", f"name the user that it runs as: {APP} > Edit Policies > OAuth Flows"),
     ("approved", f"approve the user's permission set: {APP} > Edit Policies > OAuth Policies"),
     ("locked", "unlock the user: Setup > Users > Users > {user} > Unlock"),
     ("frozen", "unfreeze the user: Setup > Users > Users > {user} > Unfreeze"),
@@ -25,6 +27,8 @@ _BY_TEXT = (
     ("expired", "check the clock, then audience and username"),
     ("ip restricted", f"allow this address: {APP} > Edit Policies > IP Relaxation"),
 )
+#: What a wrong clock may be behind.
+_OF_TIME = ("", "assertion", "expired")
 _BY_CODE = {
     "invalid_grant": f"check username, its approval for the app, and the certificate; {_HISTORY}",
     "inactive_user": "activate the user: Setup > Users > Users > {user} > Edit > Active",
@@ -34,23 +38,19 @@ _BY_CODE = {
     "invalid_app_access": f"approve the user's permission set: {APP} > Edit Policies > OAuth Policies",
     "unauthorized_client": f"enable the flow: {APP} > Edit Settings > OAuth Settings",
     "unsupported_grant_type": f"enable the flow: {APP} > Edit Settings > OAuth Settings",
-    "no client credentials user enabled": f"name the user it runs as: {APP} > Edit Policies > OAuth Flows",
 }
 
 
 def remedy(code: str, text: str, settings: Settings, here: float, there: datetime | None) -> str:
     """What a person does about a refusal. ``here`` is our clock in seconds since the epoch, ``there`` theirs
     from the Date header, if it was told."""
-    if code == "invalid_grant" and settings.auth == "jwt" and there is not None:
-        skew = here - there.timestamp()
-        if abs(skew) > SKEW_S:
-            return clock_remedy(here, there)
-    user = settings.username or "(the user that the app runs as)"
     lower = text.lower()
-    found = next((hint for part, hint in _BY_TEXT if part in lower), None)
-    return (found or _BY_CODE.get(code, f"check login_url, client_id and the app; {_HISTORY}")).format(
-        user=user
-    )
+    part, found = next(((part, hint) for part, hint in _BY_TEXT if part in lower), ("", ""))
+    timed = code == "invalid_grant" and settings.auth == "jwt" and part in _OF_TIME
+    if timed and there is not None and abs(here - there.timestamp()) > SKEW_S:
+        return clock_remedy(here, there)
+    hint = found or _BY_CODE.get(code, f"check login_url, client_id and the app; {_HISTORY}")
+    return hint.format(user=settings.username or "(the user that the app runs as)")
 
 
 def clock_remedy(here: float, there: datetime) -> str:

@@ -107,6 +107,9 @@ class Rest:
         if reply.status == 401:
             session = await self._login.renew(session)
             reply = await self._send(session, call)
+            if reply.status == 401:
+                raise self._rejected(reply)
+        self._login.accepted()
         return reply
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Reply:
@@ -121,7 +124,7 @@ class Rest:
         try:
             return await self.call(call)
         except (NotSent, AnswerLost) as error:
-            raise Unreachable(str(error), where=self.name) from error
+            raise _unreachable(error, self.name) from error
 
     @contextlib.asynccontextmanager
     async def download(self, call: Call) -> AsyncIterator[httpx2.Response]:
@@ -139,12 +142,14 @@ class Rest:
             async with self._stream(session, call) as response:
                 yield await self._granted(response)
         except (NotSent, AnswerLost) as error:
-            raise Unreachable(str(error), where=self.name) from error
+            raise _unreachable(error, self.name) from error
 
     async def _granted(self, response: httpx2.Response) -> httpx2.Response:
         if not response.is_success:
             await response.aread()
-            raise self.denied(self._heard(_reply(response, 0.0)))
+            reply = self._heard(_reply(response, 0.0))
+            raise self._rejected(reply) if reply.status == 401 else self.denied(reply)
+        self._login.accepted()
         self.governor.heard(response.headers.get(_USAGE, ""))
         return response
 
@@ -152,18 +157,16 @@ class Rest:
         """The error for a call that was answered no."""
         fault = reply.faults()[0]
         text = f"{fault.code}: {fault.text}"
-        if reply.status == 401:
-            return Refused(
-                f"a new session was refused at once: {text}",
-                where=self.name,
-                remedy="check the app's policies",
-            )
         if fault.code == "REQUEST_LIMIT_EXCEEDED":
             wait = limit_wait(fault.text) if reply.retry_after is None else reply.retry_after
             return Unreachable(text, where=self.name, retry_after=wait)
         if reply.status in (408, 429) or reply.status >= 500 or fault.code == "QUERY_TIMEOUT":
             return Unreachable(text, where=self.name, retry_after=reply.retry_after)
         return Refused(text, where=self.name)
+
+    def _rejected(self, reply: Reply) -> Refused:
+        fault = reply.faults()[0]
+        return self._login.rejected("REST", f"{fault.code}: {fault.text}")
 
     async def _send(self, session: Session, call: Call) -> Reply:
         self.governor.admit(self.priority)
@@ -196,6 +199,10 @@ class Rest:
             "params": call.params or None,
             "headers": {"Authorization": f"Bearer {session.token}", **kind, **call.headers},
         }
+
+
+def _unreachable(error: NotSent | AnswerLost, name: str) -> Unreachable:
+    return Unreachable(str(error), where=name, remedy=error.remedy if isinstance(error, NotSent) else "")
 
 
 def limit_wait(text: str) -> float:

@@ -10,7 +10,7 @@ import grpc
 import structlog
 
 from adapters.salesforce import pubsub_api_pb2 as pb
-from adapters.salesforce.pubsub import PubSub, SessionEnded, Subscription, rejected_session
+from adapters.salesforce.pubsub import PubSub, SessionEnded, Subscription
 from agent.errors import Unreachable
 
 _log = structlog.get_logger(__name__)
@@ -110,7 +110,7 @@ class Follower:
                 await self._follow(self._pubsub.subscribe(session, self._first_request()))
             except SessionEnded as ended:
                 if renewed and not self._heard_since_login:
-                    raise rejected_session(self._pubsub.name) from ended
+                    raise self._pubsub.rejected(ended) from ended
                 renewed = True
                 _log.info("session ended", action="salesforce.stream.renew", topic=self.topic)
                 await self._pubsub.renew(session)
@@ -177,7 +177,9 @@ class Follower:
         """Put a response into the backlog; returns how many events it used of our credit."""
         if response is None:
             raise Unreachable(f"{self.topic}: the server ended the stream", where=self._pubsub.name)
-        self._heard_since_login = True
+        if not self._heard_since_login:
+            self._heard_since_login = True
+            self._pubsub.accepted()
         position = end_of(response)
         if position is not None:
             self._position = position

@@ -9,6 +9,7 @@ from adapters.salesforce.avro import EventSchema
 from adapters.salesforce.governor import Governor, Priority, Shares
 from adapters.salesforce.http import HttpLink
 from adapters.salesforce.probe import SalesforceProbe
+from adapters.salesforce.proxy import Ways
 from adapters.salesforce.pubsub import PubSub
 from adapters.salesforce.reader import SalesforceReader
 from adapters.salesforce.rest import Rest
@@ -33,7 +34,7 @@ def connect(
     Raises ConfigError with every problem at once.
     """
     _check(name, settings, objects)
-    link = HttpLink(settings)
+    link = HttpLink(settings, Ways(settings, secret))
     login = Login(name, settings, link, secret)
     governor = Governor(name, Shares(settings.api_reserve, settings.api_confirm, settings.api_snapshot))
     rest = Rest(name, settings, link, login, governor)
@@ -43,7 +44,7 @@ def connect(
     schemas: dict[str, EventSchema] = {}
 
     def pubsub(keepalive_s: float = settings.keepalive_s) -> PubSub:
-        return PubSub(name, settings, login, schemas, keepalive_s)
+        return PubSub(name, settings, login, schemas, keepalive_s, link.ways)
 
     return System(
         name=name,

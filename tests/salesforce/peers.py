@@ -44,6 +44,7 @@ class HttpPeer:
         self.asked: list[Asked] = []
         self.logins = 0
         self.login_answer: Callable[[Asked], Answer] | None = None
+        self.slow_login: Callable[[Asked], Awaitable[Answer]] | None = None
         self.answer: Callable[[Asked], Answer | Awaitable[Answer]] = lambda asked: (200, {}, {})
         self._server: asyncio.Server | None = None
         self.port = 0
@@ -77,6 +78,8 @@ class HttpPeer:
 
     async def _answer(self, asked: Asked) -> Answer:
         if asked.path == "/services/oauth2/token":
+            if self.slow_login is not None:
+                return await self.slow_login(asked)
             if self.login_answer is not None:
                 return self.login_answer(asked)
             self.logins += 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs
@@ -13,8 +14,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from adapters.salesforce.auth import Login
+from adapters.salesforce.auth import MOST_LOGINS, WITHIN_S, Login
 from adapters.salesforce.http import HttpLink
+from adapters.salesforce.proxy import Ways
 from adapters.salesforce.settings import Settings
 from agent.errors import InputError, Refused, Unreachable
 from tests.salesforce.peers import Answer, Asked, HttpPeer
@@ -55,11 +57,20 @@ class Site:
         }
         return Settings(**(plain | changes))
 
-    def login(self, **changes: Any) -> Login:
+    def login(self, secret: Callable[[str], str] | None = None, **changes: Any) -> Login:
         settings = self.settings(**changes)
-        link = HttpLink(settings)
+        resolve = secret or (lambda reference: self.key)
+        link = HttpLink(settings, Ways(settings, resolve))
         self.links.append(link)
-        return Login("crm", settings, link, lambda reference: self.key, self.clock, self.monotonic)
+        return Login("crm", settings, link, resolve, self.clock, self.monotonic)
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.now += seconds
+        self.monotonic.now += seconds
+
+    def in_minutes(self, minutes: int) -> str:
+        """The time of day then, rounded up to minutes."""
+        return f"{datetime.fromtimestamp(self.clock.now + minutes * 60 + 59, UTC):%H:%M} UTC"
 
     def refuse(self, error: str, date: float | None = None, status: int = 400) -> list[Asked]:
         asked: list[Asked] = []
@@ -148,20 +159,222 @@ async def test_invalid_grant_with_a_right_clock_names_the_app(site: Site) -> Non
         await site.login().session()
 
 
-async def test_a_refusal_is_no_storm(site: Site) -> None:
+async def test_a_wrong_clock_is_not_blamed_for_what_the_org_names_itself(site: Site) -> None:
+    body = {"error": "invalid_grant", "error_description": "user hasn't approved this consumer"}
+    site.peer.login_answer = lambda asked: (
+        400,
+        body,
+        {"Date": formatdate(site.clock.now - 900, usegmt=True)},
+    )
+    with pytest.raises(Refused, match="Edit Policies"):
+        await site.login().session()
+
+
+async def test_a_refusal_is_no_storm_and_the_rest_grows(site: Site) -> None:
+    """Every failed login counts towards locking the user out."""
     asked = site.refuse("invalid_grant")
     login = site.login()
-    for _ in range(10):
+    for logins, seconds in enumerate([60, 300, 1800, 7200, 21_600, 21_600], start=1):
+        for _ in range(10):
+            with pytest.raises(Refused):
+                await login.session()
+        assert len(asked) == logins
+        site.pass_time(seconds - 1)
         with pytest.raises(Refused):
             await login.session()
+        assert len(asked) == logins
+        site.pass_time(2)
+    site.peer.login_answer = None
+    assert (await login.session()).token
+    site.refuse("invalid_grant")
+    with pytest.raises(Refused, match=site.in_minutes(1)):
+        await login.renew(await login.session())
+
+
+async def test_a_day_of_refusals_is_eight_logins_however_many_ask(site: Site) -> None:
+    asked = site.refuse("inactive_user")
+    login = site.login()
+    for _ in range(24 * 60):
+        with pytest.raises(Refused):
+            await login.session()
+        site.pass_time(60)
+    assert len(asked) == 8
+
+
+async def test_another_secret_is_tried_at_once(site: Site) -> None:
+    """A person put it there: the rest is over, and there is one try for it."""
+    site.key = "old"
+    asked = site.refuse("invalid_client")
+    login = site.login(auth="client-credentials", client_secret="env:X")
+    for _ in range(3):
+        with pytest.raises(Refused):
+            await login.session()
+    site.key = "new"
+    for _ in range(3):
+        with pytest.raises(Refused):
+            await login.session()
+    assert [parse_qs(one.body.decode())["client_secret"] for one in asked] == [["old"], ["new"]]
+    site.key = "newest"
+    site.peer.login_answer = None
+    assert (await login.session()).token
+
+
+async def test_a_clock_that_was_set_ends_the_rest(site: Site) -> None:
+    asked = site.refuse("invalid_grant", date=site.clock.now - 3600)
+    login = site.login()
+    for _ in range(3):
+        with pytest.raises(Refused, match="3600 s ahead"):
+            await login.session()
     assert len(asked) == 1
-    site.monotonic.now += 61
-    with pytest.raises(Refused):
+    site.clock.now -= 3600
+    site.peer.login_answer = None
+    assert (await login.session()).token
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "hint"),
+    [
+        ("invalid_grant", "user hasn't approved this consumer", "Edit Policies"),
+        ("invalid_grant", "invalid assertion", "certificate of this key"),
+        ("invalid_grant", "audience is invalid", "audience"),
+        ("invalid_grant", "user is locked", "Unlock"),
+        ("inactive_user", "user is inactive", "Users > sync@example.com > Edit > Active"),
+        ("inactive_org", "organization is locked, closed, or suspended", "support"),
+        ("invalid_app_access", "user is not admin approved to access this app", "Edit Policies"),
+        ("invalid_client_id", "client identifier invalid", "client_id"),
+        ("unauthorized_client", "flow not enabled", "OAuth Settings"),
+        ("something_new", "never seen", "Login History"),
+    ],
+)
+async def test_a_refusal_names_the_place_to_mend_it_and_the_next_login(
+    site: Site, error: str, text: str, hint: str
+) -> None:
+    date = {"Date": formatdate(site.clock.now, usegmt=True)}
+    site.peer.login_answer = lambda asked: (400, {"error": error, "error_description": text}, date)
+    with pytest.raises(Refused) as refused:
+        await site.login().session()
+    assert refused.value.message == f"login: {error}: {text}"
+    assert hint in refused.value.remedy
+    assert site.in_minutes(1) in refused.value.remedy
+    assert len(str(refused.value)) < 300
+
+
+async def test_too_many_logins_of_a_user_are_waited_out(site: Site) -> None:
+    site.peer.login_answer = lambda asked: (
+        400,
+        {"error": "invalid_grant", "error_description": "login rate exceeded"},
+        {},
+    )
+    with pytest.raises(Unreachable) as unreachable:
+        await site.login().session()
+    assert unreachable.value.retry_after == 3600
+
+
+async def test_sessions_that_end_as_soon_as_they_begin_do_not_use_up_the_logins_of_the_user(
+    site: Site,
+) -> None:
+    login = site.login()
+    session = await login.session()
+    for _ in range(MOST_LOGINS - 1):
+        session = await login.renew(session)
+    with pytest.raises(Unreachable, match="sessions ended") as unreachable:
+        await login.renew(session)
+    assert site.peer.logins == MOST_LOGINS
+    assert unreachable.value.retry_after == WITHIN_S
+    site.pass_time(WITHIN_S)
+    assert (await login.renew(session)).number == MOST_LOGINS + 1
+
+
+async def test_a_new_session_that_one_door_refuses_costs_one_login_and_then_none(site: Site) -> None:
+    """The others go on with it, and the door is tried again after a rest that grows."""
+    login = site.login()
+    first = await login.session()
+    second = await login.renew(first, "events")
+    refusal = login.rejected("events", "not for you")
+    assert "API Enabled" in refusal.remedy
+    for _ in range(10):
+        with pytest.raises(Refused, match="refused at once: not for you"):
+            await login.renew(second, "events")
+    assert (await login.session()) == second
+    assert site.peer.logins == 2
+    third = await login.renew(second, "REST")
+    assert await login.renew(second, "events") == third
+    site.pass_time(61)
+    assert (await login.renew(third, "events")).number == 4
+    login.accepted("events")
+    login.rejected("events", "again")
+    site.pass_time(61)
+    assert (await login.renew(await login.session(), "events")).number == 5
+
+
+async def test_callers_share_the_failure_of_one_login(site: Site) -> None:
+    """Each asking for itself would wait for the others' time-outs one after the other."""
+    asked: list[Asked] = []
+
+    def hang_up(request: Asked) -> Answer:
+        asked.append(request)
+        return None
+
+    site.peer.login_answer = hang_up
+    login = site.login()
+    found = await asyncio.gather(*(login.session() for _ in range(50)), return_exceptions=True)
+    assert {type(one) for one in found} == {Unreachable}
+    assert len(asked) == 1
+
+
+async def test_a_login_server_that_says_when_is_left_alone_until_then(site: Site) -> None:
+    asked: list[Asked] = []
+
+    def answer(request: Asked) -> Answer:
+        asked.append(request)
+        return 503, {}, {"Retry-After": "120"}
+
+    site.peer.login_answer = answer
+    login = site.login()
+    for _ in range(5):
+        with pytest.raises(Unreachable) as unreachable:
+            await login.session()
+    assert (len(asked), unreachable.value.retry_after) == (1, 120)
+    site.pass_time(121)
+    with pytest.raises(Unreachable):
         await login.session()
     assert len(asked) == 2
-    site.peer.login_answer = None
-    site.monotonic.now += 61
-    assert (await login.session()).token
+
+
+async def test_a_cancelled_login_leaves_the_next_caller_free(site: Site) -> None:
+    came, go = asyncio.Event(), asyncio.Event()
+
+    async def waiting(request: Asked) -> Answer:
+        came.set()
+        await go.wait()
+        return None
+
+    site.peer.slow_login = waiting
+    login = site.login()
+    first = asyncio.create_task(login.session())
+    await came.wait()
+    second = asyncio.create_task(login.session())
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    site.peer.slow_login = None
+    go.set()
+    assert (await second).number == 1
+
+
+async def test_a_redirect_of_the_login_is_not_followed(site: Site) -> None:
+    """The assertion or the secret would go to a host that nobody configured."""
+    elsewhere = HttpPeer()
+    await elsewhere.start()
+    site.peer.login_answer = lambda asked: (
+        302,
+        {},
+        {"Location": f"http://localhost:{elsewhere.port}/services/oauth2/token"},
+    )
+    with pytest.raises(Refused, match="sends us on to localhost") as refused:
+        await site.login().session()
+    assert (elsewhere.logins, elsewhere.asked) == (0, [])
+    assert "login_url" in refused.value.remedy
+    await elsewhere.stop()
 
 
 async def test_a_busy_login_server_is_unreachable_and_asked_again(site: Site) -> None:
@@ -170,6 +383,7 @@ async def test_a_busy_login_server_is_unreachable_and_asked_again(site: Site) ->
     with pytest.raises(Unreachable):
         await login.session()
     site.peer.login_answer = None
+    site.pass_time(10)
     assert (await login.session()).number == 1
 
 
@@ -187,7 +401,7 @@ async def test_a_secret_that_cannot_be_read_is_refused_with_its_remedy(site: Sit
     def secret(reference: str) -> str:
         raise InputError("cannot be opened: No such file", where=reference, remedy="the file must exist")
 
-    login = Login("crm", site.settings(), HttpLink(site.settings()), secret, site.clock, site.monotonic)
+    login = site.login(secret=secret)
     with pytest.raises(Refused) as refused:
         await login.session()
     assert str(refused.value) == (
