@@ -113,8 +113,9 @@ class Governor:
     def heard(self, usage: str) -> None:
         """Learn from the header ``Sforce-Limit-Info`` of an answer that was no refusal."""
         self._learn(usage)
-        self._paused_until = self._trial_until = self._burst_s = 0.0
-        self._tell_open()
+        if self._clock() >= self._paused_until:  # else it was asked for before the refusal
+            self._paused_until = self._trial_until = self._burst_s = 0.0
+            self._tell_open()
 
     def refused(self, text: str, usage: str = "", wait: float | None = None) -> float:
         """Learn from REQUEST_LIMIT_EXCEEDED with this text. Returns the seconds for which calls rest.

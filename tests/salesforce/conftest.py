@@ -19,6 +19,7 @@ from agent.core.objects import ObjectSpec
 from agent.ports import System
 from tests.salesforce.peers import HttpPeer, PubSubPeer
 from tests.salesforce.samples import ACCOUNT
+from tests.salesforce.standin import StandIn, stand_in
 
 #: Seconds after which a test that waits for something waits no longer.
 DEADLINE_S = 30
@@ -84,6 +85,19 @@ async def org() -> AsyncIterator[Org]:
         await system.target.close()
     await org.bus.stop()
     await org.http.stop()
+
+
+@pytest.fixture(scope="session")
+def key_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder of keys for all stand-in orgs, so that they are made once."""
+    return tmp_path_factory.mktemp("keys")
+
+
+@pytest.fixture
+async def standin(key_folder: Path) -> AsyncIterator[StandIn]:
+    """A stand-in org of the test's own."""
+    async with stand_in(key_folder) as made:
+        yield made
 
 
 @pytest.fixture
