@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-from tests.faults.salesforce import streams
+from tests.faults.salesforce import (
+    answers,
+    echoes,
+    gaps,
+    limits,
+    network,
+    positions,
+    schemas,
+    sessions,
+    streams,
+)
 from tests.faults.salesforce.scene import CATALOGUE
 
-__all__ = ["CATALOGUE", "streams"]
+__all__ = [
+    "CATALOGUE",
+    "answers",
+    "echoes",
+    "gaps",
+    "limits",
+    "network",
+    "positions",
+    "schemas",
+    "sessions",
+    "streams",
+]

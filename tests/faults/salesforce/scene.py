@@ -43,6 +43,7 @@ class Scene:
         self.customers: list[Customer] = []
         self.checks: list[Callable[[], None]] = []
         self.restarts: list[Restart] = []
+        self.typed: dict[Customer, dict[str, object]] = {}
 
     @property
     def site(self) -> Site:
@@ -53,6 +54,11 @@ class Scene:
     def crm(self) -> SalesforcePeople:
         """Somebody in Salesforce."""
         return self.site.crm
+
+    def edit(self, customer: Customer, **fields: str) -> None:
+        """Somebody in Salesforce saves fields that Salesforce owns; they must be everywhere in the end."""
+        self.crm.edit("Account", customer.account, **fields)
+        self.typed.setdefault(customer, {}).update(fields)
 
     def arm(self, kind: str, **more: object) -> None:
         """Have the org do something wrong soon."""
@@ -134,6 +140,8 @@ class Scenario:
     logs     pattern of a line of the log, for what passes by itself
     leaves   kinds of exceptions that a person closes afterwards
     settings further configuration of the org;  kills: whether the agent is killed too while the fault stands
+    prepare  done before the agent is started
+    edits    whether business edits what Salesforce owns; else the scenario does, by ``Scene.edit``
     """
 
     name: str
@@ -145,7 +153,8 @@ class Scenario:
     leaves: frozenset[str] = frozenset()
     settings: Mapping[str, object] = field(default_factory=dict)
     kills: bool = True
-    business: bool = True
+    edits: bool = True
+    prepare: Callable[[Scene], None] | None = None
 
 
 CATALOGUE: dict[str, Scenario] = {}

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import grpc
+import grpc.aio
+import pytest
+
 from adapters.salesforce import pubsub_api_pb2 as pb
-from tests.sandbox.salesforce.client import ACCOUNT, ALL, DEADLINE_S, Client, codes
+from tests.sandbox.salesforce.client import ACCOUNT, ALL, DEADLINE_S, Client, codes, trailer
 
 OURS = {"Sforce-Call-Options": "client=isthmus"}
 
@@ -96,3 +100,13 @@ async def test_a_response_may_hold_one_event_only(empty: Client) -> None:
         if sum(sizes) == 3:
             break
     assert sizes == [1, 2]
+
+
+async def test_a_subscription_may_be_refused_for_another_reason_than_its_replay_id(empty: Client) -> None:
+    """INVALID_ARGUMENT has many causes (Pub/Sub API guide, "Handle Errors"); the trailer tells which."""
+    code = "subscription.fetch.topic.name.invalid"
+    await empty.control("faults", {"kind": "refuse-stream", "detail": f"{code}: no"})
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await empty.events(1)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert trailer(caught.value, "error-code").endswith(code)

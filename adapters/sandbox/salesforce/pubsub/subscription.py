@@ -27,6 +27,9 @@ async def subscribe(
         raise unknown_topic(org, first.topic_name)
     begun = Subscribed(topic.name, pb.ReplayPreset.Name(first.replay_preset), first.replay_id.hex())
     org.subscriptions.append(begun)
+    if fault := org.faults.strike("refuse-stream", topic.members):
+        code, _, text = (fault.detail or "subscription.fetch.request.invalid").partition(":")
+        raise invalid(code.strip(), text.strip() or "The request is invalid.")
     delivery = Delivery(org, timings, topic, _start(org, first), begun)
     delivery.grant(first.num_requested)
     begun.open = True

@@ -1,0 +1,146 @@
+"""Events that say less than they should, come twice, late, in another order, or never."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.faults.salesforce.scene import Scene, fault, until
+
+GAPS = "GAP_* / GAP_OVERFLOW"
+ORDER = "duplicates, reorder across keys, split transaction"
+GAP = frozenset({"gap"})
+
+
+@fault("gap-update", GAPS, edits=False)
+def gap_update(scene: Scene) -> Iterator[None]:
+    """A change is announced without its values."""
+    scene.arm("gap", scope="Account", count=3)
+    for customer in scene.customers:
+        scene.edit(customer, BillingCity=f"Leeds {customer.number}")
+    scene.struck("gap")
+    yield
+
+
+@fault("gap-create", GAPS, edits=False)
+def gap_create(scene: Scene) -> Iterator[None]:
+    """A birth is announced without its values."""
+    scene.arm("gap", scope="Account")
+    number, _ = scene.site.account()
+    scene.struck("gap")
+    yield
+    until(lambda: scene.site.in_erp(number), "what was born")
+
+
+@fault("gap-delete-undelete", GAPS, edits=False)
+def gap_delete(scene: Scene) -> Iterator[None]:
+    """A delete and its reversal are announced without values."""
+    customer = scene.customers[0]
+    scene.arm("gap", scope="Account", count=2)
+    scene.crm.delete("Account", customer.account)
+    scene.lasts(1.0)
+    scene.crm.undelete(customer.account)
+    scene.struck("gap")
+    yield
+
+
+@fault("overflow", GAPS, leaves=GAP, edits=False)
+def overflow(scene: Scene) -> Iterator[None]:
+    """A transaction too large to be told: the whole object is read again, with births and deletes in it."""
+    scene.arm("overflow", scope="Account")
+    customer = scene.customers[0]
+    fields = {
+        "AccountNumber": "C-000900",
+        "Name": "Überlauf AG",
+        "BillingCity": "Wien",
+        "BillingCountry": "AT",
+    }
+    born = {"op": "create", "object": "Account", "fields": fields}
+    city = {"BillingCity": "Zürich"}
+    edited = {"op": "update", "object": "Account", "id": customer.account, "fields": city}
+    scene.history.ask("POST", "transaction", {"user": "sales", "writes": [born, edited]})
+    scene.typed[customer] = dict(city)
+    scene.struck("overflow")
+    yield
+    until(lambda: scene.site.in_erp("C-000900"), "what was born in the overflow")
+
+
+@fault("wildcard", GAPS, leaves=GAP, edits=False)
+def wildcard(scene: Scene) -> Iterator[None]:
+    """A change of every record (001*)."""
+    scene.arm("wildcard", scope="Account")
+    scene.edit(scene.customers[0], BillingCity="Wien")
+    scene.struck("wildcard")
+    yield
+
+
+@fault("merged-record-ids", GAPS, edits=False)
+def merged(scene: Scene) -> Iterator[None]:
+    """One event for the same change of many records."""
+    writes = [
+        {"op": "update", "object": "Account", "id": each.account, "fields": {"BillingCity": "Wien"}}
+        for each in scene.customers
+    ]
+    scene.arm("merge", scope="Account")
+    scene.history.ask("POST", "transaction", {"user": "sales", "writes": writes})
+    for customer in scene.customers:
+        scene.typed[customer] = {"BillingCity": "Wien"}
+    scene.struck("merge")
+    yield
+
+
+@fault("undecodable", GAPS, logs=r"undecodable", leaves=frozenset({"undecodable", "gap"}), edits=False)
+def undecodable(scene: Scene) -> Iterator[None]:
+    """An event of which nothing can be read, not even whose it is."""
+    scene.arm("undecodable", scope="Account")
+    scene.edit(scene.customers[0], BillingCity="Wien")
+    scene.struck("undecodable")
+    yield
+
+
+@fault("duplicates", ORDER)
+def duplicates(scene: Scene) -> Iterator[None]:
+    """Every event comes twice, under another replay id."""
+    scene.arm("duplicate", scope="*", count=40)
+    for customer in scene.customers:
+        scene.site.crm.edit("Account", customer.account, Description="twice told")
+    yield
+    scene.history.ask("DELETE", "faults")
+
+
+@fault("reordered-across-keys", ORDER)
+def reordered(scene: Scene) -> Iterator[None]:
+    """Events overtake those of other records."""
+    scene.arm("reorder", scope="Account", count=20, delay=1)
+    yield
+    scene.history.ask("DELETE", "faults")
+
+
+@fault("late-bus", ORDER)
+def late(scene: Scene) -> Iterator[None]:
+    """The bus holds everything back for a while; reads see what no event told yet."""
+    scene.arm("delay", scope="Account", delay=5)
+    scene.lasts(2.0)
+    yield
+    scene.history.ask("DELETE", "faults")
+
+
+@fault("event-never-sent", ORDER, edits=False)
+def never(scene: Scene) -> Iterator[None]:
+    """Rarely an event never reaches the bus (Pub/Sub API guide): looking through what was touched finds it."""
+    scene.arm("lose", scope="Account")
+    scene.edit(scene.customers[0], BillingCity="Wien")
+    scene.struck("lose")
+    yield
+    until(
+        lambda: (scene.site.in_erp(scene.customers[0].number) or {})["city"] == "Wien",
+        "what no event told",
+        60,
+    )
+
+
+@fault("geocode-second-event", "own echo")
+def geocode(scene: Scene) -> Iterator[None]:
+    """Address edits are followed by the org's own event."""
+    scene.arm("geocode", scope="Account", count=20)
+    yield
+    scene.history.ask("DELETE", "faults")
