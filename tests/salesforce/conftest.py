@@ -17,9 +17,9 @@ from adapters.salesforce.system import connect
 from agent.core.change import Batch
 from agent.core.objects import ObjectSpec
 from agent.ports import System
+from tests.salesforce.fresh import FreshOrg, fresh_org
 from tests.salesforce.peers import HttpPeer, PubSubPeer
 from tests.salesforce.samples import ACCOUNT
-from tests.salesforce.standin import StandIn, stand_in
 
 #: Seconds after which a test that waits for something waits no longer.
 DEADLINE_S = 30
@@ -94,9 +94,9 @@ def key_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def standin(key_folder: Path) -> AsyncIterator[StandIn]:
+async def fresh(key_folder: Path) -> AsyncIterator[FreshOrg]:
     """A stand-in org of the test's own."""
-    async with stand_in(key_folder) as made:
+    async with fresh_org(key_folder) as made:
         yield made
 
 

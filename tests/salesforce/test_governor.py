@@ -8,9 +8,9 @@ from adapters.salesforce.governor import LOOK_AGAIN_S, TRIAL_S, Governor, Priori
 from agent.core.delivery import OutcomeKind
 from agent.errors import Unreachable
 from tests.salesforce.conftest import Org
+from tests.salesforce.fresh import FreshOrg, create, update
 from tests.salesforce.peers import Answer, Asked
 from tests.salesforce.samples import ID
-from tests.salesforce.standin import StandIn, create, update
 
 
 class Clock:
@@ -194,16 +194,16 @@ async def test_commands_stay_ready_while_there_is_no_budget(org: Org) -> None:
         await system.target.prepare([update(ID)])
 
 
-async def test_snapshots_stop_first_then_reads_then_deliveries_and_never_a_check(standin: StandIn) -> None:
-    system = standin.connect()
+async def test_snapshots_stop_first_then_reads_then_deliveries_and_never_a_check(fresh: FreshOrg) -> None:
+    system = fresh.connect()
     assert system.reader is not None
     (made,) = await system.target.apply([create(Name="Nordlicht")])
-    await standin.control("calls", {"used": 72, "limit": 100})
+    await fresh.control("calls", {"used": 72, "limit": 100})
     assert (await system.target.apply([update(made.key, Phone="1")]))[0].kind is OutcomeKind.ACCEPTED
     with pytest.raises(Unreachable, match="confirm reads wait"):
         await system.reader.read("Account", [made.key or ""])
     assert (await system.target.apply([update(made.key, Phone="2")]))[0].kind is OutcomeKind.ACCEPTED
-    await standin.control("calls", {"used": 79, "limit": 100})
+    await fresh.control("calls", {"used": 79, "limit": 100})
     await system.target.apply([update(made.key, Phone="3")])
     assert (await system.target.apply([update(made.key, Phone="4")]))[0].kind is OutcomeKind.RETRY
     checks = await system.probe.check()
@@ -211,24 +211,24 @@ async def test_snapshots_stop_first_then_reads_then_deliveries_and_never_a_check
     assert len([one for one in checks if one.ok]) > 5
 
 
-async def test_a_restart_finds_the_budget_again_with_the_first_answer(standin: StandIn) -> None:
-    await standin.control("calls", {"used": 95, "limit": 100})
-    system = standin.connect()
+async def test_a_restart_finds_the_budget_again_with_the_first_answer(fresh: FreshOrg) -> None:
+    await fresh.control("calls", {"used": 95, "limit": 100})
+    system = fresh.connect()
     assert system.gauges is not None
     assert system.gauges() == {}
     first = await system.target.apply([create(Name="Eins")])
     second = await system.target.apply([create(Name="Zwei")])
     assert [one.kind for one in (*first, *second)] == [OutcomeKind.ACCEPTED, OutcomeKind.RETRY]
     assert system.gauges()["api_calls_used"] == 96.0
-    assert len(await standin.writes("create")) == 1
+    assert len(await fresh.writes("create")) == 1
 
 
-async def test_used_up_calls_are_told_and_nothing_is_asked_again(standin: StandIn) -> None:
-    await standin.control("calls", {"used": 100, "limit": 100})
-    system = standin.connect()
+async def test_used_up_calls_are_told_and_nothing_is_asked_again(fresh: FreshOrg) -> None:
+    await fresh.control("calls", {"used": 100, "limit": 100})
+    system = fresh.connect()
     for _ in range(3):
         (outcome,) = await system.target.apply([create(Name="Eins")])
         assert outcome.kind is OutcomeKind.RETRY
         assert outcome.retry_after == pytest.approx(LOOK_AGAIN_S, abs=60)
-    assert await standin.writes("create") == []
+    assert await fresh.writes("create") == []
     assert "used up" in outcome.text
