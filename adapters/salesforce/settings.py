@@ -82,6 +82,10 @@ class Settings(BaseModel):
     api_reserve          share of the day's API calls that is left to people and to other programs
     api_confirm, api_snapshot   of the calls that are not reserved: from these shares on, single records and
                          whole objects are not read any more, so that delivery goes on
+    snapshot             how whole objects are read: ``rest`` (pages by id), ``bulk`` (Bulk API 1.0, cut up by
+                         ranges of ids where it can be), ``bulk2`` (Bulk API 2.0); ``auto`` counts first
+    snapshot_bulk_from   for ``auto``: from so many records on a bulk job reads them
+    snapshot_chunk       ids in one range of a Bulk API 1.0 job; each range is a batch, of 15,000 a day
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -113,6 +117,9 @@ class Settings(BaseModel):
     api_reserve: Annotated[float, Field(ge=0, le=0.95)] = 0.2
     api_confirm: Annotated[float, Field(gt=0, le=1)] = 0.9
     api_snapshot: Annotated[float, Field(gt=0, le=1)] = 0.7
+    snapshot: Literal["auto", "rest", "bulk", "bulk2"] = "auto"
+    snapshot_bulk_from: Annotated[int, Field(ge=0)] = 50_000
+    snapshot_chunk: Annotated[int, Field(ge=1, le=250_000)] = 100_000
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

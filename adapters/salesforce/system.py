@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from adapters.salesforce.auth import Login
 from adapters.salesforce.avro import EventSchema
+from adapters.salesforce.bulk import Bulk
 from adapters.salesforce.governor import Governor, Priority, Shares
 from adapters.salesforce.http import HttpLink
 from adapters.salesforce.probe import SalesforceProbe
@@ -14,6 +15,7 @@ from adapters.salesforce.pubsub import PubSub
 from adapters.salesforce.reader import SalesforceReader
 from adapters.salesforce.rest import Rest
 from adapters.salesforce.settings import Settings
+from adapters.salesforce.snapshot import Snapshot
 from adapters.salesforce.source import SalesforceSource
 from adapters.salesforce.table import Table, no_names
 from adapters.salesforce.target import SalesforceTarget
@@ -39,8 +41,13 @@ def connect(
     governor = Governor(name, Shares(settings.api_reserve, settings.api_confirm, settings.api_snapshot))
     rest = Rest(name, settings, link, login, governor)
     tables = {spec.name: Table(spec) for spec in objects}
-    reader = SalesforceReader(tables, rest.at(Priority.CONFIRM), settings.slack_s)
-    probing = SalesforceReader(tables, rest, settings.slack_s)
+
+    def bulk() -> Bulk:
+        return Bulk(name, settings, login, governor, link.ways)
+
+    snapshot = Snapshot(settings, rest.at(Priority.SNAPSHOT), bulk)
+    reader = SalesforceReader(tables, rest.at(Priority.CONFIRM), settings.slack_s, snapshot)
+    probing = SalesforceReader(tables, rest, settings.slack_s, snapshot)
     schemas: dict[str, EventSchema] = {}
 
     def pubsub(keepalive_s: float = settings.keepalive_s) -> PubSub:

@@ -125,15 +125,13 @@ async def test_short_ids_find_their_record(org: Org) -> None:
 
 async def test_pages_go_on_behind_the_last_id_without_a_cursor(org: Org) -> None:
     pages = [answering(record("001000000000001AAA"), record("001000000000002AAA"), done=False), answering()]
-
-    def answer(asked: Asked) -> Answer:
-        return pages[len(org.http.asked) - 1]
-
-    org.http.answer = answer
+    count = (200, {"totalSize": 2, "done": True, "records": []}, {})
+    org.http.answer = lambda asked: count if "COUNT()" in soql_of(asked) else pages.pop(0)
     reader = reading(org.connect())
-    got = [row.key async for page in reader.page("Account") for row in page.rows]
-    assert got == ["001000000000001AAA", "001000000000002AAA"]
-    first, second = (soql_of(asked) for asked in org.http.asked)
+    got = [page async for page in reader.page("Account")]
+    assert [row.key for page in got for row in page.rows] == ["001000000000001AAA", "001000000000002AAA"]
+    assert [page.total for page in got] == [2]
+    first, second = (soql_of(asked) for asked in org.http.asked[1:])
     assert "WHERE" not in first
     assert "WHERE Id > '001000000000002AAA' ORDER BY Id" in second
 
