@@ -1,4 +1,4 @@
-"""A stand-in org that a test has for itself, in its own process, and the adapter connected to it over the wire."""
+"""A stand-in org that a test has for itself, in the same process, and the adapter connected to it."""
 
 from __future__ import annotations
 
