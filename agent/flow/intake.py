@@ -7,6 +7,7 @@ from dataclasses import replace
 import structlog
 
 from agent import failpoints
+from agent.clock import milliseconds
 from agent.core.change import Batch, Change, ChangeKind
 from agent.core.fence import Shown
 from agent.errors import PositionLost, Refused
@@ -76,7 +77,8 @@ class Intake:
         for change in batch.changes:
             _one(desk, self._system.name, change, issued)
         if batch.position is not None:
-            positions.move(desk.tx, self._system.name, batch.stream, batch.position)
+            told = max((milliseconds(change.at) for change in batch.changes if change.at), default=None)
+            positions.move(desk.tx, self._system.name, batch.stream, batch.position, told)
         return self._fence.show(desk.tx) if batch.receipt else None
 
     async def _snapshot_first(self) -> None:
@@ -96,11 +98,12 @@ class Intake:
 
     async def _lose(self, lost: PositionLost) -> None:
         def forget(desk: Desk) -> None:
+            behind = positions.told(desk.tx, self._system.name, lost.stream)
             for rules in desk.book.entities.values():
                 place = rules.systems.get(self._system.name)
                 if place is not None and (lost.objects is None or place.object.name in lost.objects):
                     why = f"the position in {lost.stream} was lost: {lost.message}"
-                    observation.lose_track(desk, rules, self._system.name, why)
+                    observation.lose_track(desk, rules, self._system.name, why, behind)
             positions.forget(desk.tx, self._system.name, lost.stream, lost.message)
 
         await self._engine.work("intake.lost", forget)

@@ -26,7 +26,17 @@ from agent.core.survivorship import accepted, answered_by_read, maybe_ours
 from agent.core.value import Canonical
 from agent.flow import answer, existence, planning
 from agent.flow.desk import Desk
-from agent.store import bindings, entities, exceptions, gaps, inbox, obligations, outbox, references
+from agent.store import (
+    bindings,
+    entities,
+    exceptions,
+    gaps,
+    inbox,
+    obligations,
+    outbox,
+    positions,
+    references,
+)
 from agent.store.exceptions import Kind, Raised
 
 
@@ -58,7 +68,8 @@ def _overflow(desk: Desk, system: str, change: Change) -> None:
         return
     rules = desk.book.for_object(system, change.object)
     if rules is not None:
-        lose_track(desk, rules, system, change.reason or "the source lost track of its changes")
+        why = change.reason or "the source lost track of its changes"
+        lose_track(desk, rules, system, why, positions.told(desk.tx, system, change.stream))
 
 
 def _undecodable(desk: Desk, system: str, change: Change) -> None:
@@ -80,7 +91,8 @@ def _undecodable(desk: Desk, system: str, change: Change) -> None:
     if rules is None or (rules.at(system).blind and not change.keys):
         return  # nothing there could be read again; the exception stands for it
     if not change.keys:
-        lose_track(desk, rules, system, change.reason or "an event that cannot be understood")
+        why = change.reason or "an event that cannot be understood"
+        lose_track(desk, rules, system, why, positions.told(desk.tx, system, change.stream))
     desk.because = seq
     for key in change.keys:
         found = _enrol(desk, rules, _sighting(desk, rules, system, key, Decoded({}), change), seq)
@@ -96,14 +108,15 @@ def _subject(change: Change) -> str:
     return f"{change.object}/{change.keys[0]}" if len(change.keys) == 1 else change.source_id
 
 
-def lose_track(desk: Desk, rules: EntityRules, system: str, why: str) -> None:
+def lose_track(desk: Desk, rules: EntityRules, system: str, why: str, behind: int | None = None) -> None:
     """A stretch of a stream is missing (I3): known records are stale, a snapshot finds those born in it.
 
-    Where nothing can be read, a person is asked to have the records told again.
+    ``behind``: all that was committed there up to then (ms) was seen, if that is known. Where nothing can be
+    read, a person is asked to have the records told again.
     """
     entities.stale_scope(desk.tx, system, rules.type, Stale.GAP)
     if not rules.at(system).blind:
-        gaps.open_(desk.tx, system, rules.type, why)
+        gaps.open_(desk.tx, system, rules.type, why, behind)
         desk.effects.confirm.add(system)
         desk.effects.snapshot.add(system)
         return

@@ -170,7 +170,7 @@ def _save_image(tx: Transaction, entity: str, system: str, image: Image, earlier
         " stale = excluded.stale, stale_since = coalesce(image.stale_since, excluded.stale_since),"
         " token = excluded.token, order_no = excluded.order_no, answered = excluded.answered,"
         " version = excluded.version, not_before = excluded.not_before, not_after = excluded.not_after,"
-        " faulty = excluded.faulty, merged_into = excluded.merged_into, seen = excluded.seen",
+        " lapsed = NULL, faulty = excluded.faulty, merged_into = excluded.merged_into, seen = excluded.seen",
         entity,
         system,
         dump(image.fields),
@@ -203,16 +203,24 @@ def _freshness(image: Image | None) -> str:
     return "fresh" if image.fresh else "stale"
 
 
+#: Whether an image is read by its key, and not with all others of its type to close their gap.
+_READ_ALONE = (
+    "(image.lapsed IS NULL OR NOT EXISTS (SELECT 1 FROM gap WHERE gap.system = image.system"
+    " AND gap.type = binding.type) OR EXISTS (SELECT 1 FROM waiting WHERE waiting.entity = image.entity))"
+)
+
+
 def stale(tx: Transaction, system: str, type_: str, confirm_before: int, limit: int) -> list[str]:
     """Keys of the records of a type at a system that are to be read now.
 
-    Those that only wait for our own write to be seen may wait since ``confirm_before`` for their echo.
+    Those that only wait for our own write to be seen may wait since ``confirm_before`` for their echo; those
+    of which nothing was heard, for the reading that closes their gap, unless something waits for them.
     """
     found = tx.rows(
-        "SELECT binding.key FROM image"
+        "SELECT binding.key FROM image"  # noqa: S608 - constants only
         " JOIN binding ON binding.entity = image.entity AND binding.system = image.system"
         " AND binding.valid_to IS NULL AND binding.role IN ('live', 'retired')"
-        " WHERE image.system = ? AND image.fresh = 0 AND binding.type = ?"
+        f" WHERE image.system = ? AND image.fresh = 0 AND binding.type = ? AND {_READ_ALONE}"
         " AND (image.stale <> 'confirm' OR image.stale_since <= ?)"
         " ORDER BY image.stale_since LIMIT ?",
         system,
@@ -226,9 +234,11 @@ def stale(tx: Transaction, system: str, type_: str, confirm_before: int, limit: 
 def oldest_stale(tx: Transaction, system: str) -> int | None:
     """Since when (ms) the image waits that has waited longest at a system."""
     row = tx.one(
-        "SELECT min(image.stale_since) FROM image JOIN binding ON binding.entity = image.entity"
+        "SELECT min(image.stale_since) FROM image"  # noqa: S608 - constants only
+        " JOIN binding ON binding.entity = image.entity"
         " AND binding.system = image.system AND binding.valid_to IS NULL"
-        " AND binding.role IN ('live', 'retired') WHERE image.system = ? AND image.fresh = 0",
+        " AND binding.role IN ('live', 'retired')"
+        f" WHERE image.system = ? AND image.fresh = 0 AND {_READ_ALONE}",
         system,
     )
     return None if row is None or row[0] is None else int(row[0])
@@ -240,14 +250,37 @@ def stale_scope(tx: Transaction, system: str, type_: str, reason: Stale) -> int:
     The stream may begin again with lower numbers: only the read that follows tells what is older.
     """
     return tx.run(
-        "UPDATE image SET fresh = 0, stale = ?, stale_since = coalesce(stale_since, ?), token = ?,"
-        " order_no = 0, answered = 0 WHERE system = ? AND entity IN (SELECT id FROM entity WHERE type = ?)",
+        "UPDATE image SET lapsed = CASE WHEN fresh = 1 OR lapsed IS NOT NULL THEN ?1 END,"
+        " fresh = 0, stale = ?2, stale_since = coalesce(stale_since, ?3), token = ?1, order_no = 0,"
+        " answered = 0 WHERE system = ?4 AND entity IN (SELECT id FROM entity WHERE type = ?5)",
+        tx.token,
         reason,
         tx.now,
-        tx.token,
         system,
         type_,
     )
+
+
+def restore_lapsed(tx: Transaction, system: str, type_: str, token: int, limit: int) -> list[str]:
+    """Of so many images that lapsed by the gap of this token nothing happened: they are fresh again.
+
+    Returns their entities.
+    """
+    found = tx.rows(
+        "SELECT image.entity FROM image JOIN entity ON entity.id = image.entity"
+        " WHERE image.system = ? AND image.fresh = 0 AND image.lapsed = ? AND entity.type = ? LIMIT ?",
+        system,
+        token,
+        type_,
+        limit,
+    )
+    entities = [str(row[0]) for row in found]
+    tx.run_many(
+        "UPDATE image SET fresh = 1, stale = NULL, stale_since = NULL, lapsed = NULL, token = ?"
+        " WHERE entity = ? AND system = ?",
+        [(tx.token, entity, system) for entity in entities],
+    )
+    return entities
 
 
 def count_stale(tx: Transaction, system: str, type_: str) -> int:

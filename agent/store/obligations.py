@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from agent.core.obligation import ObligationState
-from agent.store.transaction import Transaction
+from agent.store.transaction import Transaction, dump
 
 S = ObligationState
 
@@ -121,6 +121,16 @@ def unsettled(tx: Transaction, after: str, limit: int) -> list[str]:
         " AND outbox.state IN ('ready', 'sent', 'stored', 'uncertain')) ORDER BY entity LIMIT ?",
         after,
         limit,
+    )
+    return [str(row[0]) for row in found]
+
+
+def open_of(tx: Transaction, entities: Sequence[str]) -> list[str]:
+    """Those of these entities that have something open."""
+    found = tx.rows(
+        "SELECT DISTINCT entity FROM obligation WHERE state = 'open'"
+        " AND entity IN (SELECT value FROM json_each(?)) ORDER BY entity",
+        dump(list(entities)),
     )
     return [str(row[0]) for row in found]
 

@@ -11,16 +11,24 @@ def get(tx: Transaction, system: str) -> dict[str, bytes]:
     return {str(stream): bytes(value) for stream, value in found}
 
 
-def move(tx: Transaction, system: str, stream: str, value: bytes) -> None:
-    """Move a position to behind the events of this transaction."""
+def move(tx: Transaction, system: str, stream: str, value: bytes, told: int | None) -> None:
+    """Move a position to behind the events of this transaction; the last was committed at ``told`` (ms)."""
     tx.run(
-        "INSERT INTO position (system, stream, value, moved) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (system, stream) DO UPDATE SET value = excluded.value, moved = excluded.moved",
+        "INSERT INTO position (system, stream, value, moved, told) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (system, stream) DO UPDATE SET value = excluded.value, moved = excluded.moved,"
+        " told = coalesce(excluded.told, position.told)",
         system,
         stream,
         value,
         tx.now,
+        told,
     )
+
+
+def told(tx: Transaction, system: str, stream: str) -> int | None:
+    """The source's commit time (ms) of the last event before the position of a stream, if one is known."""
+    row = tx.one("SELECT told FROM position WHERE system = ? AND stream = ?", system, stream)
+    return None if row is None or row[0] is None else int(row[0])
 
 
 def forget(tx: Transaction, system: str, stream: str, why: str) -> None:

@@ -112,7 +112,10 @@ class Link(SQLModel, table=True):
 
 
 class Image(SQLModel, table=True):
-    """What a system was last seen to hold, and ``base``: field → [value, number, ruled]."""
+    """What a system was last seen to hold, and ``base``: field → [value, number, ruled].
+
+    ``lapsed``: token of the gap by which it became stale although nothing was heard of it since; else null.
+    """
 
     __tablename__ = "image"
     __table_args__ = (
@@ -121,6 +124,7 @@ class Image(SQLModel, table=True):
         CheckConstraint("(fresh = 1) = (stale IS NULL)", name="ck_image_fresh_or_why"),
         CheckConstraint("fresh IN (0, 1) AND present IN (0, 1)", name="ck_image_flags"),
         CheckConstraint("merged_into IS NULL OR present = 0", name="ck_image_merged_is_gone"),
+        CheckConstraint("lapsed IS NULL OR fresh = 0", name="ck_image_lapsed_is_stale"),
         Index("ix_image_stale", "system", "stale_since", sqlite_where=sql("fresh = 0")),
         STRICT,
     )
@@ -134,6 +138,7 @@ class Image(SQLModel, table=True):
     merged_into: str | None = text(null=True)
     stale: str | None = text(null=True)
     stale_since: int | None = whole(null=True)
+    lapsed: int | None = whole(null=True)
     token: int = whole()
     order_no: int = whole(default=0)
     answered: int = whole(default=0)
@@ -318,7 +323,10 @@ class Journal(SQLModel, table=True):
 
 
 class Position(SQLModel, table=True):
-    """Where to resume each stream: opaque bytes, moved only with the events behind them (I1)."""
+    """Where to resume each stream: opaque bytes, moved only with the events behind them (I1).
+
+    ``told``: the source's commit time of the last event before it.
+    """
 
     __tablename__ = "position"
     __table_args__ = (STRICT,)
@@ -326,6 +334,7 @@ class Position(SQLModel, table=True):
     stream: str = text(primary=True)
     value: bytes = binary()
     moved: int = whole()
+    told: int | None = whole(null=True)
 
 
 class ExceptionRow(SQLModel, table=True):
@@ -402,7 +411,13 @@ class Reference(SQLModel, table=True):
 
 
 class Gap(SQLModel, table=True):
-    """A stretch of a stream that is missing, until a snapshot begun after ``token`` has seen everything."""
+    """A stretch of a stream that is missing, until a snapshot begun after ``token`` has seen everything.
+
+    behind        the source's commit time up to which nothing is missing, where that is known
+    begun         token at which the snapshot that runs, or ran last, was begun;  resume: where it goes on
+    taken, total  rows that it has taken, of about so many
+    going, paced  when it began or went on last, and how many rows it had then: for its rate
+    """
 
     __tablename__ = "gap"
     __table_args__ = (STRICT,)
@@ -411,6 +426,13 @@ class Gap(SQLModel, table=True):
     since: int = whole()
     token: int = whole()
     why: str = text()
+    behind: int | None = whole(null=True)
+    begun: int | None = whole(null=True)
+    resume: str = text(default="")
+    taken: int = whole(default=0)
+    total: int | None = whole(null=True)
+    going: int | None = whole(null=True)
+    paced: int = whole(default=0)
 
 
 class Waiting(SQLModel, table=True):

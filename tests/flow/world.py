@@ -417,6 +417,7 @@ class World(People):
             file.unlink()
         copy_store(self._copy, self.directory)
         self.restart()
+        self.look()  # a hold that is younger than the copy has to be set again
 
     def silence(self, system: str, on: bool) -> None:
         """A system's witness does not answer, or does again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from agent.core.change import Batch, Change, ChangeKind, Operation, RawValue, ReadResult, Row, Touched
@@ -41,7 +41,10 @@ class Late:
 
 @dataclass
 class Cloud:
-    """The system itself, and its ports."""
+    """The system itself, and its ports.
+
+    ``lists``: it can tell what was touched; None: now it can, now it cannot.
+    """
 
     clock: TestClock
     name: str = "sf"
@@ -58,6 +61,7 @@ class Cloud:
     era: str = ""
     repeat: int | None = None
     at_once: int = 2
+    lists: bool | None = None
     _position: int = 0
     _flows: int = 0
 
@@ -266,12 +270,19 @@ class Cloud:
     # --- reader and probe
 
     async def page(self, object: str, resume: str = "") -> AsyncIterator[ReadResult]:
-        """All records of an object."""
-        keys = sorted(key for key, record in self.records.items() if record.object == object)
-        yield self._result([key for key in keys if key > resume])
+        """All records of an object, two a page."""
+        after = resume
+        while True:
+            keys = sorted(key for key, one in self.records.items() if one.object == object and key > after)
+            if not keys:
+                return
+            after = keys[: self.at_once][-1]
+            yield replace(self._result(keys[: self.at_once]), resume=after, total=len(self.records))
 
-    def touched(self, object: str, since: datetime) -> Touched:
+    def touched(self, object: str, since: datetime) -> Touched | None:
         """What was written or deleted since then, by whole seconds."""
+        if not (self.lists if self.lists is not None else len(self.events) % 2):
+            return None
         told = [c for c in self.events if c.object == object and c.at is not None and c.at >= since]
         return Touched(tuple(sorted({key for c in told for key in c.keys})), self.clock.now())
 
