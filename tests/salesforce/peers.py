@@ -14,6 +14,7 @@ import grpc
 
 from adapters.salesforce import pubsub_api_pb2 as pb
 from adapters.salesforce.pubsub_api_pb2_grpc import PubSubServicer, add_PubSubServicer_to_server
+from tests.salesforce.authority import Leaf
 from tests.salesforce.samples import TOPIC, schema_json
 
 CODES = "sfdc.platform.eventbus.grpc."
@@ -143,6 +144,7 @@ class PubSubPeer(PubSubServicer):
         self.topics = {TOPIC}
         self.can_subscribe = True
         self.revoked: set[str] = set()
+        self.calls = 0
         self.schema_asked = asyncio.Event()
         self.schema_gate: asyncio.Event | None = None
         self._server: grpc.aio.Server | None = None
@@ -152,12 +154,19 @@ class PubSubPeer(PubSubServicer):
     def endpoint(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    async def start(self, patient: bool = True) -> None:
-        """Listen; an impatient server hangs up on clients that ping more than every five minutes."""
+    async def start(self, patient: bool = True, leaf: Leaf | None = None) -> None:
+        """Listen; an impatient server hangs up on clients that ping more than every five minutes.
+
+        With a certificate it speaks TLS.
+        """
         free = [("grpc.http2.min_ping_interval_without_data_ms", 1), ("grpc.http2.max_ping_strikes", 0)]
         self._server = grpc.aio.server(options=free if patient else [])
         add_PubSubServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]  # generated
-        self.port = self._server.add_insecure_port("127.0.0.1:0")
+        if leaf is None:
+            self.port = self._server.add_insecure_port("127.0.0.1:0")
+        else:
+            pair = (leaf.key.read_bytes(), leaf.certificate.read_bytes())
+            self.port = self._server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
         await self._server.start()
 
     async def stop(self) -> None:
@@ -195,6 +204,7 @@ class PubSubPeer(PubSubServicer):
             await asyncio.gather(reading, return_exceptions=True)
 
     async def _authorize(self, context: Any) -> None:
+        self.calls += 1
         if _token(context) in self.revoked:
             context.set_trailing_metadata((("error-code", CODES + "service.auth.error"),))
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "An authentication exception occurred.")
