@@ -1,6 +1,6 @@
 """``python -m tests.faults [--only NAME …] [--seed N] [--json FILE] [--list]``: faults at Salesforce.
 
-Every scenario is played over real sockets, once plainly and once with the agent killed while the fault stands.
+Every scenario is played over real sockets, once plainly and once with a kill of the agent in the midst of it.
 Narrates on stderr with rate and time left; the scorecard comes last on stdout. Exits 1 when anything falls
 short; the same seed and name play the same again. Interrupt it at any time: what was done so far is reported.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -36,7 +37,9 @@ def names() -> list[str]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="scenarios; a name takes its kill along")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="these scenarios only, as --list names them"
+    )
     parser.add_argument("--seed", type=int, default=1, help="what business does, and when (1)")
     parser.add_argument("--json", type=Path, metavar="FILE", default=CARD, help=f"figures into FILE ({CARD})")
     parser.add_argument("--list", action="store_true", help="name the scenarios and end")
@@ -54,7 +57,7 @@ def _chosen(parser_names: Sequence[str] | None) -> list[str]:
     if unknown:
         print(f"no scenario {', '.join(unknown)}; --list names them", file=sys.stderr)
         raise SystemExit(2)
-    return [name for name in names() if name in parser_names or name.removesuffix(KILL) in parser_names]
+    return [name for name in names() if name in parser_names]
 
 
 def _one(name: str, folder: Path, seed: int) -> int:
@@ -81,6 +84,8 @@ def main() -> int:
         return 0
     if chosen.play:
         return _one(chosen.play[0], Path(chosen.play[1]), chosen.seed)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     lines: list[Line] = []
     stopped = False
@@ -95,9 +100,8 @@ def main() -> int:
     print(card.text())
     for line in lines:
         if not line.holds:
-            print(
-                f"\n{line.name}: {line.said}\n  again: python -m tests.faults --seed {chosen.seed} --only {line.name}"
-            )
+            again = f"python -m tests.faults --seed {chosen.seed} --only {line.name}"
+            print(f"\n{line.name}: {line.said}\n  again: {again}")
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
     chosen.json.write_text(json.dumps(card.figures(), indent=2) + "\n")
     print(f"the scorecard is kept in {chosen.json}", file=sys.stderr)

@@ -1,1 +1,1 @@
-"""Everything that goes wrong at Salesforce, over real sockets: an agent, a stand-in org, and lines between."""
+"""Everything that goes wrong at Salesforce, over real sockets: agent, stand-in org, lines between."""

@@ -1,4 +1,4 @@
-"""The course of every scenario: business, the fault, a kill where asked, the end of the fault, rest, judgement."""
+"""The course of every scenario: business, the fault, a kill where asked, its end, rest, judgement."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tests.faults.salesforce.history import OURS, History, counter, positions, r
 from tests.faults.salesforce.place import opened
 from tests.faults.salesforce.scene import FellShort, Scenario, Scene, holds, until
 from tests.faults.scenario import Pace, business, rest
+from tests.journey.people import Customer
 
 #: Operations of business a second, while the fault stands too.
 RATE = 4.0
@@ -38,7 +39,7 @@ KILL = "+kill"
 
 @dataclass
 class Played:
-    """What came of one scenario. ``told``: the line that named the fault;  ``wrong``: "" where nothing was."""
+    """What came of one scenario. ``told``: the line that named it;  ``wrong``: "" where nothing was."""
 
     name: str
     seconds: float = 0.0
@@ -80,7 +81,7 @@ def _play(scenario: Scenario, scene: Scene, played: Played, *, killed: bool) -> 
     if scenario.prepare is not None:
         scenario.prepare(scene)
     scene.site.start()
-    scene.customers = [scene.site.customer() for _ in range(CUSTOMERS)]
+    scene.customers = _customers(scene)
     before = len(scene.site.log)
     pace = Pace(RATE, LONGEST_S, Share() if scenario.edits else ELSEWHERE, 0, NO_FAULTS)
     with business(scene.site.stage, pace) as done:
@@ -101,8 +102,22 @@ def _play(scenario: Scenario, scene: Scene, played: Played, *, killed: bool) -> 
         check()
 
 
+def _customers(scene: Scene) -> list[Customer]:
+    """Born at once, and then everywhere."""
+    born = [scene.site.account() for _ in range(CUSTOMERS)]
+    return [_everywhere(scene, number, account) for number, account in born]
+
+
+def _everywhere(scene: Scene, number: str, account: str) -> Customer:
+    site = scene.site
+    in_erp = until(lambda: site.in_erp(number), f"{number} in the ERP")
+    in_sap = until(lambda: site.in_sap(number), f"{number} in SAP")
+    until(lambda: site.at_rest(number), f"{number} at rest")
+    return Customer(number, account, int(in_erp["customer_id"]), str(in_sap["kunnr"]))
+
+
 def told(scenario: Scenario, scene: Scene, before: int) -> str:
-    """The one line that names the fault. Raises FellShort where there is none, or more than one system ails."""
+    """The one line that names the fault. Raises FellShort where there is none, or others ail too."""
     if scenario.says:
         line = until(lambda: _line(scene.status()[1], scenario.says), f"a status line like {scenario.says!r}")
         others = [each.name for each in scene.status()[0].systems if each.name != "salesforce"]
@@ -170,7 +185,7 @@ def judge(scene: Scene, done: Summary, played: Played) -> None:
 
 
 def _typed(scene: Scene) -> None:
-    """What the scenario itself typed in Salesforce stands there; that it is elsewhere too was judged before."""
+    """What the scenario itself typed in Salesforce stands there; that it is elsewhere too is judged before."""
     for customer, fields in scene.typed.items():
         account = scene.crm.account(customer.account)
         lost = sorted(name for name, value in fields.items() if account[name] != value)
@@ -178,7 +193,7 @@ def _typed(scene: Scene) -> None:
 
 
 def _resumed(scene: Scene) -> None:
-    """Never from the tip; after a kill from the last committed position of each topic, not the last received."""
+    """Never from the tip; after a kill from each topic's last committed position, not the last received."""
     subscriptions = scene.history.subscriptions()
     tips = [each["topic"] for each in subscriptions if each["preset"] == "LATEST"]
     holds(not tips, f"subscribed at the tip: {tips}")

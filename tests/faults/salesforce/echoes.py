@@ -52,7 +52,7 @@ def company(scene: Scene) -> Iterator[None]:
     "loop", "own echo; loop breaker", edits=False, leaves=frozenset({"loop", "drift", "conflict", "bounce"})
 )
 def loop(scene: Scene) -> Iterator[None]:
-    """An automation of the org alters what the agent writes, each time: after some bounces a person is asked."""
+    """An automation alters what the agent writes, each time: after some bounces somebody is asked."""
     customer = scene.customers[0]
     rule = {
         "object": "Account",

@@ -1,4 +1,4 @@
-"""HTTP/2 frames on their way to a client, and frames that the server never sent put between them (RFC 9113)."""
+"""HTTP/2 frames on their way to a client, and frames that the server never sent between them (RFC 9113)."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def late(scene: Scene) -> Iterator[None]:
 
 @fault("event-never-sent", ORDER, edits=False)
 def never(scene: Scene) -> Iterator[None]:
-    """Rarely an event never reaches the bus (Pub/Sub API guide): looking through what was touched finds it."""
+    """Rarely an event never reaches the bus (Pub/Sub API guide): a look at what was touched finds it."""
     scene.arm("lose", scope="Account")
     scene.edit(scene.customers[0], BillingCity="Wien")
     scene.struck("lose")

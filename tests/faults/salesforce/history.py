@@ -1,4 +1,4 @@
-"""What the org itself says happened there: writes, sign-ins, subscriptions; and where the agent's store is."""
+"""What the org itself says happened there: writes, sign-ins, subscriptions; and the agent's positions."""
 
 from __future__ import annotations
 

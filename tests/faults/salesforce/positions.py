@@ -29,7 +29,7 @@ def _lost(scene: Scene, kind: str) -> Iterator[None]:
     scene.place.events.shut()
     scene.lasts(2.0)
     scene.edit(scene.customers[0], BillingCity="Besançon")
-    number, account = scene.site.account()
+    number, _ = scene.site.account()
     scene.crm.delete("Account", scene.site.account()[1])
     scene.arm(kind)
     scene.edit(scene.customers[1], BillingStreet="Rue Voltaire 7")

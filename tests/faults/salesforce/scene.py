@@ -28,7 +28,7 @@ class FellShort(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """What was when the agent was killed: the committed positions, and how many subscriptions there had been."""
+    """What was when the agent was killed: the committed positions, and the number of subscriptions by then."""
 
     positions: Mapping[str, bytes]
     subscriptions: int
