@@ -20,9 +20,9 @@ class Gateway:
         self.forbidden: set[str] = set()
         self.asked: list[str] = []
         self.refused = 0
-        self.open = asyncio.Event()
-        self.open.set()
         self.seen = bytearray()
+        self._number = 0
+        self._forgotten = 0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -47,6 +47,10 @@ class Gateway:
             writer.close()
         if self._server is not None:
             await self._server.wait_closed()
+
+    def forget(self) -> None:
+        """Go deaf on every tunnel there is, as a middlebox that lost its table; new ones work."""
+        self._forgotten = self._number
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -79,8 +83,10 @@ class Gateway:
             return
         there, back = await asyncio.open_connection("127.0.0.1", self.hosts[target])
         self._writers.add(back)
+        self._number += 1
+        number = self._number
         try:
-            await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+            await asyncio.gather(self._pass(reader, back, number), self._pass(there, writer, number))
         finally:
             back.close()
             self._writers.discard(back)
@@ -97,10 +103,11 @@ class Gateway:
             return "403 Forbidden"
         return "200 Connection established" if target in self.hosts else "502 Bad Gateway"
 
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, number: int) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await source.read(65536):
-                await self.open.wait()
+                if number <= self._forgotten:
+                    continue
                 self.seen += data
                 sink.write(data)
                 await sink.drain()

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from adapters.salesforce import http
 from adapters.salesforce.hold import Hold
 from adapters.salesforce.proxy import NoWay, Proxy, Ways
 from adapters.salesforce.settings import Settings
@@ -288,10 +289,23 @@ def test_a_refusing_proxy_rests_ever_longer_and_is_free_after_it_let_us_through(
     assert found.to("a.example") is not None
 
 
+async def test_a_read_on_a_dead_tunnel_is_asked_once_more_through_a_new_one(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy acknowledges what it cannot pass on, so this machine itself notices nothing."""
+    monkeypatch.setattr(http, "STALE_S", 0.3)
+    reader = site.connect().reader
+    assert reader is not None
+    rows = (await anext(aiter(reader.page("Account")))).rows
+    site.gateway.forget()
+    assert (await reader.read("Account", [rows[0].key])).rows[0].fields == rows[0].fields
+    assert site.gateway.asked == [f"CONNECT {HOST}:443"] * 2
+
+
 async def test_a_dead_tunnel_does_not_hold_up_the_close(site: Site) -> None:
     system = site.connect()
     await first_event(system)
-    site.gateway.open.clear()
+    site.gateway.forget()
     async with asyncio.timeout(10):
         await system.source.close()
         await system.target.close()
