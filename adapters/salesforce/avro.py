@@ -16,9 +16,14 @@ from typing import Any
 import fastavro
 from fastavro.schema import SchemaParseException
 
+from adapters.salesforce import header
 from adapters.salesforce.bitmap import Member
+from adapters.salesforce.decoder import Unsupported
+from adapters.salesforce.header import NAME as HEADER
+from adapters.salesforce.header import Header
 
-HEADER = "ChangeEventHeader"
+#: What stands behind a header: a place in the payload, or the whole event where it had to be decoded anyway.
+Rest = int | dict[str, Any]
 
 
 class Undecodable(Exception):
@@ -29,36 +34,50 @@ class Undecodable(Exception):
 class EventField:
     """One body field: the names a mapping uses for it, and how its values are to be read.
 
-    rest     REST name of the field itself (``Phone``), or of each child (``BillingStreet``) by child name
-    hint     type from ``doc``: DateTime, DateOnly, TimeOnly, Currency, Double, ... or empty
+    children  REST name of each component by its name in the event (``Street``: ``BillingStreet``)
+    hint      type from ``doc``: DateTime, DateOnly, TimeOnly, Currency, Double, ... or empty
+    types     its Avro types besides null, ``record`` for a compound value
     """
 
     name: str
     hint: str
     children: Mapping[str, str]
+    types: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class EventSchema:
-    """A parsed schema: decoder, positions for the bitmaps, and fields by name."""
+    """A parsed schema: what decodes its events, positions for the bitmaps, and fields by name.
+
+    entity       the object that it is called after;  read_header: reads the header of an event, as
+                 ``header.reader`` says;  body: the Avro fields behind it
+    """
 
     schema_id: str
+    entity: str
     parsed: Any
     header_only: Any
+    read_header: header.Reader
     members: tuple[Member, ...]
     fields: Mapping[str, EventField]
+
+    @property
+    def body(self) -> Sequence[Mapping[str, Any]]:
+        """The Avro fields behind the header."""
+        fields: Sequence[Mapping[str, Any]] = self.parsed["fields"][1:]
+        return fields
 
 
 def parse(schema_id: str, text: str) -> EventSchema:
     """Parse the JSON that GetSchema returned. Raises Undecodable."""
     try:
         raw = json.loads(text)
-        parsed = fastavro.parse_schema(raw, named_schemas={})
+        parsed: Any = fastavro.parse_schema(raw, named_schemas={})
         listed: Sequence[Any] = raw["fields"]
         first = listed[0]
         if first["name"] != HEADER:
             raise Undecodable(f"schema {schema_id}: the first field is not {HEADER}")
-        header = fastavro.parse_schema(
+        header_only = fastavro.parse_schema(
             {"type": "record", "name": "HeaderOnly", "namespace": raw.get("namespace"), "fields": [first]},
             named_schemas={},
         )
@@ -71,10 +90,22 @@ def parse(schema_id: str, text: str) -> EventSchema:
                 one["name"],
                 _hint(one.get("doc", "")),
                 {child: rest_name(one["name"], child) for child in children},
+                _types(one["type"], records),
             )
+        entity = object_of(raw["name"])
+        read_header = _header_reader(entity, parsed["fields"][0]["type"])
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, SchemaParseException) as error:
         raise Undecodable(f"schema {schema_id} cannot be used: {type(error).__name__}") from error
-    return EventSchema(schema_id, parsed, header, tuple(members), fields)
+    return EventSchema(schema_id, entity, parsed, header_only, read_header, tuple(members), fields)
+
+
+def opened(schema: EventSchema, payload: bytes) -> tuple[Header, Rest]:
+    """The header of an event, and where its body is. Raises Undecodable."""
+    try:
+        return schema.read_header(payload)
+    except Exception:  # functions that were made for a schema meet any bytes; the general decoder judges them
+        event = decode(schema, payload)
+        return _header(event[HEADER]), event
 
 
 def decode(schema: EventSchema, payload: bytes) -> dict[str, Any]:
@@ -86,10 +117,15 @@ def decode(schema: EventSchema, payload: bytes) -> dict[str, Any]:
     return event
 
 
-def decode_header(schema: EventSchema, payload: bytes) -> dict[str, Any]:
+def decode_header(schema: EventSchema, payload: bytes) -> Header:
     """The header alone, which may be readable when the body is not. Raises Undecodable."""
-    header: dict[str, Any] = _read(io.BytesIO(payload), schema.header_only)[HEADER]
-    return header
+    return _header(_read(io.BytesIO(payload), schema.header_only)[HEADER])
+
+
+def object_of(record: str) -> str:
+    """The object that a schema is called after: ``AccountChangeEvent``, ``Employee__ChangeEvent``."""
+    name = record.rpartition(".")[2].removesuffix("ChangeEvent")
+    return f"{name}c" if name.endswith("__") else name
 
 
 def rest_name(parent: str, child: str) -> str:
@@ -115,6 +151,34 @@ def _read(stream: io.BytesIO, schema: Any) -> dict[str, Any]:
     if not isinstance(event, dict):
         raise Undecodable("not a record")
     return event
+
+
+def _header(fields: Mapping[str, Any]) -> Header:
+    try:
+        return header.from_fields(fields)
+    except (KeyError, TypeError, OverflowError) as error:
+        raise Undecodable(f"a header that cannot be used: {type(error).__name__}") from error
+
+
+def _header_reader(entity: str, declared: Any) -> header.Reader:
+    try:
+        return header.reader(entity, declared)
+    except Unsupported as error:
+        why = str(error)
+
+    def never(_: bytes) -> tuple[Header, int]:
+        raise Unsupported(why)
+
+    return never
+
+
+def _types(declared: Any, records: Mapping[str, Any]) -> frozenset[str]:
+    """The types of a field besides null, by their names in Avro."""
+    found = set()
+    for branch in declared if isinstance(declared, list) else [declared]:
+        kind = branch.get("type") if isinstance(branch, dict) else branch
+        found.add("record" if str(kind).rpartition(".")[2] in records else str(kind))
+    return frozenset(found - {"null"})
 
 
 def _children(declared: Any, records: dict[str, Sequence[Any]]) -> tuple[str, ...]:

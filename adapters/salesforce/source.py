@@ -153,7 +153,7 @@ class SalesforceSource:
         except avro.Undecodable as error:
             return undecodable(topic, object_name, consumed, str(error), ())
         try:
-            decoded = reader.read(schema, avro.decode(schema, event.payload))
+            decoded = reader.read(schema, event.payload)
         except (avro.Undecodable, ValueError, KeyError, TypeError, OverflowError) as error:
             return undecodable(topic, object_name, consumed, str(error), _keys(schema, event.payload))
         if decoded.warning:
@@ -164,5 +164,5 @@ class SalesforceSource:
 def _keys(schema: avro.EventSchema, payload: bytes) -> tuple[str, ...]:
     try:
         return keys_in(avro.decode_header(schema, payload))
-    except (avro.Undecodable, KeyError, TypeError):
+    except avro.Undecodable:
         return ()

@@ -7,7 +7,7 @@ a read of the same record compare equal.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
@@ -41,7 +41,10 @@ def exact(double: float) -> Decimal:
     """
     if not math.isfinite(double):
         raise Unsure("not a number")
-    decimal = Decimal(repr(double))
+    text = repr(double)
+    if len(text) <= _EXACT_DIGITS and "e" not in text and -_EXACT_BELOW < double < _EXACT_BELOW:
+        return Decimal(text)
+    decimal = Decimal(text)
     if abs(double) >= _EXACT_BELOW or len(decimal.normalize().as_tuple().digits) > _EXACT_DIGITS:
         raise Unsure("more digits than a double holds")
     return decimal
@@ -68,6 +71,17 @@ def from_event(value: Any, hint: str, kind: FieldType) -> RawValue:
     except OverflowError as error:
         raise Unsure("a time outside of the calendar") from error
     return Decimal(value) if kind is FieldType.DECIMAL else value
+
+
+def converter(hint: str, kind: FieldType) -> Callable[[Any], RawValue]:
+    """``from_event`` for one field. The function raises Unsure."""
+
+    def convert(value: Any) -> RawValue:
+        if isinstance(value, str):
+            return value
+        return exact(value) if isinstance(value, float) else from_event(value, hint, kind)
+
+    return convert
 
 
 def from_json(value: Any, kind: FieldType) -> RawValue:

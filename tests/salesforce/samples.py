@@ -11,7 +11,7 @@ import fastavro
 from agent.core.objects import FieldSpec, FieldType, ObjectSpec
 
 _TEXT = ["null", "string"]
-_ADDRESS = {
+_ADDRESS: dict[str, Any] = {
     "type": "record",
     "name": "Address",
     "fields": [
@@ -34,7 +34,7 @@ _ADDRESS = {
         )
     ],
 }
-_PERSON_NAME = {
+_PERSON_NAME: dict[str, Any] = {
     "type": "record",
     "name": "Switchable_PersonName",
     "fields": [
@@ -148,22 +148,48 @@ ID = "001000000000001AAA"
 COMMIT_MS = 1795398332000
 
 
-def schema_json(schema_id: str = "account-1", without: tuple[str, ...] = (), fillers: int = 0) -> str:
-    """The schema of AccountChangeEvent as GetSchema serves it; ``fillers`` text fields end it."""
+def schema_json(
+    schema_id: str = "account-1",
+    without: tuple[str, ...] = (),
+    fillers: int = 0,
+    **form: Any,
+) -> str:
+    """The schema of AccountChangeEvent as GetSchema serves it; ``fillers`` text fields end it.
+
+    form: address_without and address_extra (children), retyped (name → type and doc), middle (names have
+    MiddleName and Suffix), person (a contact's name: always a record)
+    """
     body = [*_STANDARD, *_CUSTOM, *((f"Filler_{number}__c", _TEXT, "Data:Text") for number in range(fillers))]
-    fields = [
-        {"name": name, "type": declared, "doc": doc, "default": None}
-        for name, declared, doc in body
-        if name not in without
-    ]
+    retyped = form.get("retyped", {})
+    fields = []
+    for name, declared, doc in body:
+        if name not in without:
+            kind, said = retyped.get(name, (None, doc))
+            shape = ["null", kind] if kind else _formed(declared, form)
+            fields.append({"name": name, "type": shape, "doc": said, "default": None})
     document = {
         "type": "record",
-        "name": "AccountChangeEvent",
+        "name": "ContactChangeEvent" if form.get("person") else "AccountChangeEvent",
         "namespace": "com.sforce.eventbus",
         "fields": [_HEADER, *fields],
         "uuid": schema_id,
     }
     return json.dumps(document, separators=(",", ":"))
+
+
+def _formed(declared: Any, form: dict[str, Any]) -> Any:
+    """A field's type in an org of another form."""
+    record = declared[-1]
+    if record is _PERSON_NAME and form.get("middle"):
+        names = ("MiddleName", "Suffix")
+        more = [{"name": name, "type": _TEXT, "default": None} for name in names]
+        record = {**_PERSON_NAME, "fields": [*_PERSON_NAME["fields"], *more]}
+    if record is _ADDRESS:
+        kept = [one for one in _ADDRESS["fields"] if one["name"] not in form.get("address_without", ())]
+        more = [{"name": name, "type": _TEXT, "default": None} for name in form.get("address_extra", ())]
+        record = {**_ADDRESS, "fields": [*kept[:-1], *more, kept[-1]]}
+    first = ["null"] if isinstance(record, dict) and form.get("person") else declared[:-1]
+    return [*first, record]
 
 
 def header(change_type: str = "UPDATE", **changes: Any) -> dict[str, Any]:
@@ -189,6 +215,8 @@ def bits(*names: str, text: str | None = None) -> list[str]:
     """Bitmaps that name these fields (``Phone``, ``BillingAddress.Street``), as an org writes them."""
     fields = json.loads(text or schema_json())["fields"]
     order = [field["name"] for field in fields]
+    branches = [one for field in fields for one in field["type"] if isinstance(one, dict)]
+    records = {one["name"]: one for one in branches if "name" in one}
     top, nested = 0, dict[int, int]()
     for name in names:
         parent, _, child = name.partition(".")
@@ -196,8 +224,8 @@ def bits(*names: str, text: str | None = None) -> list[str]:
         if not child:
             top |= 1 << position
             continue
-        records = {"Name": _PERSON_NAME, "Loc__c": _LOCATION}
-        record: Any = records.get(parent, _ADDRESS)
+        branch = fields[position]["type"][-1]
+        record = branch if isinstance(branch, dict) else records[branch]
         inner = [field["name"] for field in record["fields"]].index(child)
         nested[position] = nested.get(position, 0) | 1 << inner
     found = [f"0x{_even(top)}"] if top else []
