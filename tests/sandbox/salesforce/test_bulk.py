@@ -266,6 +266,14 @@ async def test_a_job_may_fail_as_a_whole(empty: Client) -> None:
     assert (await ingest(empty, "Name\nA\n"))["state"] == "JobComplete"
 
 
+async def test_a_job_may_be_late(empty: Client) -> None:
+    await empty.control("faults", {"kind": "job-late", "scope": "Account", "delay": 0.3})
+    body = {"operation": "query", "query": "SELECT Id FROM Account"}
+    job = (await empty.call("POST", "jobs/query", body)).json()
+    assert (await empty.call("GET", f"jobs/query/{job['id']}")).json()["state"] == "UploadComplete"
+    assert (await ended(empty, f"jobs/query/{job['id']}"))["state"] == "JobComplete"
+
+
 async def test_results_are_kept_for_seven_days(empty: Client) -> None:
     job = await ingest(empty, "Name\nA\n")
     await empty.control("clock", {"advance": 6.9 * 86_400})

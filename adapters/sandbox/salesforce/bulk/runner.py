@@ -53,6 +53,8 @@ class Runner:
     async def _work(self) -> None:
         while True:
             job, batch = await self._waiting.get()
+            if late := self._org.faults.strike("job-late", (job.object_name,)):
+                await asyncio.sleep(late.delay)
             if batch.state != "Queued" or job.state in ("Aborted", "Failed"):
                 continue
             batch.state = "InProgress"
