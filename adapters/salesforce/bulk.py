@@ -110,19 +110,17 @@ class Bulk:
 
     async def make_query(self, object_name: str, chunk: int = 0) -> str:
         """Make a job that queries; with ``chunk`` the server cuts it up by ranges of that many ids."""
-        return await self._call(
-            lambda client: str(
-                client.create_query_job(object_name, contentType="CSV", pk_chunking=chunk or False)
-            )
+        return await self._make(
+            lambda client: client.create_query_job(object_name, contentType="CSV", pk_chunking=chunk or False)
         )
 
     async def make_upload(
         self, object_name: str, operation: str, external_id: str | None = None, content: str = "CSV"
     ) -> str:
         """Make a job that writes: insert, update, upsert or delete."""
-        return await self._call(
-            lambda client: str(
-                client.create_job(object_name, operation, contentType=content, external_id_name=external_id)
+        return await self._make(
+            lambda client: client.create_job(
+                object_name, operation, contentType=content, external_id_name=external_id
             )
         )
 
@@ -196,6 +194,13 @@ class Bulk:
     async def abort_job(self, job_id: str) -> None:
         """Stop a job; what was done stays."""
         await self._call(lambda client: client.abort_job(job_id))
+
+    async def _make(self, make: Callable[[Any], object]) -> str:
+        try:
+            return str(await self._call(make))
+        except Forgotten as error:
+            # InvalidJob, of a job that is only asked for: no object of this name.
+            raise Refused(str(error), where=self._name) from None
 
     async def _post(
         self, job_id: str, content: str, body: str | bytes, post: Callable[[Any, bytes], str]

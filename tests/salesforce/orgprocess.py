@@ -70,14 +70,14 @@ class Org:
         assert reader is not None
         return reader
 
-    async def control(self, method: str, path: str, **body: Any) -> Any:
+    async def control(self, method: str, path: str, /, **body: Any) -> Any:
         """One call of the control endpoints."""
         async with httpx2.AsyncClient(trust_env=False) as client:
             answer = await client.request(method, f"{self.info['http']}/_sandbox/{path}", json=body or None)
             answer.raise_for_status()
             return answer.json()
 
-    async def arm(self, kind: str, **more: Any) -> None:
+    async def arm(self, kind: str, /, **more: Any) -> None:
         """Arm a fault."""
         await self.control("POST", "faults", kind=kind, **more)
 

@@ -125,7 +125,7 @@ async def test_short_ids_find_their_record(org: Org) -> None:
 
 async def test_pages_go_on_behind_the_last_id_without_a_cursor(org: Org) -> None:
     pages = [answering(record("001000000000001AAA"), record("001000000000002AAA"), done=False), answering()]
-    count = (200, {"totalSize": 2, "done": True, "records": []}, {})
+    count: Answer = (200, {"totalSize": 2, "done": True, "records": []}, {})
     org.http.answer = lambda asked: count if "COUNT()" in soql_of(asked) else pages.pop(0)
     reader = reading(org.connect())
     got = [page async for page in reader.page("Account")]
