@@ -42,7 +42,7 @@ KINDS: dict[str, str] = {
     "answer-lost": "the next matching call is carried out, then the connection is closed without an answer",
     "answer-late": "the next matching call is carried out, then answered after 'delay' seconds",
     "job-failed": "the next bulk batch or job of a matching object fails as a whole",
-    "job-late": "the next bulk batch or job of a matching object, and all behind it, wait for 'delay' seconds",
+    "job-late": "the next bulk batch or job of a matching object, and all behind it, waits 'delay' seconds",
 }
 AT_ONCE = ("expire", "reset", "break", "half-open", "silent", "revoke")
 LONGEST_DELAY_S = 86_400
