@@ -74,7 +74,7 @@ def test_bytes_of_nothing_are_passed_over() -> None:
 
 @pytest.mark.parametrize("data", [b'"A"\n"cut o', b'"A"\n"x"y\n', b'"A"\n"\xff"\n', b'"A"\n"\xe6\xbc'])
 def test_damaged_files_are_noticed(data: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - the csv module's own words, or the decoder's
+    with pytest.raises(ValueError):
         read(data)
 
 
