@@ -28,7 +28,7 @@ class Collections:
 
     def requests(self, lot: Lot) -> list[dict[int, Delivery]]:
         """The commands of one object and kind, laid into requests."""
-        return chunks(self._tables[next(iter(lot.values())).object], lot, MOST)
+        return chunks(self._tables[next(iter(lot.values())).object], lot, MOST) if lot else []
 
     async def send(self, many: Lot) -> dict[int, Outcome]:
         """One request; none of its records rolls back another."""

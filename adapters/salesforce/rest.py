@@ -112,6 +112,10 @@ class Rest:
         self._login.accepted()
         return reply
 
+    async def user(self) -> str:
+        """The id of the user in whose name we call. Raises Unreachable, Refused for the login."""
+        return (await self._login.session()).user_id
+
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Reply:
         """Read. Raises Unreachable or Refused for everything but success."""
         reply = await self.call_safe(Call("GET", path, params=params or {}))

@@ -55,6 +55,13 @@ def _proxy(value: str) -> str:
     return value
 
 
+Topic = Annotated[
+    str, Field(pattern=r"^/data/(ChangeEvents|[A-Za-z][A-Za-z0-9_]*(ChangeEvent|__chn))$", max_length=120)
+]
+#: A developer name, or an id of 15 or 18 characters.
+ManagedName = Annotated[
+    str, Field(pattern=r"^([A-Za-z][A-Za-z0-9_]{0,79}|18x[A-Za-z0-9]{12}([A-Za-z0-9]{3})?)$")
+]
 SecretReference = Annotated[str, AfterValidator(_reference)]
 
 
@@ -78,10 +85,17 @@ class Settings(BaseModel):
     keepalive_s, keepalive_timeout_s   HTTP/2 pings on the event stream: find a half-open link
     silence_s            a stream on which nothing, not even an empty response (at most 270 s apart), arrived
                          for this long is dead
+    channels             topic → objects that are taken from it, ``"*"`` for all that no other one names; an
+                         object that none names is taken from its own topic
+    managed              topic → managed subscription (developer name or id) that keeps the place too
+    transaction_idle_s   after so long without another event a transaction counts as whole
     request_timeout_s    longest wait for one answer over HTTP, and for one unary gRPC call
     api_reserve          share of the day's API calls that is left to people and to other programs
     api_confirm, api_snapshot   of the calls that are not reserved: from these shares on, single records and
                          whole objects are not read any more, so that delivery goes on
+    bulk_rows            commands of one object and kind that one bulk job carries where so many wait; 0: none
+    bulk_from            from so many on a bulk job carries them, from fewer where API calls are short
+    bulk_deadline_s      a bulk job that takes longer is stopped; rows it has not told of are uncertain
     snapshot             how whole objects are read: ``rest`` (pages by id), ``bulk`` (Bulk API 1.0, cut up by
                          ranges of ids where it can be), ``bulk2`` (Bulk API 2.0); ``auto`` counts first
     snapshot_bulk_from   for ``auto``: from so many records on a bulk job reads them
@@ -109,14 +123,20 @@ class Settings(BaseModel):
     )
     slack_s: Annotated[float, Field(ge=0, le=60)] = 2.0
     max_request_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
-    keepalive_s: Annotated[float, Field(ge=0.1, le=3600)] = 30.0
-    keepalive_timeout_s: Annotated[float, Field(ge=0.1, le=600)] = 10.0
+    keepalive_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0
+    keepalive_timeout_s: Annotated[float, Field(ge=0.1, le=600)] = 5.0
     silence_s: Annotated[float, Field(ge=0.1, le=3600)] = 300.0
+    channels: dict[Topic, list[str]] = Field(default_factory=dict)
+    managed: dict[Topic, ManagedName] = Field(default_factory=dict)
+    transaction_idle_s: Annotated[float, Field(ge=0, le=60)] = 0.05
     request_timeout_s: Annotated[float, Field(ge=0.1, le=600)] = 30.0
     insecure_http: bool = False
     api_reserve: Annotated[float, Field(ge=0, le=0.95)] = 0.2
     api_confirm: Annotated[float, Field(gt=0, le=1)] = 0.9
     api_snapshot: Annotated[float, Field(gt=0, le=1)] = 0.7
+    bulk_rows: Annotated[int, Field(ge=0, le=100_000)] = 10_000
+    bulk_from: Annotated[int, Field(ge=1)] = 5_000
+    bulk_deadline_s: Annotated[float, Field(gt=0, le=86_400)] = 600.0
     snapshot: Literal["auto", "rest", "bulk", "bulk2"] = "auto"
     snapshot_bulk_from: Annotated[int, Field(ge=0)] = 50_000
     snapshot_chunk: Annotated[int, Field(ge=1, le=250_000)] = 100_000

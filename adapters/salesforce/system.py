@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from adapters.salesforce.auth import Login
 from adapters.salesforce.avro import EventSchema
 from adapters.salesforce.bulk import Bulk
+from adapters.salesforce.channel import faults
 from adapters.salesforce.governor import Governor, Priority, Shares
 from adapters.salesforce.http import HttpLink
 from adapters.salesforce.probe import SalesforceProbe
@@ -57,7 +58,7 @@ def connect(
         name=name,
         kind="salesforce",
         source=SalesforceSource(name, objects, settings, link, pubsub),
-        target=SalesforceTarget(tables, link, rest, probing, settings.max_request_s),
+        target=SalesforceTarget(tables, link, rest, probing, settings),
         reader=reader,
         probe=SalesforceProbe(tables, login, rest.at(Priority.PEOPLE), pubsub),
         gauges=governor.gauges,
@@ -81,6 +82,8 @@ def _check(name: str, settings: Settings, objects: Sequence[ObjectSpec]) -> None
         for wrong in no_names(spec):
             where = key if wrong == spec.name else f"{key}.{wrong}"
             problems.append(Problem("configuration", where, f"{wrong!r} is no name of an object or field"))
+    for fault in faults(objects, settings.channels, settings.managed):
+        problems.append(Problem("configuration", f"systems.{name}.{fault.key}", fault.text, fault.nearest))
     if problems:
         raise ConfigError(problems)
 

@@ -12,9 +12,11 @@ from adapters.salesforce.collection import MOST, Collections
 from adapters.salesforce.governor import Priority
 from adapters.salesforce.graph import Graphs, families, pending
 from adapters.salesforce.http import HttpLink
+from adapters.salesforce.ingest import Ingest
 from adapters.salesforce.reader import SalesforceReader
 from adapters.salesforce.rest import Rest
 from adapters.salesforce.sender import Lot, Sender
+from adapters.salesforce.settings import Settings
 from adapters.salesforce.table import Table, is_id
 from agent.core.change import Row
 from agent.core.delivery import (
@@ -49,16 +51,17 @@ class SalesforceTarget:
         link: HttpLink,
         rest: Rest,
         reader: SalesforceReader,
-        max_request_s: float,
+        settings: Settings,
     ) -> None:
         self._tables = tables
         self._link = link
         self._rest = rest
         self._reader = reader
-        self._max_request_s = max_request_s
+        self._settings = settings
         sender = Sender(rest)
         self._collections = Collections(tables, sender)
         self._graphs = Graphs(tables, rest, sender, self._collections)
+        self._ingest = Ingest(tables, settings, rest, sender)
 
     def guarantees(self, object: str) -> Guarantees:
         """Without an external id a record cannot be created, and nobody but a person could find it again."""
@@ -71,8 +74,9 @@ class SalesforceTarget:
             answers=False,
             on_uncertain_update=Resolution.REREAD,
             on_uncertain_create=Resolution.RESEND if external else Resolution.PERSON,
-            max_request_s=self._max_request_s,
+            max_request_s=self._settings.max_request_s,
             batch=MOST,
+            backlog=self._settings.bulk_rows,
             tells_merges=table is not None and table.tells_merges,
         )
 
@@ -86,8 +90,9 @@ class SalesforceTarget:
         self._link.hold(_USER)
         outcomes: dict[int, Outcome] = {}
         sound: dict[int, Delivery] = {}
+        busy = await self._ingest.settle() if deliveries else {}
         for place, delivery in enumerate(deliveries):
-            problem = self._problem(delivery)
+            problem = self._problem(delivery) or busy.get(delivery.object)
             if problem is None:
                 sound[place] = delivery
             else:
@@ -127,8 +132,20 @@ class SalesforceTarget:
             else:
                 alike[(one.object, one.kind)][place] = one
         for some in alike.values():
-            work += [self._collections.send(many) for many in self._collections.requests(some)]
+            backlog = self._ingest.fitting(some) if self._ingest.takes(some) else {}
+            if backlog:
+                work.append(self._backlog(backlog))
+            few = {place: one for place, one in some.items() if place not in backlog}
+            work += [self._collections.send(many) for many in self._collections.requests(few)]
         return work
+
+    async def _backlog(self, lot: Lot) -> dict[int, Outcome]:
+        """By a bulk job. It does not name the record that a duplicate rule found: a request does."""
+        outcomes = await self._ingest.send(lot)
+        alike = {place: lot[place] for place, told in outcomes.items() if told.code == "DUPLICATES_DETECTED"}
+        for many in self._collections.requests(alike):
+            outcomes |= await self._collections.send(many)
+        return outcomes
 
     async def _guarded(self, place: int, delivery: Delivery) -> dict[int, Outcome]:
         """An update on condition of the version that was seen."""

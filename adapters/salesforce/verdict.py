@@ -86,6 +86,12 @@ def accepted(body: object, delivery: Delivery, reply: Reply) -> Outcome:
     return Outcome(OutcomeKind.ACCEPTED, key=key, evidence=f"http {reply.status} at {at}{created}")
 
 
+def written(key: str, created: str, delivery: Delivery) -> Outcome:
+    """Done by a bulk job, whose result says under which key and whether the record is new."""
+    new = f" created={created.lower()}" if delivery.kind is DeliveryKind.CREATE and created else ""
+    return Outcome(OutcomeKind.ACCEPTED, key=key or delivery.key, evidence=f"bulk{new}")
+
+
 def uncertain(code: str, text: str) -> Outcome:
     """Sent, and nothing tells what came of it."""
     return Outcome(OutcomeKind.UNCERTAIN, code=code, text=text)

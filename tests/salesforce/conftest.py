@@ -67,6 +67,7 @@ class Org:
             "pubsub_endpoint": self.bus.endpoint,
             "pubsub_plaintext": True,
             "request_timeout_s": 10,
+            "bulk_rows": 0,
         }
         system = connect("crm", Settings(**(settings | changes)), objects or (ACCOUNT,), secret)
         self.systems.append(system)

@@ -85,6 +85,7 @@ class FreshOrg:
             "pubsub_endpoint": self.details.grpc_plaintext,
             "pubsub_plaintext": True,
             "slack_s": 0,
+            "bulk_rows": 0,
         }
         specs = objects or (ACCOUNT, CONTACT)
         system = connect(

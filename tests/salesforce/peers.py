@@ -96,13 +96,24 @@ async def _request(reader: asyncio.StreamReader) -> Asked:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("ascii").split("\r\n")
     method, path, _ = head[0].split(" ")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:]) if name}
-    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    if headers.get("transfer-encoding") == "chunked":
+        body = await _chunked(reader)
+    else:
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
     return Asked(method, path, headers, body)
+
+
+async def _chunked(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while size := int(await reader.readline(), 16):
+        body += (await reader.readexactly(size + 2))[:-2]
+    await reader.readline()
+    return body
 
 
 def _response(answer: tuple[int, Any, Mapping[str, str]]) -> bytes:
     status, body, extra = answer
-    content = b"" if body is None else json.dumps(body).encode()
+    content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     headers = {"Date": formatdate(usegmt=True), "Content-Type": "application/json", **extra}
     lines = [f"HTTP/1.1 {status} X", *(f"{name}: {value}" for name, value in headers.items())]
     lines += [f"Content-Length: {len(content)}", "Connection: close", "", ""]
@@ -144,6 +155,7 @@ class PubSubPeer(PubSubServicer):
         self.topics = {TOPIC}
         self.can_subscribe = True
         self.revoked: set[str] = set()
+        self.refused_methods: set[str] = set()
         self.calls = 0
         self.schema_asked = asyncio.Event()
         self.schema_gate: asyncio.Event | None = None
@@ -174,14 +186,14 @@ class PubSubPeer(PubSubServicer):
             await self._server.stop(None)
 
     async def GetTopic(self, request: Any, context: Any) -> Any:
-        await self._authorize(context)
+        await self._authorize(context, "GetTopic")
         if request.topic_name not in self.topics:
             text = f"The topic information for org CORE/prod/00D and topic {request.topic_name} not found"
             await context.abort(grpc.StatusCode.NOT_FOUND, text)
         return pb.TopicInfo(topic_name=request.topic_name, can_subscribe=self.can_subscribe)
 
     async def GetSchema(self, request: Any, context: Any) -> Any:
-        await self._authorize(context)
+        await self._authorize(context, "GetSchema")
         self.schema_calls.append(request.schema_id)
         self.schema_asked.set()
         if self.schema_gate is not None:
@@ -191,7 +203,7 @@ class PubSubPeer(PubSubServicer):
         return pb.SchemaInfo(schema_id=request.schema_id, schema_json=self.schemas[request.schema_id])
 
     async def Subscribe(self, request_iterator: AsyncIterator[Any], context: Any) -> None:
-        await self._authorize(context)
+        await self._authorize(context, "Subscribe")
         first = await anext(request_iterator)
         script = self.scripts[min(len(self.streams), len(self.scripts) - 1)]
         stream = Stream(first, _token(context), context)
@@ -203,9 +215,9 @@ class PubSubPeer(PubSubServicer):
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
-    async def _authorize(self, context: Any) -> None:
+    async def _authorize(self, context: Any, method: str) -> None:
         self.calls += 1
-        if _token(context) in self.revoked:
+        if _token(context) in self.revoked or method in self.refused_methods:
             context.set_trailing_metadata((("error-code", CODES + "service.auth.error"),))
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "An authentication exception occurred.")
 
