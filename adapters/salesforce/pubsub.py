@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import grpc
@@ -17,24 +17,20 @@ from adapters.salesforce.proxy import NoWay, Proxy, Ways, proxy_refusal
 from adapters.salesforce.pubsub_api_pb2_grpc import PubSubStub
 from adapters.salesforce.settings import Settings, split_endpoint
 from adapters.salesforce.tls import grpc_roots, untrusted
-from agent.errors import PositionLost, Refused, RemoteError, Unreachable
+from adapters.salesforce.trailer import SessionEnded, error_code, translate
+from agent.errors import Refused, RemoteError, Unreachable
 
 #: A response is at most 3 MB; room for headers and a later, larger limit.
 _MAX_MESSAGE = 16 * 1024 * 1024
-_PREFIX = "sfdc.platform.eventbus.grpc."
-_LOST = ("subscription.fetch.replayid.corrupted", "subscription.fetch.replayid.validation.failed")
-_AUTH = ("service.auth.error", "service.auth.refresh.invalid")
 _NO_SUCH_SCHEMA = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)
-#: The delivery allocation is counted over a rolling day: coming back at once only burns what is left.
-_ALLOCATION_WAIT_S = 3600.0
-_BUSY_WAIT_S = 300.0
 #: A method of the bus may refuse a session that the others accept: each is a door of its own.
 _SUBSCRIBE = "Subscribe"
+#: What the library says of a request that could not be sent because the call was over; and how often and how
+#: far apart in seconds the reason is looked for then.
+_BROKEN_OFF = "Internal error from Core"
+_REASON_LOOKS = 100
+_REASON_LOOK_S = 0.01
 _PROXY_SAID = re.compile(r"HTTP proxy returned response code (\d{3})")
-
-
-class SessionEnded(Exception):
-    """The access token of a call is no longer valid."""
 
 
 class PubSub:
@@ -66,6 +62,10 @@ class PubSub:
         """What the org says about a topic. Raises Unreachable, Refused."""
         info: pb.TopicInfo = await self._ask("GetTopic", pb.TopicRequest(topic_name=topic), topic)
         return info
+
+    def known(self, schema_id: str) -> avro.EventSchema | None:
+        """The schema of an event, if it was asked for before."""
+        return self._schemas.get(schema_id)
 
     async def schema(self, schema_id: str, topic: str) -> avro.EventSchema:
         """The schema of an event, asked for once per id. Raises avro.Undecodable, Unreachable, Refused."""
@@ -111,14 +111,16 @@ class PubSub:
         """Close the channel and whatever still runs on it."""
         await self._channel.close(None)
 
-    def translate(self, error: grpc.aio.AioRpcError, topic: str) -> RemoteError | SessionEnded:
+    def translate(
+        self, error: grpc.aio.AioRpcError, topic: str, objects: Collection[str] | None = None
+    ) -> RemoteError | SessionEnded:
         """What a failed call means, by the trailer first: the status alone does not tell a lost position."""
-        return self._no_connection(error) or translate(error, topic, self.name)
+        return self._no_connection(error) or translate(error, topic, self.name, objects)
 
     def _no_connection(self, error: grpc.aio.AioRpcError) -> Unreachable | None:
         """What is told of a connection that was not made; None where the call reached the server."""
         text = error.details() or ""
-        if error.code() is not grpc.StatusCode.UNAVAILABLE or _error_code(error):
+        if error.code() is not grpc.StatusCode.UNAVAILABLE or error_code(error):
             return None
         said = _PROXY_SAID.search(text)
         if said is not None and self._proxy is not None:
@@ -165,8 +167,21 @@ class Subscription:
         self._first = first
 
     async def begin(self) -> None:
-        """Send the first request, which fixes topic and position. Raises grpc.aio.AioRpcError."""
-        await self._call.write(self._first)
+        """Send the first request, which fixes topic and position. Raises grpc.aio.AioRpcError.
+
+        A server that refuses a call before it has read the request breaks the sending off, and its reason
+        arrives behind that. The reader tells it.
+        """
+        try:
+            await self._call.write(self._first)
+        except grpc.aio.AioRpcError as error:
+            if error.details() != _BROKEN_OFF:
+                raise
+            for _ in range(_REASON_LOOKS):
+                if await self._call.code() is not grpc.StatusCode.INTERNAL:
+                    return
+                await asyncio.sleep(_REASON_LOOK_S)
+            raise
 
     async def request(self, number: int) -> None:
         """Ask for more events. A call that has ended says why to the reader, so nothing is raised here."""
@@ -181,47 +196,6 @@ class Subscription:
     def cancel(self) -> None:
         """End the call here."""
         self._call.cancel()
-
-
-def translate(error: grpc.aio.AioRpcError, topic: str, where: str) -> RemoteError | SessionEnded:
-    """Map a failed call by its trailer ``error-code`` and status (Pub/Sub API guide, "Handle Errors")."""
-    code = _error_code(error)
-    status = error.code()
-    text = f"{topic}: {error.details() or status.name}"
-    if code in _LOST:
-        return PositionLost(
-            text, stream=topic, where=where, remedy="the stream starts at its oldest event and is reconciled"
-        )
-    if code in _AUTH or status is grpc.StatusCode.UNAUTHENTICATED:
-        return SessionEnded(text)
-    if code == "concurrent.client.limit.exceeded":
-        return Unreachable(text, where=where, retry_after=_BUSY_WAIT_S, remedy="stop other subscribers")
-    if code.endswith("limit.exceeded"):
-        return Unreachable(
-            text, where=where, retry_after=_ALLOCATION_WAIT_S, remedy="the daily event allocation is used up"
-        )
-    if status is grpc.StatusCode.NOT_FOUND:
-        object_name = topic.removeprefix("/data/").removesuffix("ChangeEvent")
-        return Refused(
-            text,
-            where=where,
-            remedy=f"enable Change Data Capture for {object_name} in Setup, or check its name",
-        )
-    if status is grpc.StatusCode.PERMISSION_DENIED:
-        return Refused(text, where=where, remedy="give the integration user 'View All' on the object")
-    if status is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return Unreachable(text, where=where, retry_after=_BUSY_WAIT_S)
-    if status in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNIMPLEMENTED):
-        return Refused(text, where=where, remedy="the stored position is kept; check the topic's name")
-    return Unreachable(text, where=where)
-
-
-def _error_code(error: grpc.aio.AioRpcError) -> str:
-    for key, value in error.trailing_metadata() or ():
-        if key == "error-code":
-            text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
-            return text.removeprefix(_PREFIX)
-    return ""
 
 
 def _metadata(session: Session) -> tuple[tuple[str, str], ...]:

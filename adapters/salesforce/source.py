@@ -1,4 +1,4 @@
-"""Changes from Salesforce: one Change Data Capture stream per object, merged into one sequence of batches."""
+"""Changes from Salesforce: Change Data Capture streams, each with its position, merged into one sequence."""
 
 from __future__ import annotations
 
@@ -7,28 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from adapters.salesforce import avro
-from adapters.salesforce import pubsub_api_pb2 as pb
-from adapters.salesforce.event import EventReader, keys_in, undecodable
+from adapters.salesforce.avro import EventSchema
+from adapters.salesforce.channel import Channel, channels_of, topic_of
+from adapters.salesforce.feed import Feed
 from adapters.salesforce.http import HttpLink
 from adapters.salesforce.pubsub import PubSub
 from adapters.salesforce.settings import Settings
-from adapters.salesforce.subscription import Arrival, Backlog, Follower, end_of
-from agent.core.change import Batch, Change
+from adapters.salesforce.subscription import Arrival, Backlog, Follower
+from adapters.salesforce.transaction import Assembly
+from agent.core.change import Batch
 from agent.core.objects import ObjectSpec
 from agent.errors import Refused, RemoteError, Unreachable
 
+__all__ = ["BACKLOG_BYTES", "SalesforceSource", "topic_of"]
+
 _log = structlog.get_logger(__name__)
 
-#: Bytes of responses that may wait for the engine, over all topics.
+#: Bytes of events that may wait for the engine, over all streams.
 BACKLOG_BYTES = 8 * 1024 * 1024
 _USER = "source"
-
-
-def topic_of(object_name: str) -> str:
-    """The change event topic of an object: ``/data/AccountChangeEvent``, ``/data/Invoice__ChangeEvent``."""
-    stem = object_name[:-1] if object_name.endswith("__c") else object_name
-    return f"/data/{stem}ChangeEvent"
 
 
 class SalesforceSource:
@@ -50,15 +47,17 @@ class SalesforceSource:
         self._name = name
         self._link = link
         self._connect = connect
-        self._silence_s = settings.silence_s
+        self._settings = settings
         self.keepalive_s = settings.keepalive_s
-        self._readers = {
-            topic_of(spec.name): (spec.name, EventReader(spec, topic_of(spec.name)))
-            for spec in objects
-            if spec.capture
+        specs = {spec.name: spec for spec in objects}
+        self._streams = {
+            channel.topic: Feed(channel, [specs[each] for each in channel.objects])
+            for channel in channels_of(objects, settings.channels, settings.managed)
         }
         self._pubsub: PubSub | None = None
         self._backlog = Backlog(BACKLOG_BYTES)
+        self._assemblies: dict[str, Assembly] = {}
+        self._followers: dict[str, Follower] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._failure: Exception | None = None
 
@@ -67,56 +66,67 @@ class SalesforceSource:
         await self._stop()
         self._link.hold(_USER)
         self._backlog, self._failure = Backlog(BACKLOG_BYTES), None
+        self._assemblies = {name: Assembly(name, self._settings.transaction_idle_s) for name in self._streams}
         self._pubsub = self._connect(self.keepalive_s)
         try:
-            for topic in self._readers:
-                info = await self._pubsub.topic(topic)
-                if not info.can_subscribe:
-                    raise Refused(
-                        f"{topic}: the user may not subscribe",
-                        where=self._name,
-                        remedy="give the integration user 'View All' on the object",
-                    )
+            for topic in self._streams:
+                await self._check(self._pubsub, topic)
         except BaseException:
             await self._stop()
             raise
-        for topic in self._readers:
-            follower = Follower(self._pubsub, topic, positions.get(topic), self._backlog, self._silence_s)
-            task = asyncio.create_task(follower.run(), name=f"{self._name} {topic}")
-            task.add_done_callback(self._ended)
-            self._tasks.append(task)
-        _log.info("following", action="salesforce.stream.open", system=self._name, topics=len(self._readers))
+        for topic, feed in self._streams.items():
+            self._follow(self._pubsub, feed.channel, positions.get(topic))
+        _log.info("following", action="salesforce.stream.open", system=self._name, topics=len(self._streams))
 
     async def read(self) -> Batch:
-        """One batch per response. Interrupting it loses nothing. Raises Unreachable, Refused, PositionLost.
+        """Whole transactions of one stream. Interrupting it loses nothing.
 
-        What arrived before a failure is handed out before the failure is raised.
+        Raises Unreachable, Refused, PositionLost; what arrived before a failure is handed out before.
         """
         if self._pubsub is None:
             raise Unreachable("the source is not open", where=self._name)
         while True:
-            arrival = self._backlog.first()
-            if arrival is not None:
-                batch = await self._decode(self._pubsub, arrival)
-                self._backlog.drop()
+            batch = self._finished()
+            if batch is not None:
                 return batch
-            if self._failure is not None:
-                raise self._failure
-            await self._backlog.changed()
+            arrival = self._backlog.first()
+            if arrival is None:
+                await self._wait()
+            elif arrival.response.events:
+                await self._take(self._pubsub, arrival)
+            else:
+                return self._alive(arrival)
 
     async def ack(self, batch: Batch) -> None:
-        """Nothing to release: Salesforce keeps its events for 72 hours, and the position is stored here."""
+        """Tell the org of a place that it keeps too. Else nothing is released: it keeps its events."""
 
     async def close(self) -> None:
         """Stop following. Safe to call twice."""
         await self._stop()
         await self._link.release(_USER)
 
+    async def _check(self, pubsub: PubSub, topic: str) -> None:
+        info = await pubsub.topic(topic)
+        if not info.can_subscribe:
+            raise Refused(
+                f"{topic}: the user may not subscribe",
+                where=self._name,
+                remedy="give the integration user 'View All' on the object",
+            )
+
+    def _follow(self, pubsub: PubSub, channel: Channel, position: bytes | None) -> None:
+        follower = Follower(pubsub, channel, position, self._backlog, self._settings.silence_s)
+        self._followers[channel.topic] = follower
+        task = asyncio.create_task(follower.run(), name=f"{self._name} {channel.topic}")
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
     async def _stop(self) -> None:
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._followers.clear()
         pubsub, self._pubsub = self._pubsub, None
         if pubsub is not None:
             await pubsub.close()
@@ -140,29 +150,54 @@ class SalesforceSource:
                 self.keepalive_s *= 2
         self._backlog.wake()
 
-    async def _decode(self, pubsub: PubSub, arrival: Arrival) -> Batch:
-        changes = [await self._change(pubsub, arrival.topic, one) for one in arrival.response.events]
-        return Batch(arrival.topic, tuple(changes), end_of(arrival.response))
+    # --- from arrivals to batches; nothing is taken away from a place before it stands in the next one
 
-    async def _change(self, pubsub: PubSub, topic: str, consumed: pb.ConsumerEvent) -> Change:
-        """One event as a change; what cannot be understood is said so, and the stream goes on."""
-        object_name, reader = self._readers[topic]
-        event = consumed.event
-        try:
-            schema = await pubsub.schema(event.schema_id, topic)
-        except avro.Undecodable as error:
-            return undecodable(topic, object_name, consumed, str(error), ())
-        try:
-            decoded = reader.read(schema, event.payload)
-        except (avro.Undecodable, ValueError, KeyError, TypeError, OverflowError) as error:
-            return undecodable(topic, object_name, consumed, str(error), _keys(schema, event.payload))
-        if decoded.warning:
-            _log.warning(decoded.warning, action="salesforce.event.odd", topic=topic, schema=event.schema_id)
-        return decoded.change
+    def _finished(self) -> Batch | None:
+        """Events that need not wait any longer: of transactions that ended, or after which nothing came."""
+        now = asyncio.get_running_loop().time()
+        for stream, assembly in self._assemblies.items():
+            if not assembly:
+                continue
+            count = assembly.finished()
+            if not count and now >= assembly.due and not self._backlog.holds(stream):
+                count = len(assembly)
+            if count:
+                return self._hand_out(assembly, count)
+        return None
 
+    def _hand_out(self, assembly: Assembly, count: int) -> Batch:
+        batch, size = assembly.take(count)
+        self._backlog.release(size)
+        return batch
 
-def _keys(schema: avro.EventSchema, payload: bytes) -> tuple[str, ...]:
-    try:
-        return keys_in(avro.decode_header(schema, payload))
-    except avro.Undecodable:
-        return ()
+    def _alive(self, arrival: Arrival) -> Batch:
+        """An empty response tells how far the server has looked, which is behind all that it sent before."""
+        assembly = self._assemblies[arrival.stream]
+        if assembly:
+            return self._hand_out(assembly, len(assembly))
+        self._backlog.drop()
+        return Batch(arrival.stream, (), arrival.response.latest_replay_id or None)
+
+    async def _wait(self) -> None:
+        """Wait for an arrival, for the end of a transaction, or for a failure behind which nothing waits."""
+        waiting = [assembly.due for assembly in self._assemblies.values() if assembly]
+        if not waiting and self._failure is not None:
+            raise self._failure
+        await self._backlog.changed(min(waiting, default=None))
+
+    async def _take(self, pubsub: PubSub, arrival: Arrival) -> None:
+        """Read an arrival's events into their assembly, until one of them need not wait."""
+        feed, assembly = self._streams[arrival.stream], self._assemblies[arrival.stream]
+        while arrival.taken < len(arrival.response.events):
+            consumed = arrival.response.events[arrival.taken]
+            schema: EventSchema | None = pubsub.known(consumed.event.schema_id)
+            item = (
+                feed.item(schema, consumed, arrival.share)
+                if schema is not None
+                else await feed.asked(pubsub, consumed, arrival.share)
+            )
+            assembly.add(item, arrival.at)
+            arrival.taken += 1
+            if assembly.is_full:
+                return
+        self._backlog.drop()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import contextlib
+from collections import Counter, deque
 from dataclasses import dataclass
 
 import grpc
 import structlog
 
 from adapters.salesforce import pubsub_api_pb2 as pb
-from adapters.salesforce.pubsub import PubSub, SessionEnded, Subscription
+from adapters.salesforce.channel import Channel
+from adapters.salesforce.pubsub import PubSub, Subscription
+from adapters.salesforce.trailer import SessionEnded
 from agent.errors import Unreachable
 
 _log = structlog.get_logger(__name__)
@@ -21,24 +24,38 @@ CREDIT = 100
 TRICKLE_S = 45.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Arrival:
-    """One response as it came, and its size in bytes."""
+    """One response as it came.
 
-    topic: str
+    at     when it came, by the loop's clock;  size: in bytes
+    taken  how many of its events were read already: an interrupted reader goes on there
+    """
+
+    stream: str
     response: pb.FetchResponse
     size: int
+    at: float = 0.0
+    taken: int = 0
+
+    @property
+    def share(self) -> int:
+        """Bytes that count for each of its events."""
+        return self.size // max(1, len(self.response.events))
 
 
 class Backlog:
     """Responses that wait for the engine, in the order of their arrival, bounded by bytes.
 
-    The bound stops new requests; what was asked for before (at most 100 events per topic) still arrives.
+    Bytes count until what arrived is handed out (``release``), also while it waits for the rest of its
+    transaction. The bound stops new requests; what was asked for before (at most 100 events per topic) still
+    arrives.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._arrivals: deque[Arrival] = deque()
+        self._waiting: Counter[str] = Counter()
         self._size = 0
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
@@ -47,6 +64,7 @@ class Backlog:
     def put(self, arrival: Arrival) -> None:
         """Take what has arrived."""
         self._arrivals.append(arrival)
+        self._waiting[arrival.stream] += 1
         self._resize(arrival.size)
         self.wake()
 
@@ -55,8 +73,18 @@ class Backlog:
         return self._arrivals[0] if self._arrivals else None
 
     def drop(self) -> None:
-        """Forget the oldest arrival: it was handed out."""
-        self._resize(-self._arrivals.popleft().size)
+        """Forget the oldest arrival: all of it was read. The bytes of its events still count."""
+        arrival = self._arrivals.popleft()
+        self._waiting[arrival.stream] -= 1
+        self.release(arrival.size - arrival.share * len(arrival.response.events))
+
+    def release(self, size: int) -> None:
+        """So many bytes were handed out."""
+        self._resize(-size)
+
+    def holds(self, stream: str) -> bool:
+        """Whether something of this stream waits here."""
+        return self._waiting[stream] > 0
 
     def has_room(self) -> bool:
         """Whether more may be asked for."""
@@ -70,9 +98,11 @@ class Backlog:
         """Let the reader look again: something arrived, or a topic failed."""
         self._changed.set()
 
-    async def changed(self) -> None:
-        """Wait for ``wake``."""
-        await self._changed.wait()
+    async def changed(self, until: float | None = None) -> None:
+        """Wait for ``wake``, or until that time of the loop's clock."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await self._changed.wait()
         self._changed.clear()
 
     def _resize(self, by: int) -> None:
@@ -87,9 +117,10 @@ class Follower:
     """Follows one topic from a position into the backlog until it fails."""
 
     def __init__(
-        self, pubsub: PubSub, topic: str, position: bytes | None, backlog: Backlog, silence_s: float
+        self, pubsub: PubSub, channel: Channel, position: bytes | None, backlog: Backlog, silence_s: float
     ) -> None:
-        self.topic = topic
+        self.topic = channel.topic
+        self._channel = channel
         self._pubsub = pubsub
         self._position = position
         self._backlog = backlog
@@ -129,7 +160,7 @@ class Follower:
                 await subscription.begin()
             await self._pump(subscription)
         except grpc.aio.AioRpcError as error:
-            meant = self._pubsub.translate(error, self.topic)
+            meant = self._pubsub.translate(error, self.topic, self._channel.objects)
             raise meant from error
         except TimeoutError as error:
             raise self._silent() from error
@@ -183,7 +214,8 @@ class Follower:
         position = end_of(response)
         if position is not None:
             self._position = position
-        self._backlog.put(Arrival(self.topic, response, response.ByteSize()))
+        now = asyncio.get_running_loop().time()
+        self._backlog.put(Arrival(self.topic, response, response.ByteSize(), now))
         return len(response.events)
 
     def _silent(self) -> Unreachable:

@@ -26,9 +26,12 @@ def replay(number: int) -> bytes:
     return number.to_bytes(8, "big") + b"\x00\x00"
 
 
-def event(number: int, schema_id: str = "account-1", payload: bytes | None = None) -> pb.ConsumerEvent:
+def event(
+    number: int, schema_id: str = "account-1", payload: bytes | None = None, transaction: str = "t"
+) -> pb.ConsumerEvent:
     """Event ``number``: sets the phone to that number."""
     head = header(sequenceNumber=number, commitNumber=number, changedFields=bits("Phone"))
+    head["transactionKey"] = transaction
     data = encode({"ChangeEventHeader": head, "Phone": str(number)}) if payload is None else payload
     return pb.ConsumerEvent(
         event=pb.ProducerEvent(id=f"e-{number}", schema_id=schema_id, payload=data), replay_id=replay(number)
@@ -106,8 +109,8 @@ async def test_full_backlog_stops_requests_until_the_engine_reads(
     sent = asyncio.Event()
 
     async def script(stream: Stream) -> None:
-        await stream.send(event(1))
-        await stream.send(event(2))
+        await stream.send(event(1, transaction="a"))
+        await stream.send(event(2, transaction="b"))
         sent.set()
         await idle(stream)
 

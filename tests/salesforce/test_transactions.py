@@ -1,0 +1,171 @@
+"""Changes of one transaction become durable at once, however their events arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+from typing import Any
+
+import grpc
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.salesforce.transaction import Assembly, Item
+from agent.core.change import Batch, Change, ChangeKind
+from agent.errors import Unreachable
+from tests.salesforce.conftest import Org
+from tests.salesforce.peers import Stream
+from tests.salesforce.samples import TOPIC
+from tests.salesforce.test_source import event, idle, phones, replay
+
+
+async def read(system: Any) -> Batch:
+    batch: Batch = await system.source.read()
+    return batch
+
+
+async def test_transaction_in_several_responses_is_one_batch_and_ends_with_the_next_one(org: Org) -> None:
+    async def script(stream: Stream) -> None:
+        await stream.send(event(1, transaction="a"), event(2, transaction="b"))
+        await stream.send(event(3, transaction="b"))
+        await stream.send(event(4, transaction="b"), event(5, transaction="c"))
+        await idle(stream)
+
+    org.bus.scripts = [script]
+    system = org.connect(transaction_idle_s=60)
+    await system.source.open({})
+    first, second = await read(system), await read(system)
+    assert (phones([first]), first.position) == (["1"], replay(1))
+    assert (phones([second]), second.position) == (["2", "3", "4"], replay(4))
+
+
+async def test_last_transaction_is_taken_when_nothing_more_comes(org: Org) -> None:
+    async def script(stream: Stream) -> None:
+        await stream.send(event(1), event(2))
+        await idle(stream)
+
+    org.bus.scripts = [script]
+    system = org.connect(transaction_idle_s=0.01)
+    await system.source.open({})
+    batch = await read(system)
+    assert (phones([batch]), batch.position) == (["1", "2"], replay(2))
+
+
+async def test_sign_of_life_ends_a_transaction_and_never_overtakes_it(org: Org) -> None:
+    async def script(stream: Stream) -> None:
+        await stream.send(event(1), event(2))
+        await stream.send(latest=replay(50))
+        await idle(stream)
+
+    org.bus.scripts = [script]
+    system = org.connect(transaction_idle_s=60)
+    await system.source.open({})
+    first, second = await read(system), await read(system)
+    assert (phones([first]), first.position) == (["1", "2"], replay(2))
+    assert (second.changes, second.position) == ((), replay(50))
+
+
+async def test_interrupted_read_keeps_what_waits_for_its_transaction(org: Org) -> None:
+    more = asyncio.Event()
+
+    async def script(stream: Stream) -> None:
+        await stream.send(event(1))
+        await more.wait()
+        await stream.send(event(2), event(3, transaction="next"))
+        await idle(stream)
+
+    org.bus.scripts = [script]
+    org.bus.schema_gate = None
+    system = org.connect(transaction_idle_s=60)
+    await system.source.open({})
+    for _ in range(3):
+        reading = asyncio.create_task(read(system))
+        await org.bus.schema_asked.wait()
+        await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+    more.set()
+    batch = await read(system)
+    assert (phones([batch]), batch.position) == (["1", "2"], replay(2))
+
+
+async def test_broken_stream_hands_out_what_it_held_back_before_it_fails(org: Org) -> None:
+    async def script(stream: Stream) -> None:
+        await stream.send(event(1, transaction="a"), event(2, transaction="b"))
+        await stream.requests.get()
+        await stream.fail(grpc.StatusCode.UNAVAILABLE)
+
+    org.bus.scripts = [script]
+    system = org.connect(transaction_idle_s=0.01)
+    await system.source.open({})
+    assert phones([await read(system), await read(system)]) == ["1", "2"]
+    with pytest.raises(Unreachable):
+        await read(system)
+
+
+@pytest.mark.parametrize("bound", ["MOST_EVENTS", "MOST_BYTES"])
+async def test_transaction_beyond_the_bound_is_split_and_said(
+    org: Org, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    three = 3 if bound == "MOST_EVENTS" else 3 * event(1).ByteSize()
+    monkeypatch.setattr(f"adapters.salesforce.transaction.{bound}", three)
+
+    async def script(stream: Stream) -> None:
+        await stream.send(*(event(number) for number in range(1, 9)))
+        await idle(stream)
+
+    org.bus.scripts = [script]
+    system = org.connect(transaction_idle_s=0.01)
+    await system.source.open({})
+    with structlog.testing.capture_logs() as logs:
+        batches = [await read(system) for _ in range(3)]
+    assert phones(batches) == [str(number) for number in range(1, 9)]
+    assert [batch.position for batch in batches] == [replay(3), replay(6), replay(8)]
+    assert [one["action"] for one in logs].count("salesforce.transaction.split") == 1
+
+
+async def test_held_back_events_count_as_backlog(org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.salesforce.source.BACKLOG_BYTES", 1)
+
+    async def script(stream: Stream) -> None:
+        await stream.send(event(1, transaction="a"), event(2, transaction="b"))
+        await idle(stream)
+
+    org.bus.scripts = [script]
+    system = org.connect(transaction_idle_s=0.01)
+    await system.source.open({})
+    assert phones([await read(system)]) == ["1"]
+    assert org.bus.streams[0].requests.empty()
+    assert phones([await read(system)]) == ["2"]
+    assert (await org.bus.streams[0].requests.get()).num_requested == 2
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=30),
+    st.lists(st.integers(0, 29), max_size=8),
+)
+def test_nothing_is_lost_repeated_or_reordered_and_no_transaction_is_cut(
+    events: list[tuple[int, bool]], flushes: list[int]
+) -> None:
+    """Events of a few transactions, some unwanted; handed on whenever they may be, and all at some places."""
+    assembly = Assembly(TOPIC, 60.0)
+    batches: list[Batch] = []
+    for number, (transaction, wanted) in enumerate(events):
+        change = Change(str(number), TOPIC, ChangeKind.EVENT, "Account", transaction=str(transaction))
+        assembly.add(Item(replay(number), 1, str(transaction), (change,) if wanted else ()), 0.0)
+        count = len(assembly) if number in flushes else assembly.finished()
+        if count:
+            batches.append(assembly.take(count)[0])
+    if len(assembly):
+        batches.append(assembly.take(len(assembly))[0])
+    taken = [int(change.source_id) for batch in batches for change in batch.changes]
+    assert taken == [number for number, (_, wanted) in enumerate(events) if wanted]
+    for before, after in pairwise(batches):
+        end = int.from_bytes((before.position or b"")[:8], "big")
+        begins = int.from_bytes((after.position or b"")[:8], "big")
+        assert end < begins
+        cut = end + 1 < len(events) and events[end][0] == events[end + 1][0] and bool(before.changes)
+        if cut and before.changes[-1].source_id == str(end):
+            assert end in flushes or not any(wanted for _, wanted in events[end + 1 : begins + 1])
