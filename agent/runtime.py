@@ -215,6 +215,11 @@ class Runtime:
                 kinds={name: system.kind for name, system in self._engine.systems.items()},
                 started=self._engine.clock.now(),
                 progress=lambda: dict(self._progress),
+                gauges=lambda: {
+                    name: system.gauges()
+                    for name, system in self._engine.systems.items()
+                    if system.gauges is not None
+                },
             )
             reads = StoreReads(reader, self._engine.book, self._engine.clock, life)
             app = build(reads, ExceptionActs(self._engine))

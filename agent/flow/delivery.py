@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from agent import failpoints
 from agent.core.contract import EntityRules
@@ -27,6 +28,11 @@ from agent.store.outbox import Command
 UNCERTAIN_AT_ONCE = 50
 #: How long a command that waits for a read rests before it is looked at again, in seconds.
 LOOK_AGAIN_S = 2.0
+#: Commands of one transaction: others write in between.
+AT_ONCE = 200
+#: A backlog is so many times what one call of a target usually carries; no more than this are taken then.
+DEEP = 10
+DEEPEST = 5_000
 #: How long one that may not be sent again rests while its system is held, in seconds.
 HELD_REST_S = 5.0
 
@@ -39,11 +45,12 @@ class Delivery:
         self._system = system
         self._fence = engine.fences[system.name]
         limits = [
-            rules.systems[system.name].guarantees.batch
+            rules.systems[system.name].guarantees
             for rules in engine.book.entities.values()
             if system.name in rules.systems
         ]
-        self._batch = max(limits, default=1)
+        self._batch = max((one.batch for one in limits), default=1)
+        self._backlog = min(max((one.backlog for one in limits), default=0), DEEPEST)
         self._began = engine.clock.monotonic()
         self._sent_at: dict[int, float] = {}
         self._last: Counter[OutcomeKind] = Counter()
@@ -86,15 +93,20 @@ class Delivery:
         await self._system.target.prepare(prepared)
         failpoints.hit("delivery.after_prepare")
         numbers = [delivery.number for delivery in prepared]
-
-        def sent(desk: Desk) -> tuple[frozenset[int], Shown | None]:
-            standing = _mark_sent(desk, numbers)
-            return standing, self._fence.show(desk.tx) if standing else None
-
-        standing, shown = await self._engine.work("delivery.sent", sent)
+        standing: set[int] = set()
+        shown: Shown | None = None
+        for start in range(0, len(numbers), AT_ONCE):
+            sent = partial(self._commit, numbers=numbers[start : start + AT_ONCE])
+            kept, mark = await self._engine.work("delivery.sent", sent)
+            standing, shown = standing | kept, mark or shown
         if shown is not None:
             await self._apply([delivery for delivery in prepared if delivery.number in standing], shown)
         return len(taken)
+
+    def _commit(self, desk: Desk, numbers: Sequence[int]) -> tuple[frozenset[int], Shown | None]:
+        """Commit to sending, under a mark that the target will be shown."""
+        standing = _mark_sent(desk, numbers)
+        return standing, self._fence.show(desk.tx) if standing else None
 
     async def _resolve(self) -> int:
         def resolve(desk: Desk) -> tuple[list[Outgoing], Shown | None]:
@@ -121,21 +133,25 @@ class Delivery:
             outcomes = await self._system.target.apply(sending)
         except RemoteError as error:
             lost = Outcome(OutcomeKind.UNCERTAIN, code=type(error).__name__, text=str(error))
-            await self._engine.work(
-                "delivery.outcome", lambda desk: _record(desk, sending, [lost] * len(sending))
-            )
+            await self._keep(sending, [lost] * len(sending))
             raise
         failpoints.hit("delivery.after_apply")
         if len(outcomes) != len(sending):
             raise RuntimeError(
                 f"{self._system.name} gave {len(outcomes)} outcomes for {len(sending)} commands"
             )
-        await self._engine.work("delivery.outcome", lambda desk: _record(desk, sending, outcomes))
+        await self._keep(sending, outcomes)
         self._last.update(outcome.kind for outcome in outcomes)
         for delivery, outcome in zip(sending, outcomes, strict=True):
             if outcome.kind is not OutcomeKind.UNCERTAIN:
                 self._sent_at.pop(delivery.number, None)
         self._text = next((f"{o.code} {o.text}".strip() for o in outcomes if o.code or o.text), "")
+
+    async def _keep(self, sending: Sequence[Outgoing], outcomes: Sequence[Outcome]) -> None:
+        for start in range(0, len(sending), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            work = partial(_record, sent=sending[some], outcomes=outcomes[some])
+            await self._engine.work("delivery.outcome", work)
 
     async def _withhold(self, sending: Sequence[Outgoing], error: IsthmusError) -> None:
         """These were not sent: the target did not say that this life of the store may."""
@@ -152,8 +168,10 @@ class Delivery:
         return self._engine.clock.monotonic() - self._sent_at.get(number, self._began) >= seconds
 
     def _ready(self, desk: Desk) -> list[Outgoing]:
-        found = []
-        for command in outbox.ready(desk.tx, self._system.name, self._batch):
+        found, name, limit = [], self._system.name, self._batch
+        if self._backlog > limit and outbox.waits(desk.tx, name, limit * DEEP):
+            limit = self._backlog
+        for command in outbox.ready(desk.tx, name, limit):
             outgoing = _outgoing(desk, command)
             if outgoing is not None:
                 found.append(replace(outgoing, life=self._engine.store.life.id))

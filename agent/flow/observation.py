@@ -135,20 +135,28 @@ def _record(desk: Desk, system: str, change: Change, key: str, issued: int) -> N
     rules = desk.book.for_object(system, change.object)
     if change.differences:
         change = completed(change, _mirrored(desk, rules, system, key))
-    seq = inbox.add(desk.tx, inbox.Received(system, change, key))
-    if rules is None or (seq is None and change.kind is not ChangeKind.READ):
+    received = inbox.Received(system, change, key)
+    repeated = inbox.known(desk.tx, received)
+    if rules is None or (repeated and change.kind is not ChangeKind.READ):
+        if not repeated:
+            inbox.add(desk.tx, received)
         return
     place = rules.at(system)
     decoded = desk.decoder(rules, place).decode(change.fields, whole=_is_whole(change))
-    identified = _enrol(desk, rules, _sighting(desk, rules, system, key, decoded, change), seq)
-    if identified is None:
+    seen = replace(_sighting(desk, rules, system, key, decoded, change), repeated=repeated)
+    identified = identify(rules, seen)
+    found = identified.entity if identified is not None else None
+    targets = rules.targets(system) if identified is not None and identified.by is not By.ASIDE else ()
+    received = replace(received, entity=found, targets=len(targets))
+    seq = None if repeated else inbox.add(desk.tx, received)
+    if identified is None or found is None:
         return
-    found = identified.entity
+    _join(desk, rules, seen, identified, seq)
     if identified.by is By.ASIDE:
-        if seq is not None:
-            inbox.attach(desk.tx, seq, found, 0)
         return
-    _oblige(desk, rules, system, found, seq)
+    desk.because = seq
+    if seq is not None:
+        obligations.add(desk.tx, seq, found, targets)
     before = entities.get(desk.tx, found)
     after = observe(desk, before, place, change, decoded, issued)
     note_faults(desk, before, system, decoded, seq)
@@ -210,13 +218,17 @@ def _sighting(
 def _enrol(desk: Desk, rules: EntityRules, seen: Sighting, seq: int | None) -> Identified | None:
     """The entity of a record, bound or born in this transaction where it has to be."""
     found = identify(rules, replace(seen, repeated=seq is None))
-    if found is None:
-        return None
+    if found is not None:
+        _join(desk, rules, seen, found, seq)
+    return found
+
+
+def _join(desk: Desk, rules: EntityRules, seen: Sighting, found: Identified, seq: int | None) -> None:
+    """Let the entity of a record be born, or bound, where it has to be."""
     if found.by is By.BIRTH:
         entities.add(desk.tx, entities.Born(found.entity, rules.type, seen.system, seq or 0))
     if found.by in (By.BIRTH, By.CARRIED):
         desk.bind(found.entity, rules.type, seen.system, seen.key)
-    return found
 
 
 def observe(

@@ -267,10 +267,12 @@ def _send(desk: Desk, entity: Entity, target: str, rules: EntityRules, send: Sen
     tries, not_before = 0, 0
     standing = entity.commands.get(target)
     coalesce = rules.transfer is Transfer.STATE
+    load = obligations.standing(desk.tx, entity.id, target)
     if standing is not None:
         command = outbox.get(desk.tx, standing.number)
         if command is not None and _says(command, hash_, send):
-            obligations.carry(desk.tx, entity.id, target, command.number, coalesce=coalesce)
+            number = command.number
+            obligations.carry(desk.tx, entity.id, target, number, load, coalesce=coalesce, because=None)
             return
         if command is not None:
             tries, not_before = outbox.schedule(desk.tx, command.number)
@@ -290,14 +292,14 @@ def _send(desk: Desk, entity: Entity, target: str, rules: EntityRules, send: Sen
             version=send.version,
             message_id=_message_id(entity, target, rules, send),
             payload_hash=hash_,
-            correlation=obligations.correlation(desk.tx, entity.id, target) or entity.id,
+            correlation=load.correlation or entity.id,
             partial=send.partial,
         ),
     )
-    obligations.because(desk.tx, number, desk.because)
     if tries:
         outbox.reschedule(desk.tx, number, tries, not_before)
-    obligations.carry(desk.tx, entity.id, target, number, coalesce=coalesce)
+    because = desk.because
+    obligations.carry(desk.tx, entity.id, target, number, load, coalesce=coalesce, because=because)
 
 
 def _says(command: outbox.Command, hash_: str, send: Send) -> bool:

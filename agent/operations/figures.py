@@ -21,6 +21,7 @@ from agent.operations.wire import (
     Held,
     HeldScope,
     Queue,
+    Reading,
     SystemStatus,
     clean,
 )
@@ -35,16 +36,22 @@ def _no_marks() -> Mapping[str, datetime]:
     return {}
 
 
+def _no_gauges() -> Mapping[str, Mapping[str, float]]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Life:
     """What only the running process knows. ``progress``: loop → when it last got somewhere.
 
     kinds    every configured system → its kind
+    gauges   system → figures of now that it tells itself
     """
 
     kinds: Mapping[str, str] = field(default_factory=dict)
     started: datetime | None = None
     progress: Callable[[], Mapping[str, datetime]] = _no_marks
+    gauges: Callable[[], Mapping[str, Mapping[str, float]]] = _no_gauges
     service: Literal["up", "down"] = "up"
     note: str = ""
 
@@ -58,6 +65,7 @@ async def systems(snapshot: Snapshot, life: Life, now: datetime) -> tuple[System
         queues.setdefault(str(row["target"]), {})[str(row["state"])] = int(row["count"])
     holds = await held(snapshot)
     retrying = {str(row["target"]): row for row in await snapshot.rows(reads.RETRYING)}
+    reading, gauges = await readings(snapshot, now), life.gauges()
     found = []
     for name in sorted({*life.kinds, *known, *queues, *oldest}):
         row = known.get(name, {})
@@ -81,10 +89,34 @@ async def systems(snapshot: Snapshot, life: Life, now: datetime) -> tuple[System
                     "held": holds.get(EVERYTHING) or holds.get(name),
                     "retrying": retrying[name]["count"] if name in retrying else 0,
                     "next_try": _time(retrying[name]["next"]) if name in retrying else None,
+                    "readings": reading.get(name, ()),
+                    "gauges": dict(gauges.get(name, {})),
                 }
             )
         )
     return tuple(found)
+
+
+async def readings(snapshot: Snapshot, now: datetime) -> dict[str, list[Reading]]:
+    """System → the gaps that are being closed there, each with its rate and the time that is left."""
+    found: dict[str, list[Reading]] = {}
+    for row in await snapshot.rows(reads.GAPS):
+        taken, total, going = int(row["taken"]), row["total"], row["going"]
+        seconds = (milliseconds(now) - int(going)) / 1000 if going is not None else 0.0
+        rate = max(taken - int(row["paced"]), 0) / seconds if seconds > 0 else 0.0
+        left = max(int(total) - taken, 0) / rate if total is not None and rate > 0 else None
+        found.setdefault(str(row["system"]), []).append(
+            Reading(
+                type=clean(row["type"]),
+                since=moment(row["since"]),
+                reason=clean(row["why"]),
+                taken=taken,
+                total=total,
+                rate=round(rate, 1),
+                left_s=None if left is None else round(left, 1),
+            )
+        )
+    return found
 
 
 async def held(snapshot: Snapshot) -> dict[str, Held]:

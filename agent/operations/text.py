@@ -6,7 +6,10 @@ from datetime import datetime
 
 from agent.core.obligation import ObligationState
 from agent.operations.verdict import Verdict
-from agent.operations.wire import Conservation, Status, SystemStatus, age
+from agent.operations.wire import Conservation, Reading, Status, SystemStatus, age
+
+#: Cells of a bar.
+BAR = 20
 
 
 def status_text(status: Status, judged: Verdict) -> str:
@@ -23,6 +26,9 @@ def status_text(status: Status, judged: Verdict) -> str:
     money = "".join(f", {currency} {amount}" for currency, amount in counts.money.items())
     lines.append(f"Exceptions    {counts.open} open, {counts.late} late{money}")
     lines.append(f"Conflicts     {status.conflicts.open} open, {status.conflicts.decided} decided by rules")
+    for system in status.systems:
+        lines += [f"Reading       {_reading(reading, system.name)}" for reading in system.readings]
+        lines += [f"API calls     {text}" for text in _calls(system)]
     if status.replay_headroom_s is not None:
         lines.append(f"Replay        {age(status.replay_headroom_s)} of 72h left")
     life = f", life {status.life} on {status.host}" if status.life else ""
@@ -86,6 +92,31 @@ def _row(system: SystemStatus, now: datetime) -> tuple[str, str, str, str, str, 
     if system.retrying:
         notes.append(f"{system.retrying} tried again{_when(system.next_try, now)}")
     return system.name, system.kind, state, since, age(system.lag_s), queue, "; ".join(notes)
+
+
+def _reading(reading: Reading, system: str) -> str:
+    """A bar where the end is known, rows, rate and time left, and why it is read."""
+    text = f"{reading.type} at {system}  "
+    if reading.total:
+        share = min(reading.taken / reading.total, 1.0)
+        done = int(share * BAR)
+        text += f"{'█' * done}{'░' * (BAR - done)} {share:.0%}  {reading.taken:,} of {reading.total:,} rows"
+    else:
+        text += f"{reading.taken:,} rows"
+    if reading.rate:
+        text += f", {reading.rate:,.0f}/s"
+    if reading.left_s is not None:
+        text += f", {age(reading.left_s)} left"
+    return f"{text}: {reading.reason}"
+
+
+def _calls(system: SystemStatus) -> list[str]:
+    """How many calls of the day are used, and how many the agent leaves to people."""
+    used, limit = system.gauges.get("api_calls_used"), system.gauges.get("api_calls_limit")
+    if used is None or not limit:
+        return []
+    kept = system.gauges.get("api_calls_reserve", 0.0)
+    return [f"{system.name}: {used:,.0f} of {limit:,.0f} used today, {kept:,.0f} are left to people"]
 
 
 def _when(then: datetime | None, now: datetime) -> str:

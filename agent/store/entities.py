@@ -167,7 +167,8 @@ def _save_image(tx: Transaction, entity: str, system: str, image: Image, earlier
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (entity, system) DO UPDATE SET fields = excluded.fields, base = excluded.base,"
         " fresh = excluded.fresh, grade = excluded.grade, present = excluded.present,"
-        " stale = excluded.stale, stale_since = coalesce(image.stale_since, excluded.stale_since),"
+        " stale = excluded.stale, stale_since = CASE WHEN excluded.fresh = 1 THEN NULL"
+        " ELSE coalesce(image.stale_since, excluded.stale_since) END,"
         " token = excluded.token, order_no = excluded.order_no, answered = excluded.answered,"
         " version = excluded.version, not_before = excluded.not_before, not_after = excluded.not_after,"
         " lapsed = NULL, faulty = excluded.faulty, merged_into = excluded.merged_into, seen = excluded.seen",
@@ -190,8 +191,6 @@ def _save_image(tx: Transaction, entity: str, system: str, image: Image, earlier
         image.merged_into,
         tx.now,
     )
-    if image.fresh:
-        tx.run("UPDATE image SET stale_since = NULL WHERE entity = ? AND system = ?", entity, system)
     was = _freshness(earlier)
     if was != _freshness(image):
         tx.journal("image", f"{entity}@{system}", was, _freshness(image), image.stale or "confirmed")

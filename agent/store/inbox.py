@@ -16,21 +16,37 @@ from agent.store.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One row to write: a change as it concerns one key (a merged event becomes a row per key)."""
+    """One row to write: a change as it concerns one key (a merged event becomes a row per key).
+
+    ``entity``: what it is about, where that is known;  ``targets``: how many obligations it makes.
+    """
 
     system: str
     change: Change
     key: str | None
+    entity: str | None = None
+    targets: int = 0
+
+    @property
+    def source_id(self) -> str:
+        """Its identity within (system, stream)."""
+        single = len(self.change.keys) < 2
+        return self.change.source_id if single else f"{self.change.source_id}#{self.key}"
+
+
+def known(tx: Transaction, received: Received) -> bool:
+    """Whether an observation was already here (I2)."""
+    statement = "SELECT 1 FROM inbox WHERE system = ? AND stream = ? AND source_id = ?"
+    return tx.one(statement, received.system, received.change.stream, received.source_id) is not None
 
 
 def add(tx: Transaction, received: Received) -> int | None:
     """Write an observation; None when it was already here (I2)."""
-    change = received.change
-    source_id = change.source_id if len(change.keys) < 2 else f"{change.source_id}#{received.key}"
+    change, source_id = received.change, received.source_id
     return tx.insert_new(
         "INSERT INTO inbox (system, stream, source_id, kind, object, key, operation, order_no, at, received,"
-        " origin, transaction_key, fields, raw, reason, targets, correlation)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"
+        " origin, transaction_key, fields, raw, reason, entity, targets, correlation)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (system, stream, source_id) DO NOTHING RETURNING seq",
         received.system,
         change.stream,
@@ -47,6 +63,8 @@ def add(tx: Transaction, received: Received) -> int | None:
         _fields(change),
         change.raw or None,
         change.reason,
+        received.entity,
+        received.targets,
         f"{received.system}:{source_id}",
     )
 

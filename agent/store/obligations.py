@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from agent.core.obligation import ObligationState
 from agent.store.transaction import Transaction, dump
@@ -18,21 +20,52 @@ def add(tx: Transaction, seq: int, entity: str, targets: Iterable[str]) -> None:
     )
 
 
-def carry(tx: Transaction, entity: str, target: str, command: int, *, coalesce: bool) -> None:
-    """A command carries every open obligation; of those that it coalesces only the newest stays open.
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What stands open for a target, oldest first; ``correlation``: of the newest observation, if any."""
 
-    What an earlier, accepted command carried whole was delivered by that one.
-    """
-    confirm(tx, entity, target)
-    open_ = tx.rows(
-        "SELECT inbox FROM obligation WHERE entity = ? AND target = ? AND state = 'open' ORDER BY inbox",
+    numbers: tuple[int, ...]
+    correlation: str | None
+
+
+def standing(tx: Transaction, entity: str, target: str) -> Load:
+    """What a command would carry: what an earlier, accepted one carried whole was delivered by that one."""
+    rows = _open(tx, entity, target)
+    if any(row[1] is not None for row in rows):
+        confirm(tx, entity, target)
+        rows = _open(tx, entity, target)
+    return Load(tuple(int(row[0]) for row in rows), str(rows[-1][2]) if rows else None)
+
+
+def _open(tx: Transaction, entity: str, target: str) -> list[tuple[Any, ...]]:
+    return tx.rows(
+        "SELECT obligation.inbox, obligation.command, inbox.correlation FROM obligation"
+        " JOIN inbox ON inbox.seq = obligation.inbox WHERE obligation.entity = ? AND obligation.target = ?"
+        " AND obligation.state = 'open' ORDER BY obligation.inbox",
         entity,
         target,
     )
-    numbers = [int(row[0]) for row in open_]
+
+
+def carry(
+    tx: Transaction,
+    entity: str,
+    target: str,
+    command: int,
+    load: Load,
+    *,
+    coalesce: bool,
+    because: int | None,
+) -> None:
+    """A command carries every open obligation; of those that it coalesces only the newest stays open.
+
+    ``because``: the observation that led to its plan, which is its cause too (I28).
+    """
+    numbers = load.numbers
+    causes = numbers if because is None or because in numbers else (*numbers, because)
     tx.run_many(
         "INSERT INTO cause (command, inbox) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        [(command, seq) for seq in numbers],
+        [(command, seq) for seq in causes],
     )
     tx.run(
         "UPDATE obligation SET command = ? WHERE entity = ? AND target = ? AND state = 'open'",
@@ -61,14 +94,14 @@ def confirm(tx: Transaction, entity: str, target: str) -> None:
     )
 
 
-def because(tx: Transaction, command: int, seq: int | None) -> None:
-    """Join a command to the observation that led to its plan (I28)."""
-    if seq is not None:
-        tx.run("INSERT INTO cause (command, inbox) VALUES (?, ?) ON CONFLICT DO NOTHING", command, seq)
-
-
 def agree(tx: Transaction, entity: str, target: str) -> None:
     """The target holds what it should: nothing is left open for it, and what was sent has arrived."""
+    if not tx.one(
+        "SELECT 1 FROM obligation WHERE entity = ? AND target = ? AND state IN ('open', 'parked')",
+        entity,
+        target,
+    ):
+        return
     tx.run(
         "UPDATE obligation SET state = 'confirmed' WHERE entity = ? AND target = ?"
         " AND state IN ('open', 'parked') AND EXISTS (SELECT 1 FROM outbox"
@@ -99,18 +132,6 @@ def reopen(tx: Transaction, entity: str, target: str) -> None:
         entity,
         target,
     )
-
-
-def correlation(tx: Transaction, entity: str, target: str) -> str | None:
-    """The correlation id of the newest observation that is open for a target."""
-    row = tx.one(
-        "SELECT inbox.correlation FROM obligation JOIN inbox ON inbox.seq = obligation.inbox"
-        " WHERE obligation.entity = ? AND obligation.target = ? AND obligation.state = 'open'"
-        " ORDER BY inbox.seq DESC LIMIT 1",
-        entity,
-        target,
-    )
-    return str(row[0]) if row else None
 
 
 def unsettled(tx: Transaction, after: str, limit: int) -> list[str]:

@@ -93,13 +93,15 @@ class New:
 
 def add(tx: Transaction, new: New) -> int:
     """Write a ready command; its message id is fixed here, with it. Returns its number."""
-    number = tx.insert(
-        "INSERT INTO outbox (epoch, message_id, entity, type, target, kind, key, fields, numbers, rules,"
-        " guard, version, payload_hash, partial, held, state, attempts, not_before, planned, code, answer,"
-        " evidence, correlation)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready', 0, 0, ?, '', '', '', ?)",
+    number = _next(tx)
+    tx.run(
+        "INSERT INTO outbox (number, epoch, message_id, entity, type, target, kind, key, fields, numbers,"
+        " rules, guard, version, payload_hash, partial, held, state, attempts, not_before, planned, code,"
+        " answer, evidence, correlation)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready', 0, 0, ?, '', '', '', ?)",
+        number,
         tx.epoch,
-        new.message_id or f"planned:{tx.token}:{new.entity}:{new.target}",
+        new.message_id or state_message_id(tx.epoch, number),
         new.entity,
         new.type,
         new.target,
@@ -116,12 +118,15 @@ def add(tx: Transaction, new: New) -> int:
         tx.now,
         new.correlation,
     )
-    if new.message_id is None:
-        message_id = state_message_id(tx.epoch, number)
-        tx.run("UPDATE outbox SET message_id = ? WHERE number = ?", message_id, number)
     planned.count(tx, new.scope, new.entity, number)
     tx.journal("command", str(number), "", CommandState.READY, "planned", new.correlation)
     return number
+
+
+def _next(tx: Transaction) -> int:
+    """The number that the next command gets: it is part of its message id, and never used twice."""
+    row = tx.one("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'")
+    return int(row[0]) + 1 if row else 1
 
 
 def move(
@@ -174,6 +179,18 @@ def ready(tx: Transaction, target: str, limit: int) -> list[Command]:
         tx.now,
         limit,
     )
+
+
+def waits(tx: Transaction, target: str, count: int) -> bool:
+    """Whether at least so many commands may be sent now."""
+    row = tx.one(
+        "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE target = ? AND state = 'ready' AND held = 0"
+        " AND not_before <= ? LIMIT ?)",
+        target,
+        tx.now,
+        count,
+    )
+    return row is not None and int(row[0]) >= count
 
 
 def uncertain(tx: Transaction, target: str, limit: int) -> list[Command]:

@@ -26,6 +26,7 @@ STORY = 500
 
 SYSTEMS = "SELECT name, kind, state, since, reason, contact, event FROM system ORDER BY name"
 POSITIONS = "SELECT system, min(moved) AS moved FROM position GROUP BY system"
+GAPS = "SELECT system, type, since, why, taken, total, going, paced FROM gap ORDER BY system, since"
 #: The oldest change that each target has still to be told of.
 OLDEST_OPEN = """
 SELECT o.target, min(coalesce(i.at, i.received)) AS at FROM obligation AS o JOIN inbox AS i ON i.seq = o.inbox

@@ -300,7 +300,7 @@ class Cause(SQLModel, table=True):
     """Which observations are behind a command (many to many under coalescing, I28)."""
 
     __tablename__ = "cause"
-    __table_args__ = (Index("ix_cause_inbox", "inbox"), STRICT)
+    __table_args__ = (Index("ix_cause_inbox", "inbox"), STRICT | {"sqlite_with_rowid": False})
     command: int = whole(primary=True)
     inbox: int = whole(primary=True)
 

@@ -60,6 +60,7 @@ SCENARIO: list[Operation] = [
     *ROUND,
     ("edit_cloud", (1, "Terms")),
     ("overflow", (0,)),
+    ("lists", (True,)),
     ("sweep", ()),
     ("restart", ()),
     *ROUND,

@@ -44,7 +44,9 @@ DEATHS: dict[str, list[str]] = {
         "blind.after_rename",
     ],
     "confirm": [f"confirm.{side}" for side in COMMIT],
-    "snapshot": [f"{label}.{side}" for label in ("snapshot", "snapshot.done") for side in COMMIT],
+    "snapshot": [
+        f"{label}.{side}" for label in ("snapshot", "snapshot.spare", "snapshot.done") for side in COMMIT
+    ],
     "rule": [f"ruling.{side}" for side in COMMIT],
     "restart": [f"recovery.{side}" for side in COMMIT],
 }

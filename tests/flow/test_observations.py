@@ -13,6 +13,7 @@ from agent.core.contract import Deletes
 from agent.core.entity import Stale
 from agent.core.rulebook import Rulebook
 from agent.errors import PositionLost
+from agent.store import gaps
 from tests.flow.judge import judge
 from tests.flow.world import World, now
 
@@ -101,9 +102,8 @@ def test_a_change_while_the_snapshot_is_read_is_not_undone_by_it(world: World) -
     world.edit_cloud(0, "Name")
     world.wait(30)
     world.intake("sf")
-    token = world.engine.store.token - 1
-    take = world.snapshots["sf"]._take
-    now(world.engine.work("late", lambda desk: take(desk, "customer", page, token - 1)))
+    [gap] = now(world.engine.work("look", lambda desk: gaps.standing(desk.tx, "sf")))
+    now(world.snapshots["sf"]._take(gap, page, page.rows, world.engine.store.token - 2, ""))
     judge(world)
 
 

@@ -435,6 +435,10 @@ class World(People):
         """From now on the cloud's stream gives this many events at a time."""
         self.cloud.at_once = count
 
+    def lists(self, can: bool) -> None:
+        """From now on the cloud can tell what was touched, or it cannot."""
+        self.cloud.lists = can
+
     def redeliver(self, index: int) -> int:
         """An event comes again."""
         if not self.cloud.events:

@@ -10,9 +10,12 @@ import pytest
 from agent.core.change import Change, ChangeKind, Operation
 from agent.core.delivery import Outcome, OutcomeKind, Reason
 from agent.errors import Fenced, InputError, StoreError
+from agent.operations.figures import Life
 from agent.operations.offline import offline
 from agent.operations.reads import StoreReads
+from agent.operations.text import status_text
 from agent.operations.verdict import Code, verdict
+from agent.store import gaps
 from agent.store.database import Store
 from agent.store.reads import StoreReader
 from tests.operations.site import KINDS, Site, SteppedClock, rulebook
@@ -50,6 +53,54 @@ async def test_a_delivered_change_is_confirmed_and_leaves_no_lag(site: Site) -> 
     assert status.conservation.balanced
     assert rows["erp"] == {"confirmed": 1}
     assert next(s for s in status.systems if s.name == "erp").lag_s == 0.0
+
+
+async def test_a_gap_that_is_being_closed_shows_how_far_how_fast_and_how_long(site: Site) -> None:
+    with site.store.transaction("gap") as tx:
+        gaps.open_(tx, "salesforce", "customer", "the position was lost", None)
+        gaps.begin(tx, "salesforce", "customer", tx.token, None)
+        gaps.advance(tx, "salesforce", "customer", 250_000, "behind", 1_000_000)
+    site.clock.go_on(250)
+    status = await site.reads.status()
+    org = next(system for system in status.systems if system.name == "salesforce")
+    (reading,) = org.readings
+    assert (reading.taken, reading.total, reading.rate, reading.left_s) == (
+        250_000,
+        1_000_000,
+        1_000.0,
+        750.0,
+    )
+    text = status_text(status, verdict(status))
+    assert "customer at salesforce  █████░░░░░░░░░░░░░░░ 25%" in text
+    assert "250,000 of 1,000,000 rows, 1,000/s, 12m left: the position was lost" in text
+
+
+async def test_a_gap_that_goes_on_after_a_kill_is_timed_from_there(site: Site) -> None:
+    with site.store.transaction("gap") as tx:
+        gaps.open_(tx, "salesforce", "customer", "lost", None)
+        gaps.begin(tx, "salesforce", "customer", tx.token, 1_000)
+        gaps.advance(tx, "salesforce", "customer", 500, "behind", None)
+    site.clock.go_on(86_400)
+    with site.store.transaction("gap") as tx:
+        gaps.go_on(tx, "salesforce", "customer")
+    site.clock.go_on(10)
+    with site.store.transaction("gap") as tx:
+        gaps.advance(tx, "salesforce", "customer", 100, "further", None)
+    status = await site.reads.status()
+    (reading,) = next(system for system in status.systems if system.name == "salesforce").readings
+    assert (reading.taken, reading.rate, reading.left_s) == (600, 10.0, 40.0)
+
+
+async def test_the_calls_that_a_system_counts_are_shown(site: Site) -> None:
+    told = {"api_calls_used": 12_000.0, "api_calls_limit": 15_000.0, "api_calls_reserve": 3_000.0}
+    life = Life(kinds=KINDS, gauges=lambda: {"salesforce": told})
+    reads = StoreReads(await StoreReader.open(site.store.file), rulebook(), site.clock, life)
+    try:
+        status = await reads.status()
+    finally:
+        await reads.close()
+    text = status_text(status, verdict(status))
+    assert "API calls     salesforce: 12,000 of 15,000 used today, 3,000 are left to people" in text
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from agent.operations.wire.status import (
     Held,
     Overview,
     Queue,
+    Reading,
     Status,
     SystemStatus,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "Observation",
     "Overview",
     "Queue",
+    "Reading",
     "Reads",
     "Record",
     "ServiceDown",

@@ -37,6 +37,22 @@ class Held(Wire):
     actor: str
 
 
+class Reading(Wire):
+    """A gap that is being closed: all records of a type, or those touched in it, are read at a system.
+
+    taken    rows so far;  total: of about so many, None while that is not known
+    rate     rows per second since it began or went on last, 0 before the first;  left_s: at that rate
+    """
+
+    type: str
+    since: datetime
+    reason: str = ""
+    taken: int = 0
+    total: int | None = None
+    rate: float = 0.0
+    left_s: float | None = None
+
+
 class SystemStatus(Wire):
     """One system.
 
@@ -44,6 +60,8 @@ class SystemStatus(Wire):
     retrying commands that were tried and were certainly not applied;  next_try: when the next of them is due
     lag_s    age in seconds of the oldest change that it has still to be told of, 0 when there is none
     contact  when it last answered;  event: when it last sent a change (proof of life)
+    readings gaps that are being closed there
+    gauges   figures of now that it tells itself (api_calls_used, api_calls_limit, api_calls_reserve)
     """
 
     name: str
@@ -58,6 +76,8 @@ class SystemStatus(Wire):
     held: Held | None = None
     retrying: int = 0
     next_try: datetime | None = None
+    readings: tuple[Reading, ...] = ()
+    gauges: dict[str, float] = Field(default_factory=dict)
 
 
 class ConservationRow(Wire):

@@ -62,6 +62,7 @@ class Cloud:
     repeat: int | None = None
     at_once: int = 2
     lists: bool | None = None
+    history: list[tuple[datetime, str, str]] = field(default_factory=list)
     _position: int = 0
     _flows: int = 0
 
@@ -283,8 +284,8 @@ class Cloud:
         """What was written or deleted since then, by whole seconds."""
         if not (self.lists if self.lists is not None else len(self.events) % 2):
             return None
-        told = [c for c in self.events if c.object == object and c.at is not None and c.at >= since]
-        return Touched(tuple(sorted({key for c in told for key in c.keys})), self.clock.now())
+        told = {key for at, name, key in self.history if name == object and at >= since}
+        return Touched(tuple(sorted(told)), self.clock.now())
 
     async def check(self) -> Sequence[Check]:
         """Always there."""
@@ -326,6 +327,7 @@ class Cloud:
         self, key: str, operation: Operation, fields: Mapping[str, RawValue], origin: str | None
     ) -> None:
         number = len(self.events) + 1
+        self.history.append((self.clock.now().replace(microsecond=0), self.records[key].object, key))
         self.events.append(
             Change(
                 source_id=f"{self.era}t{number}",

@@ -50,6 +50,7 @@ def upgrade() -> None:
         sa.Column("inbox", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("command", "inbox"),
         sqlite_strict=True,
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("cause", schema=None) as batch_op:
         batch_op.create_index("ix_cause_inbox", ["inbox"], unique=False)
