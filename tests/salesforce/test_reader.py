@@ -136,6 +136,49 @@ async def test_pages_go_on_behind_the_last_id_without_a_cursor(org: Org) -> None
     assert "WHERE Id > '001000000000002AAA' ORDER BY Id" in second
 
 
+async def test_an_answer_that_stops_early_does_not_make_records_missing(org: Org) -> None:
+    """Salesforce may answer with fewer records than were found (wide ones); the others do exist."""
+    keys = [f"001000000000{number:03d}AAA" for number in range(5)]
+
+    def answer(asked: Asked) -> Answer:
+        there = [key for key in keys if f"'{key}'" in soql_of(asked)]
+        return answering(*(record(key) for key in there[:2]), done=len(there) <= 2)
+
+    org.http.answer = answer
+    result = await reading(org.connect()).read("Account", [*keys, GONE.replace("2AAA", "9AAA")])
+    assert [row.fields is not None for row in result.rows] == [True] * 5 + [False]
+    assert len(org.http.asked) == 3
+    assert not [asked for asked in org.http.asked if "query/" in asked.path]
+
+
+async def test_an_unfinished_answer_without_records_is_no_answer(org: Org) -> None:
+    org.http.answer = lambda asked: answering(done=False)
+    with pytest.raises(Unreachable, match="unfinished"):
+        await reading(org.connect()).read("Account", [ID])
+
+
+async def test_no_cursor_is_followed_so_an_expired_one_does_not_matter(org: Org) -> None:
+    """INVALID_QUERY_LOCATOR comes for cursors only; pages and searches go on behind the last id."""
+    keys = [f"001000000000{number:03d}AAA" for number in range(5)]
+
+    def answer(asked: Asked) -> Answer:
+        if "nextRecords" in asked.path or "/query/" in asked.path:
+            return 400, [{"errorCode": "INVALID_QUERY_LOCATOR", "message": "invalid query locator"}], {}
+        if "COUNT()" in soql_of(asked):
+            return 200, {"totalSize": 5, "done": True, "records": []}, {}
+        after = soql_of(asked).partition("Id > '")[2][:18]
+        there = [key for key in keys if key > after]
+        body = answering(*(record(key) for key in there[:2]), done=len(there) <= 2)
+        assert body is not None
+        return 200, {**body[1], "nextRecordsUrl": "/services/data/v62.0/query/01g-2000"}, body[2]
+
+    org.http.answer = answer
+    system = org.connect()
+    pages = [page async for page in reading(system).page("Account")]
+    assert [row.key for page in pages for row in page.rows] == keys
+    assert [row.key for row in await system.target.find("Account", {"Name": "x"})] == keys
+
+
 async def test_find_writes_values_as_literals(org: Org) -> None:
     org.http.answer = lambda asked: answering(record())
     target = org.connect().target
