@@ -86,6 +86,7 @@ class Governor:
         self._clock = clock
         self._org = _Quota()
         self._app = _Quota()
+        self._batches = _Quota()
         self._heard_at = 0.0
         self._paused_until = 0.0
         self._pause_why = ""
@@ -147,12 +148,15 @@ class Governor:
 
     def limits(self, body: Any) -> None:
         """Learn from the answer to ``/limits``."""
-        daily = body.get("DailyApiRequests") if isinstance(body, Mapping) else None
-        most, left = (daily.get("Max"), daily.get("Remaining")) if isinstance(daily, Mapping) else (0, 0)
-        if isinstance(most, int) and isinstance(left, int) and most > 0:
-            self._org = _Quota(max(0, most - left), most)
-            self._heard_at = self._clock()
+        calls, batches = _entry(body, "DailyApiRequests"), _entry(body, "DailyBulkApiBatches")
+        if calls.limit > 0:
+            self._org, self._heard_at = calls, self._clock()
             self._tell_open()
+        self._batches = batches
+
+    def jobs_left(self) -> bool:
+        """Whether the day's bulk batches allow a job; true while nothing is known of them."""
+        return not self._batches.limit or self._batches.used < self._batches.limit
 
     def tight(self) -> bool:
         """Whether calls are worth saving: snapshots would have to wait already."""
@@ -222,3 +226,10 @@ class Governor:
             self._waiting -= free
             names = ", ".join(one.label for one in sorted(free))
             _log.info("calls go on", action="salesforce.budget", system=self._name, what=names)
+
+
+def _entry(body: Any, name: str) -> _Quota:
+    """One allowance of ``/limits``; nothing where it is not told."""
+    entry = body.get(name) if isinstance(body, Mapping) else None
+    most, left = (entry.get("Max"), entry.get("Remaining")) if isinstance(entry, Mapping) else (0, 0)
+    return _Quota(max(0, most - left), most) if isinstance(most, int) and isinstance(left, int) else _Quota()

@@ -86,7 +86,7 @@ class Ingest:
     def takes(self, lot: Lot) -> bool:
         """Whether a job is the better way for these: many calls saved, or any where calls are few."""
         first = next(iter(lot.values()))
-        if not self._settings.bulk_rows:
+        if not self._settings.bulk_rows or not self._rest.governor.jobs_left():
             return False
         if self._clock.monotonic() < self._shunned.get((first.object, first.kind), 0.0):
             return False
@@ -114,13 +114,14 @@ class Ingest:
     async def settle(self) -> dict[str, Outcome]:
         """Before anything is written: the objects that a job out of our sight may still write.
 
-        After a start those of earlier lives are looked for. By object, what is told of every command for it:
-        an older value must not come behind a newer one.
+        After a start those of earlier lives are looked for, and what the org allows. By object, what is told
+        of every command for it: an older value must not come behind a newer one.
         """
         if self._swept and not self._loose:
             return {}
         try:
             if not self._swept:
+                self._rest.governor.limits((await self._rest.get("/limits")).body)
                 self._loose |= await self._left()
                 self._swept = True
             for job_id, loose in sorted(self._loose.items()):

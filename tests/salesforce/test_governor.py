@@ -169,6 +169,14 @@ def test_limits_are_learnt_from_their_own_resource(governor: Governor) -> None:
     assert governor.gauges()["api_calls_used"] == 700.0
 
 
+def test_bulk_batches_that_are_used_up_allow_no_job(governor: Governor) -> None:
+    assert governor.jobs_left()
+    governor.limits({"DailyBulkApiBatches": {"Max": 15000, "Remaining": 1}})
+    assert governor.jobs_left()
+    governor.limits({"DailyBulkApiBatches": {"Max": 15000, "Remaining": 0}})
+    assert not governor.jobs_left()
+
+
 async def test_every_answer_is_heard_and_a_delivery_beyond_the_share_is_not_sent(org: Org) -> None:
     def answer(asked: Asked) -> Answer:
         return 204, None, {"Sforce-Limit-Info": "api-usage=80/100"}

@@ -54,6 +54,7 @@ async def test_update_is_one_patch_by_id_with_our_client_name(org: Org) -> None:
     assert (asked.method, asked.path) == ("PATCH", f"{BASE}/sobjects/Account/{ID}")
     assert asked.headers["sforce-call-options"] == "client=isthmus-7"
     assert "if-unmodified-since" not in asked.headers
+    assert asked.headers["sforce-auto-assign"] == "FALSE"
     assert b'"Credit_Limit__c":12345678901234567.89' in asked.body
     assert asked.json["Due_Date__c"] == "2026-11-23"
     assert asked.json["Paid_At__c"] == "2026-11-23T01:45:32.005Z"
@@ -120,6 +121,7 @@ async def test_plain_updates_share_a_request_and_each_has_its_own_result(org: Or
     (asked,) = org.http.asked
     assert (asked.method, asked.path) == ("PATCH", f"{BASE}/composite/sobjects")
     assert asked.json["allOrNone"] is False
+    assert asked.headers["sforce-auto-assign"] == "FALSE"
     assert asked.json["records"][0] == {"Phone": "1", "attributes": {"type": "Account"}, "id": ID}
     assert [record["id"] for record in asked.json["records"]] == keys
     assert [outcome.kind for outcome in outcomes] == [
@@ -172,6 +174,7 @@ async def test_create_is_an_upsert_by_external_id_which_is_not_in_the_body(org: 
     assert asked.method == "PATCH"
     assert asked.path == f"{BASE}/sobjects/Account/Isthmus_Id__c/cust%2F1%20%C3%BC"
     assert asked.json == {"Name": "Nordlicht"}
+    assert "sforce-auto-assign" not in asked.headers  # the org's rules say whose a new record is
     assert (outcome.kind, outcome.key) == (OutcomeKind.ACCEPTED, ID)
     assert "created=true" in outcome.evidence
 
