@@ -1,167 +1,157 @@
-"""What ``isthmus check`` tries at Salesforce: login, objects, fields, external ids, topics."""
+"""What ``isthmus check`` tries at Salesforce. Every line stands for itself: one that fails hides no other.
+
+Each that fails says where in the org, in the settings or on the site it is mended.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from urllib.parse import urlsplit
 
-from adapters.salesforce.auth import Login
+from adapters.salesforce.auth import Login, Session
+from adapters.salesforce.channel import channels_of
+from adapters.salesforce.fitness import fitness
+from adapters.salesforce.grant import PLACE, Grants, granted
+from adapters.salesforce.http import HttpLink
+from adapters.salesforce.listening import listening
+from adapters.salesforce.proxy import NoWay
 from adapters.salesforce.pubsub import PubSub
+from adapters.salesforce.reach import Reach
 from adapters.salesforce.rest import Reply, Rest
-from adapters.salesforce.source import topic_of
+from adapters.salesforce.settings import Settings
 from adapters.salesforce.table import Table
-from agent.core.objects import FieldSpec, FieldType
-from agent.errors import IsthmusError
+from adapters.salesforce.usage import allocation, calls
+from adapters.salesforce.values import soql
+from agent.errors import IsthmusError, Refused
 from agent.ports import Check
 
-#: Which types of a describe hold a type of the contract.
-_TYPES: Mapping[FieldType, frozenset[str]] = {
-    FieldType.INTEGER: frozenset({"int", "double", "currency", "percent", "long"}),
-    FieldType.DECIMAL: frozenset({"int", "double", "currency", "percent", "long"}),
-    FieldType.BOOLEAN: frozenset({"boolean"}),
-    FieldType.DATE: frozenset({"date"}),
-    FieldType.DATETIME: frozenset({"datetime"}),
-    FieldType.REFERENCE: frozenset({"reference", "id", "string"}),
-}
-_GRANT = "give the integration user {need} access to the field (field-level security)"
-#: Share of the day's API calls from which a person should look.
-_USAGE_WARN = 0.8
-_SKEW_S = 60.0
+#: Calls of one check that run at a time; an org minds many long ones.
+_AT_ONCE = 5
+_USER = "SELECT Username, IsActive, Profile.Name, Profile.UserLicense.Name FROM User WHERE Id = {user}"
+#: A group of lines: what it is called where it fails as a whole, and how it is found out.
+_Section = tuple[str, Awaitable[Iterable[Check]]]
 
 
 class SalesforceProbe:
-    """A Probe. ``connect`` makes a Pub/Sub client, which is closed again."""
+    """A Probe. ``connect`` makes a Pub/Sub client, which is closed again.
+
+    ``clock`` gives seconds since the epoch.
+    """
 
     def __init__(
         self,
         tables: Mapping[str, Table],
+        settings: Settings,
+        link: HttpLink,
         login: Login,
         rest: Rest,
         connect: Callable[[], PubSub],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._tables = tables
+        self._settings = settings
+        self._link = link
         self._login = login
         self._rest = rest
         self._connect = connect
-        self._clock = clock
+        self._reach = Reach(settings, link, clock)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def check(self) -> list[Check]:
-        """Every check; without a login there is only that one."""
+        """Every check, those of one object together. Without a login, what can be told without one."""
+        address = self._settings.login_url
         try:
             session = await self._login.session()
         except IsthmusError as error:
-            return [_failed("login", error)]
-        checks = [Check("login", True, f"org {session.tenant_id} at {session.instance_url}")]
-        try:
-            reply = await self._rest.get("/limits")
-        except IsthmusError as error:
-            checks.append(_failed("limits", error))
-        else:
-            checks += [self._clocks(reply), _usage(reply)]
-        for table in self._tables.values():
-            checks += await self._object(table)
-        return checks + await self._topics()
+            first = Check("login", False, error.message.removeprefix("login: "), error.remedy)
+            known = [("clock", self._reach.versions(address)), ("hosts", self._reach.hosts([address]))]
+            return [first, *await _together(known)]
+        grants = asyncio.ensure_future(self._grants(session))
+        sections: list[_Section] = [
+            ("user", self._user(session)),
+            ("api version", self._reach.versions(session.instance_url)),
+            ("limits", self._limits()),
+            ("hosts", self._reach.hosts([address, session.instance_url])),
+            *((f"object {table.name}", self._object(table, grants)) for table in self._tables.values()),
+            ("events", self._events(grants)),
+        ]
+        return [self._logged_in(session), *await _together(sections)]
 
-    async def _object(self, table: Table) -> list[Check]:
+    def _logged_in(self, session: Session) -> Check:
+        text = f"org {session.tenant_id} at {session.instance_url}"
         try:
-            reply = await self._rest.get(f"/sobjects/{table.name}/describe")
-            described = {str(one["name"]): one for one in reply.body["fields"]}
-        except IsthmusError as error:
-            return [
-                _failed(f"object {table.name}", error, "check the name and the user's object permissions")
-            ]
-        except (KeyError, TypeError):
-            return [Check(f"object {table.name}", False, "the answer is no describe")]
-        checks = [Check(f"object {table.name}", True, f"{len(described)} fields visible")]
-        checks += [_field(table, spec, described.get(spec.name)) for spec in table.fields()]
-        if table.spec.external_id:
-            checks.append(_external(table, described.get(table.spec.external_id)))
-        return checks
+            way = self._link.ways.to(urlsplit(session.instance_url).hostname or "")
+        except NoWay:
+            way = None
+        return Check("login", True, f"{text} by the proxy {way}" if way else text)
 
-    async def _topics(self) -> list[Check]:
-        captured = [topic_of(table.name) for table in self._tables.values() if table.spec.capture]
-        if not captured:
+    async def _user(self, session: Session) -> list[Check]:
+        try:
+            found = (await self._get("/query", {"q": _USER.format(user=soql(session.user_id))})).body
+            record = found["records"][0]
+            profile = record["Profile"]
+            name = f"{record['Username']}, {profile['Name']}, {profile['UserLicense']['Name']}"
+            active = record["IsActive"] is True
+        except (Refused, KeyError, TypeError, IndexError):
+            # A login was granted, so it is active; not every user may look at users.
+            return [Check("user", True, f"{session.user_id}; it may not see its profile and licence")]
+        if active:
+            return [Check("user", True, name)]
+        path = f"Setup > Users > Users > {record['Username']} > Edit: Active"
+        return [Check("user", False, f"{name}: inactive", path)]
+
+    async def _limits(self) -> list[Check]:
+        body = (await self._get("/limits")).body
+        return [calls(body), *allocation(body)]
+
+    async def _object(self, table: Table, grants: Awaitable[Grants | None]) -> list[Check]:
+        given = await grants
+        place = given.place if given else PLACE
+        try:
+            described = (await self._get(f"/sobjects/{table.name}/describe")).body
+        except Refused as error:
+            remedy = f"check the name; {place} > Object Settings > {table.name} > Edit: Read"
+            return [Check(f"object {table.name}", False, error.message, remedy)]
+        return list(fitness(table, described, place))
+
+    async def _grants(self, session: Session) -> Grants | None:
+        """What the user may do; None also where that can't be found out, which other lines tell."""
+        try:
+            async with self._slots:
+                return await granted(self._rest, session.user_id, self._tables)
+        except IsthmusError:
+            return None
+
+    async def _events(self, grants: Awaitable[Grants | None]) -> list[Check]:
+        specs = [table.spec for table in self._tables.values()]
+        channels = channels_of(specs, self._settings.channels, self._settings.managed)
+        if not channels:
             return []
+        given = await grants
         pubsub = self._connect()
         try:
-            return [await self._topic(pubsub, topic) for topic in captured]
+            return await listening(pubsub, channels, given)
         finally:
             await pubsub.close()
 
-    async def _topic(self, pubsub: PubSub, topic: str) -> Check:
-        try:
-            info = await pubsub.topic(topic)
-        except IsthmusError as error:
-            return _failed(f"topic {topic}", error)
-        if not info.can_subscribe:
-            return Check(
-                f"topic {topic}",
-                False,
-                "may not be subscribed",
-                "give the integration user 'View All' on the object",
-            )
-        return Check(f"topic {topic}", True, "may be subscribed")
-
-    def _clocks(self, reply: Reply) -> Check:
-        if reply.date is None:
-            return Check("clock", False, "the answers have no Date", "reads cannot be ordered against events")
-        skew = self._clock() - reply.date.timestamp()
-        text = f"{skew:+.0f} s against Salesforce"
-        return Check(
-            "clock", abs(skew) < _SKEW_S, text, "" if abs(skew) < _SKEW_S else "set this machine's clock"
-        )
+    async def _get(self, path: str, params: Mapping[str, str] | None = None) -> Reply:
+        async with self._slots:
+            return await self._rest.get(path, params)
 
 
-def _field(table: Table, spec: FieldSpec, described: Mapping[str, Any] | None) -> Check:
-    name = f"field {table.name}.{spec.name}"
-    if described is None:
-        return Check(name, False, "missing or not visible", _GRANT.format(need="read"))
-    kind = str(described.get("type"))
-    allowed = _TYPES.get(spec.type)
-    if allowed is not None and kind not in allowed:
-        return Check(name, False, f"is {kind}, mapped as {spec.type}", "correct the type in the mapping")
-    if table.spec.deliver and spec.writable and not described.get("updateable"):
-        remedy = (
-            "map a calculated field as not writable"
-            if described.get("calculated")
-            else _GRANT.format(need="edit")
-        )
-        return Check(name, False, "cannot be written", remedy)
-    return Check(name, True, kind)
-
-
-def _external(table: Table, described: Mapping[str, Any] | None) -> Check:
-    name = f"external id {table.name}.{table.spec.external_id}"
-    if described is None:
-        return Check(name, False, "missing or not visible", "create a text field, External ID and Unique")
-    missing = [
-        label
-        for key, label in (("externalId", "External ID"), ("unique", "Unique"))
-        if not described.get(key)
-    ]
-    if missing:
-        return Check(
-            name, False, f"is not {' and '.join(missing)}", f"set {' and '.join(missing)} on the field"
-        )
-    return Check(name, True, "external id, unique")
-
-
-def _usage(reply: Reply) -> Check:
-    """The day's API calls from ``Sforce-Limit-Info: api-usage=18/15000``."""
-    part = next((one for one in reply.usage.split(",") if one.strip().startswith("api-usage=")), "")
-    used, _, limit = part.strip().removeprefix("api-usage=").partition("/")
-    if not (used.isdigit() and limit.isdigit() and int(limit) > 0):
-        return Check("api calls", True, "not told")
-    share = int(used) / int(limit)
-    return Check(
-        "api calls",
-        share < _USAGE_WARN,
-        f"{used} of {limit} used today",
-        "" if share < _USAGE_WARN else "find the other consumers, or buy more",
-    )
-
-
-def _failed(name: str, error: IsthmusError, remedy: str = "") -> Check:
-    return Check(name, False, error.message, error.remedy or remedy)
+async def _together(sections: Sequence[_Section]) -> list[Check]:
+    """The checks of all sections, in their order; a section that fails as a whole is one failed line."""
+    found = await asyncio.gather(*(work for _, work in sections), return_exceptions=True)
+    checks: list[Check] = []
+    for (name, _), told in zip(sections, found, strict=True):
+        if isinstance(told, IsthmusError):
+            checks.append(Check(name, False, told.message, told.remedy))
+        elif isinstance(told, KeyError | TypeError | ValueError | AttributeError):
+            checks.append(Check(name, False, f"the answer can't be read ({type(told).__name__})"))
+        elif isinstance(told, BaseException):
+            raise told
+        else:
+            checks += told
+    return checks

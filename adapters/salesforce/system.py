@@ -60,7 +60,7 @@ def connect(
         source=SalesforceSource(name, objects, settings, link, pubsub),
         target=SalesforceTarget(tables, link, rest, probing, settings),
         reader=reader,
-        probe=SalesforceProbe(tables, login, rest.at(Priority.PEOPLE), pubsub),
+        probe=SalesforceProbe(tables, settings, link, login, rest.at(Priority.PEOPLE), pubsub),
         gauges=governor.gauges,
     )
 

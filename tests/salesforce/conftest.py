@@ -57,8 +57,8 @@ class Org:
     bus: PubSubPeer
     systems: list[System]
 
-    def connect(self, *objects: ObjectSpec, **changes: Any) -> System:
-        settings: dict[str, Any] = {
+    def settings(self, **changes: Any) -> Settings:
+        plain: dict[str, Any] = {
             "login_url": self.http.url,
             "insecure_http": True,
             "auth": "client-credentials",
@@ -69,7 +69,10 @@ class Org:
             "request_timeout_s": 10,
             "bulk_rows": 0,
         }
-        system = connect("crm", Settings(**(settings | changes)), objects or (ACCOUNT,), secret)
+        return Settings(**(plain | changes))
+
+    def connect(self, *objects: ObjectSpec, **changes: Any) -> System:
+        system = connect("crm", self.settings(**changes), objects or (ACCOUNT,), secret)
         self.systems.append(system)
         return system
 
