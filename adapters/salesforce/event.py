@@ -31,22 +31,12 @@ _NO_RECORD = "000000000000000"
 _LAYOUTS = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decoded:
     """A change, and what was odd about its event although it could be used."""
 
     change: Change
     warning: str = ""
-
-
-@dataclass(slots=True)
-class _Said:
-    """What an event says about the mapped fields; ``unsure``: why only a read can tell, else ""."""
-
-    fields: dict[str, RawValue]
-    differences: dict[str, str]
-    unsure: str = ""
-    beyond: bool = False
 
 
 class EventReader:
@@ -77,11 +67,22 @@ class EventReader:
         layout = self._layouts.get(schema.schema_id) or self._laid_out(schema)
         body = layout.body(payload, rest)
         kind, operation, keys = classify(header)
-        said = _Said({}, {})
+        fields: dict[str, RawValue] = {}
+        differences: dict[str, str] = {}
+        reason = warning = ""
         if kind is ChangeKind.EVENT and operation is not Operation.DELETE:
-            said = _said(layout, layout.plan(header.marks), operation, body, header)
-            if said.unsure:
-                kind = ChangeKind.GAP
+            plan = layout.plan(header.marks)
+            if plan.beyond:
+                warning = "a bitmap reaches past the end of the schema"
+            try:
+                if plan.differing or plan.unsure:
+                    differences = _differences(plan, body)
+                if operation is Operation.UPDATE:
+                    fields = _changed(plan, body)
+                else:
+                    fields = {c.rest: value_of(c, body) for c in layout.every if c.rest not in differences}
+            except Unsure as unsure:
+                kind, fields, differences, reason = ChangeKind.GAP, {}, {}, str(unsure)
         modified = body.get(MODIFIED)
         change = Change(
             source_id=source_id(header),
@@ -90,16 +91,16 @@ class EventReader:
             object=self._object,
             keys=keys,
             operation=operation,
-            fields=said.fields,
+            fields=fields,
             order=header.number,
             at=header.at,
             version=_version(modified) if isinstance(modified, int) else None,
             origin=origin(header.origin),
             transaction=header.transaction or None,
-            differences=said.differences,
-            reason=said.unsure,
+            differences=differences,
+            reason=reason,
         )
-        return Decoded(change, "a bitmap reaches past the end of the schema" if said.beyond else "")
+        return Decoded(change, warning)
 
     def _laid_out(self, schema: EventSchema) -> Layout:
         """Lay a schema out, and say once which mapped fields its events do not have."""
@@ -120,24 +121,18 @@ class EventReader:
         return layout
 
 
-def _said(layout: Layout, plan: Plan, operation: Operation, body: Mapping[str, Any], header: Header) -> _Said:
-    said = _Said({}, {}, plan.unsure, plan.beyond)
+def _changed(plan: Plan, body: Mapping[str, Any]) -> dict[str, RawValue]:
+    fields: dict[str, RawValue] = dict.fromkeys(plan.nulled)
+    for column in plan.changed:
+        if not column.child or not is_plain(column, body):
+            fields[column.rest] = changed_value(column, body)
+    return fields
+
+
+def _differences(plan: Plan, body: Mapping[str, Any]) -> dict[str, str]:
     if plan.unsure:
-        return said
-    try:
-        for column in plan.differing:
-            said.differences[column.rest] = _difference(value_of(column, body), column.rest)
-        if operation is Operation.UPDATE:
-            said.fields = dict.fromkeys(plan.nulled)
-            for column in plan.changed:
-                if not is_plain(column, body):
-                    said.fields[column.rest] = changed_value(column, body)
-        else:
-            columns = layout.every
-            said.fields = {c.rest: value_of(c, body) for c in columns if c.rest not in said.differences}
-    except Unsure as unsure:
-        return _Said({}, {}, str(unsure), plan.beyond)
-    return said
+        raise Unsure(plan.unsure)
+    return {column.rest: _difference(value_of(column, body), column.rest) for column in plan.differing}
 
 
 def _difference(value: RawValue, name: str) -> str:

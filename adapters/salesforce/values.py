@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -31,6 +32,11 @@ class Unsure(Exception):
 def moment(milliseconds: int) -> datetime:
     """Milliseconds since the epoch as aware UTC. Raises OverflowError outside of the calendar."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+@lru_cache(maxsize=4096)
+def _day(milliseconds: int) -> date:
+    return moment(milliseconds).date()
 
 
 def exact(double: float) -> Decimal:
@@ -63,7 +69,7 @@ def from_event(value: Any, hint: str, kind: FieldType) -> RawValue:
         raise Unsure("a compound value")
     try:
         if hint == "DateOnly" or (not hint and kind is FieldType.DATE):
-            return moment(value).date()
+            return _day(value)
         if hint == "DateTime" or (not hint and kind is FieldType.DATETIME):
             return moment(value)
         if hint == "TimeOnly":

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.benchmarks.apart import programs
 from tests.benchmarks.deciding import deciding
+from tests.benchmarks.decoding import decoding
 from tests.benchmarks.delivering import delivering
 from tests.benchmarks.figures import Figure, Table
 from tests.benchmarks.growing import growing
@@ -28,6 +29,7 @@ from tests.proof.narration import Narration
 #: The parts of the core, in the order in which they share their stores.
 CORE: dict[str, Part] = {
     "deciding": deciding,
+    "decoding": decoding,
     "ingesting": ingesting,
     "delivering": delivering,
     "starting": starting,
