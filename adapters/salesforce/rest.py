@@ -175,14 +175,16 @@ class Rest:
     async def _send(self, session: Session, call: Call) -> Reply:
         self.governor.admit(self.priority)
         started = self._monotonic()
-        response = await self._link.send(**self._request(session, call))
+        url = f"{session.instance_url}{self.base}{call.path}"
+        response = await self._link.send(call.method, url, **self._request(session, call))
         return self._heard(_reply(response, self._monotonic() - started))
 
     def _stream(
         self, session: Session, call: Call
     ) -> contextlib.AbstractAsyncContextManager[httpx2.Response]:
         self.governor.admit(self.priority)
-        return self._link.stream(**self._request(session, call))
+        url = f"{session.instance_url}{self.base}{call.path}"
+        return self._link.stream(call.method, url, **self._request(session, call))
 
     def _heard(self, reply: Reply) -> Reply:
         """Tell the governor; a refusal for want of calls comes back with the time for which they rest."""
@@ -197,8 +199,6 @@ class Rest:
         kind = {} if call.content is None else {"Content-Type": "application/json"}
         content = call.content() if callable(call.content) else call.content
         return {
-            "method": call.method,
-            "url": f"{session.instance_url}{self.base}{call.path}",
             "content": content,
             "params": call.params or None,
             "headers": {"Authorization": f"Bearer {session.token}", **kind, **call.headers},
