@@ -3,7 +3,7 @@
 #   PYTHON=…   the Python to build .venv with (3.11 or newer; found by itself otherwise)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo test lint lock proof conformance bench clean
+.PHONY: help setup setup-tests demo test lint lock proof faults conformance bench clean
 export PYTHON JSON
 
 PYTHON_SCRIPT := sh .setup/python.sh
@@ -31,6 +31,9 @@ lint: setup ## Only the static checks of make test
 
 proof: setup-tests ## Show the product's promises at work
 	@$(RUN) .venv/bin/python -m tests.proof $(FIGURES) $(ARGS)
+
+faults: setup-tests ## Everything that goes wrong at Salesforce, over real sockets, with a kill in the midst of it
+	@$(RUN) .venv/bin/python -m tests.faults $(FIGURES) $(ARGS)
 
 bench: setup-tests ## Figures of speed and size, each beside a bare reference of the same run
 	@$(RUN) .venv/bin/python -m tests.benchmarks $(FIGURES) $(ARGS)

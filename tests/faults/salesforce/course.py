@@ -83,7 +83,8 @@ def _play(scenario: Scenario, scene: Scene, played: Played, *, killed: bool) -> 
     scene.site.start()
     scene.customers = _customers(scene)
     before = len(scene.site.log)
-    pace = Pace(RATE, LONGEST_S, Share() if scenario.edits else ELSEWHERE, 0, NO_FAULTS)
+    share = Share() if scenario.edits else ELSEWHERE
+    pace = Pace(RATE, LONGEST_S if scenario.others else 0.0, share, 0, NO_FAULTS)
     with business(scene.site.stage, pace) as done:
         acts = iter(scenario.play(scene))
         next(acts)
@@ -185,7 +186,7 @@ def judge(scene: Scene, done: Summary, played: Played) -> None:
 
 
 def _typed(scene: Scene) -> None:
-    """What the scenario itself typed in Salesforce stands there; that it is elsewhere too is judged before."""
+    """What the scenario itself typed in Salesforce stands there; that it is elsewhere was judged before."""
     for customer, fields in scene.typed.items():
         account = scene.crm.account(customer.account)
         lost = sorted(name for name, value in fields.items() if account[name] != value)

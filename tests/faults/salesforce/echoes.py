@@ -30,7 +30,7 @@ def _once(scene: Scene) -> None:
         holds(len(terms) <= 1, f"{customer.number}: the same terms were written {len(terms)} times")
 
 
-@fault("echo-with-company", ECHO, edits=False)
+@fault("echo-with-company", ECHO, edits=False, others=False)
 def company(scene: Scene) -> Iterator[None]:
     """An automation of the org changes another mapped field in our own transaction: that is real news."""
     rule = {
@@ -48,9 +48,7 @@ def company(scene: Scene) -> Iterator[None]:
     yield
 
 
-@fault(
-    "loop", "own echo; loop breaker", edits=False, leaves=frozenset({"loop", "drift", "conflict", "bounce"})
-)
+@fault("loop", ECHO, edits=False, others=False, leaves=frozenset({"loop", "drift", "conflict", "bounce"}))
 def loop(scene: Scene) -> Iterator[None]:
     """An automation alters what the agent writes, each time: after some bounces somebody is asked."""
     customer = scene.customers[0]

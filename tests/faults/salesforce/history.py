@@ -64,15 +64,26 @@ def positions(state: Path) -> dict[str, bytes]:
 
 
 def repeated(writes: Sequence[Row]) -> Iterator[str]:
-    """The agent's updates that say what it had said last, though nobody had changed it since."""
-    said: dict[tuple[str, str], tuple[Any, bool]] = {}
+    """The agent's updates that say what an update of its had said last, though nobody had changed it since.
+
+    A create without an answer is sent again under its external id; that says what stands there already.
+    """
+    said: dict[tuple[str, str], tuple[Any, str]] = {}
     for write in writes:
         fields: Row = write["fields"]
-        ours = write["client"] == OURS and write["operation"] == "update"
-        if ours and fields and all(said.get((write["id"], name)) == (fields[name], True) for name in fields):
-            yield f"{write['object']} {write['id']}: {', '.join(sorted(fields))} written twice"
+        by = write["operation"] if write["client"] == OURS else ""
+        for again in ("update", "create"):
+            if by == "update" and fields and _all_said(said, write, again):
+                if again == "update":
+                    yield f"{write['object']} {write['id']}: {', '.join(sorted(fields))} written twice"
+                by = again
         for name, value in fields.items():
-            said[write["id"], name] = (value, ours)
+            said[write["id"], name] = (value, by)
+
+
+def _all_said(said: Mapping[tuple[str, str], tuple[Any, str]], write: Row, by: str) -> bool:
+    """Whether everything in a write was said before, by an operation of that kind."""
+    return all(said.get((write["id"], name)) == (value, by) for name, value in write["fields"].items())
 
 
 def counter(position: bytes) -> int:

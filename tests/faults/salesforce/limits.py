@@ -89,7 +89,7 @@ def partial(scene: Scene) -> Iterator[None]:
     scene.history.ask("POST", "validations", rule)
     with scene.site.nobody_looking():
         _bill(scene)
-    (item,) = until(lambda: scene.site.exceptions("rejected"), "the refusal being told")
+    (item,) = until(lambda: scene.site.exceptions("rejected") or None, "the refusal being told")
     holds(item.business_key == scene.customers[1].number, f"the refusal is about {item.business_key}")
     for customer in (scene.customers[0], scene.customers[2]):
         terms = until(lambda c=customer: scene.crm.account(c.account)["Payment_Terms__c"], "terms")  # type: ignore[misc] # bound now

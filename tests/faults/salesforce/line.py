@@ -184,7 +184,8 @@ class Line:
                 task.cancel()
             left = asyncio.gather(accepting, *self._tasks, return_exceptions=True)
             self._loop.run_until_complete(left)
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            for _ in range(3):  # what was aborted closes its socket a turn later
+                self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
 
     def _do(self, work: Callable[[], T]) -> T:

@@ -32,7 +32,7 @@ class Place:
         self.keys, self.stranger = keys
 
     def configure(self, **changes: object) -> None:
-        """Set keys of the section [systems.salesforce], which the agent reads at its start; None takes one out."""
+        """Set keys of the section [systems.salesforce], read when the agent starts; None takes one out."""
         file = self.site.stage.config
         text = file.read_text()
         found = _SECTION.search(text)

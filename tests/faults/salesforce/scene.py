@@ -28,7 +28,7 @@ class FellShort(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """What was when the agent was killed: the committed positions, and the number of subscriptions by then."""
+    """What was when the agent was killed: the committed positions, and how many subscriptions were before."""
 
     positions: Mapping[str, bytes]
     subscriptions: int
@@ -43,6 +43,7 @@ class Scene:
         self.customers: list[Customer] = []
         self.checks: list[Callable[[], None]] = []
         self.restarts: list[Restart] = []
+        self._numbers = iter(range(900, 1000))
         self.typed: dict[Customer, dict[str, object]] = {}
 
     @property
@@ -59,6 +60,12 @@ class Scene:
         """Somebody in Salesforce saves fields that Salesforce owns; they must be everywhere in the end."""
         self.crm.edit("Account", customer.account, **fields)
         self.typed.setdefault(customer, {}).update(fields)
+
+    def born(self) -> tuple[str, str]:
+        """Somebody enters a customer under a number that nobody else uses: its number and its id."""
+        number = f"C-{next(self._numbers):06d}"
+        fields = {"AccountNumber": number, "Name": f"Spätling {number}", "BillingCity": "Köln"}
+        return number, self.crm.create("Account", **fields, BillingCountry="DE")
 
     def arm(self, kind: str, **more: object) -> None:
         """Have the org do something wrong soon."""
@@ -140,6 +147,7 @@ class Scenario:
     logs     pattern of a line of the log, for what passes by itself
     leaves   kinds of exceptions that a person closes afterwards
     settings further configuration of the org;  kills: whether the agent is killed too while the fault stands
+    others   whether anybody works besides the scenario
     prepare  done before the agent is started
     edits    whether business edits what Salesforce owns; else the scenario does, by ``Scene.edit``
     """
@@ -154,6 +162,7 @@ class Scenario:
     settings: Mapping[str, object] = field(default_factory=dict)
     kills: bool = True
     edits: bool = True
+    others: bool = True
     prepare: Callable[[Scene], None] | None = None
 
 
