@@ -25,11 +25,6 @@ _MAX_MESSAGE = 16 * 1024 * 1024
 _NO_SUCH_SCHEMA = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)
 #: A method of the bus may refuse a session that the others accept: each is a door of its own.
 _SUBSCRIBE = "Subscribe"
-#: What the library says of a request that could not be sent because the call was over; and how often and how
-#: far apart in seconds the reason is looked for then.
-_BROKEN_OFF = "Internal error from Core"
-_REASON_LOOKS = 100
-_REASON_LOOK_S = 0.01
 _PROXY_SAID = re.compile(r"HTTP proxy returned response code (\d{3})")
 
 
@@ -167,21 +162,8 @@ class Subscription:
         self._first = first
 
     async def begin(self) -> None:
-        """Send the first request, which fixes topic and position. Raises grpc.aio.AioRpcError.
-
-        A server that refuses a call before it has read the request breaks the sending off, and its reason
-        arrives behind that. The reader tells it.
-        """
-        try:
-            await self._call.write(self._first)
-        except grpc.aio.AioRpcError as error:
-            if error.details() != _BROKEN_OFF:
-                raise
-            for _ in range(_REASON_LOOKS):
-                if await self._call.code() is not grpc.StatusCode.INTERNAL:
-                    return
-                await asyncio.sleep(_REASON_LOOK_S)
-            raise
+        """Send the first request, which fixes topic and position. Raises grpc.aio.AioRpcError."""
+        await self._call.write(self._first)
 
     async def request(self, number: int) -> None:
         """Ask for more events. A call that has ended says why to the reader, so nothing is raised here."""
