@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from adapters.salesforce import verdict
-from adapters.salesforce.bulk2 import SETTLED, Job, Jobs
+from adapters.salesforce.bulk2 import COMPLETE, SETTLED, Job, Jobs
 from adapters.salesforce.csv_cells import CsvCells
 from adapters.salesforce.governor import Priority
 from adapters.salesforce.http import AnswerLost, NotSent
@@ -36,10 +36,12 @@ _MOST_BYTES = 90_000_000
 CALLS = 12
 #: Seconds between two looks at a job: the first, and the longest.
 _FIRST_S, _LONGEST_S = 0.2, 30.0
-#: After a job that failed as a whole its object goes by other requests for so long, in seconds.
+#: After a job that failed as a whole or took too long its object goes by other requests, for so many seconds.
 _SHUN_S = 900.0
 #: Tries to fetch a file of results, which is kept for seven days.
 _TRIES = 3
+#: Whose a new one is, the org's assignment rules say; a bulk job does not ask them.
+_ASSIGNED = frozenset({"Lead", "Case"})
 _OPERATIONS = {DeliveryKind.CREATE: "upsert", DeliveryKind.UPDATE: "update", DeliveryKind.DELETE: "delete"}
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -87,6 +89,8 @@ class Ingest:
         """Whether a job is the better way for these: many calls saved, or any where calls are few."""
         first = next(iter(lot.values()))
         if not self._settings.bulk_rows or not self._rest.governor.jobs_left():
+            return False
+        if first.kind is DeliveryKind.CREATE and first.object in _ASSIGNED:
             return False
         if self._clock.monotonic() < self._shunned.get((first.object, first.kind), 0.0):
             return False
@@ -251,8 +255,8 @@ class Ingest:
                 except Refused:
                     break  # a job that failed at its first line has no files
                 break
-        if job.state == "Failed":
-            self._shun(upload, job.message)
+        if job.state != COMPLETE:
+            self._shun(upload, job.message or "it took too long")
         missing = upload.lot.keys() - outcomes.keys()
         # A failed job has counted what it did; a stopped one may have done more than it counted.
         untouched = job.state == "Failed" and job.processed == 0 and not outcomes

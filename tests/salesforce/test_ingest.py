@@ -15,6 +15,7 @@ import pytest
 from adapters.salesforce.ingest import fault
 from adapters.salesforce.upload import Upload, cell, expressible
 from agent.core.delivery import Delivery, DeliveryKind, Outcome, OutcomeKind, Reason
+from agent.core.objects import FieldSpec, ObjectSpec
 from agent.ports import System
 from tests.salesforce.conftest import Org
 from tests.salesforce.fresh import ACCOUNT, FreshOrg, command, create, update
@@ -216,6 +217,8 @@ class Bulk:
     def __call__(self, asked: Asked) -> Answer:
         path = asked.path.partition("/jobs/ingest")[2].partition("?")[0]
         part = path.rpartition("/")[2]
+        if "/jobs/" not in asked.path:
+            return 200, [], {}
         if asked.method == "GET" and path == "":
             return 200, {"done": True, "records": self.left}, {}
         if asked.method == "POST":
@@ -263,6 +266,26 @@ async def test_a_job_whose_end_is_not_seen_is_stopped_and_told_as_its_results_sa
         (OutcomeKind.UNCERTAIN, "NO_RESULT"),
     ]
     assert bulk.changes == ["UploadComplete", "Aborted"]
+
+
+async def test_behind_a_job_that_took_too_long_the_rows_go_by_requests(org: Org) -> None:
+    bulk = Bulk("InProgress")
+    bulk.files = {"unprocessedrecords": "Isthmus_Id__c,Name\nb-0,K\nb-1,K\n"}
+    system = scripted(org, bulk)
+    assert {one.code for one in await system.target.apply(creates(2))} == {"UNPROCESSED"}
+    await system.target.apply(creates(2))
+    assert "/composite/sobjects/" in org.http.asked[-1].path
+
+
+async def test_new_leads_and_cases_go_by_requests_which_ask_the_assignment_rules(org: Org) -> None:
+    bulk = Bulk("JobComplete")
+    org.http.answer = bulk
+    lead = ObjectSpec("Lead", "Id", (FieldSpec("Name"),), "Isthmus_Id__c")
+    system = org.connect(lead, bulk_rows=1000, bulk_from=2)
+    await system.target.apply([create(f"l-{n}", "Lead", Name="K") for n in range(3)])
+    assert (bulk.uploads, "/composite/sobjects/" in org.http.asked[-1].path) == ([], True)
+    await system.target.apply([update(f"00Q00000000000{n}AAA", "Lead", Name="K") for n in range(3)])
+    assert len(bulk.uploads) == 1
 
 
 async def test_a_job_that_cannot_be_stopped_leaves_all_uncertain_and_nothing_passes_it(org: Org) -> None:
