@@ -70,11 +70,12 @@ def play(scenario: Scenario, folder: Path, seed: int, *, killed: bool = False) -
 @contextmanager
 def _scene(scenario: Scenario, folder: Path, seed: int) -> Iterator[Scene]:
     with opened(folder, seed, scenario.settings) as place:
-        history = History(str(place.site.stage.org["http"]))
+        scene = Scene(place, History(str(place.site.stage.org["http"])))
         try:
-            yield Scene(place, history)
+            yield scene
         finally:
-            history.close()
+            for close in (scene.site.stage.stop_agent, *scene.closing, scene.history.close):
+                close()
 
 
 def _play(scenario: Scenario, scene: Scene, played: Played, *, killed: bool) -> None:

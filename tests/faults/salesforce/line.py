@@ -13,13 +13,13 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TypeVar
 
-from adapters.sandbox.salesforce.identity.certificates import KeyFiles
 from tests.faults.salesforce.frames import Frames
+from tests.salesforce.authority import Leaf
 
 T = TypeVar("T")
 _PIECE = 256 * 1024
@@ -89,7 +89,7 @@ class _State:
 class Line:
     """Listens on loopback and connects each caller with the far end. A context manager."""
 
-    def __init__(self, end: End, keys: KeyFiles) -> None:
+    def __init__(self, end: End, keys: Leaf) -> None:
         self._end = end
         self._trust = end.trust()
         self._context = _shown(keys, http2=end.http2)
@@ -142,7 +142,7 @@ class Line:
         """Lose the next answers to requests whose head holds the marker, behind what they did."""
         self._do(lambda: self._state.cuts.append(_Cut(marker.encode(), times)))
 
-    def show(self, keys: KeyFiles) -> None:
+    def show(self, keys: Leaf) -> None:
         """Another certificate, from the next connection on; open ones are dropped."""
         context = _shown(keys, http2=self._end.http2)
 
@@ -161,6 +161,10 @@ class Line:
         count = self._inject(lambda frames: frames.goaway(code))
         self._do(lambda: self._loop.call_later(0.5, self._drop))
         return count
+
+    def run(self, work: Coroutine[object, object, T]) -> T:
+        """Do something in the line's own event loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     def __enter__(self) -> Line:
         self._thread.start()
@@ -192,7 +196,7 @@ class Line:
         async def done() -> T:
             return work()
 
-        return asyncio.run_coroutine_threadsafe(done(), self._loop).result(10)
+        return self.run(done())
 
     def _inject(self, made: Callable[[Frames], bytes]) -> int:
         def put() -> int:
@@ -317,9 +321,9 @@ async def _secured(
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
-def _shown(keys: KeyFiles, *, http2: bool) -> ssl.SSLContext:
+def _shown(keys: Leaf, *, http2: bool) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(keys.leaf, keys.leaf_key)
+    context.load_cert_chain(keys.certificate, keys.key)
     if http2:
         context.set_alpn_protocols(["h2"])
     return context

@@ -9,11 +9,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from adapters.sandbox.salesforce.identity import certificates
-from adapters.sandbox.salesforce.identity.certificates import KeyFiles
 from tests.faults.salesforce.line import End, Line
 from tests.journey.site import Site
+from tests.salesforce.authority import Authority, Leaf
 
+#: Names of the org, which only a proxy can find.
+HOST, EVENTS = "org.isthmus.example", "events.isthmus.example"
 Keys = Mapping[str, object]
 _SECTION = re.compile(r"(?ms)^\[systems\.salesforce\]\n(.*?)(?=^\[)")
 
@@ -22,14 +23,29 @@ class Place:
     """A site whose agent reaches the org over lines only; people reach it directly.
 
     calls   the line of REST and of the login;  events: the line of the Pub/Sub API
-    keys    of both lines;  stranger: keys of an authority that nobody trusts
+    authority  signs what both lines show;  keys: what they show where nothing is wrong
     """
 
-    def __init__(self, site: Site, calls: Line, events: Line, keys: tuple[KeyFiles, KeyFiles]) -> None:
+    def __init__(self, site: Site, calls: Line, events: Line, trust: tuple[Authority, Leaf]) -> None:
         self.site = site
         self.calls = calls
         self.events = events
-        self.keys, self.stranger = keys
+        self.authority, self.keys = trust
+
+    def show(self, keys: Leaf) -> None:
+        """Both lines show this certificate from now on."""
+        self.calls.show(keys)
+        self.events.show(keys)
+
+    def shut(self) -> None:
+        """Nobody comes through to the org."""
+        self.calls.shut()
+        self.events.shut()
+
+    def mend(self) -> None:
+        """Everybody comes through again."""
+        self.calls.mend()
+        self.events.mend()
 
     def configure(self, **changes: object) -> None:
         """Set keys of the section [systems.salesforce], read when the agent starts; None takes one out."""
@@ -49,19 +65,20 @@ class Place:
 @contextmanager
 def opened(folder: Path, seed: int, settings: Keys) -> Iterator[Place]:
     """A site with its lines, the agent configured and not started. ``settings``: further keys of the org."""
-    keys = (certificates.prepare(folder / "lines"), certificates.prepare(folder / "stranger"))
+    authority = Authority(folder / "authority")
+    keys = authority.sign("127.0.0.1", HOST, EVENTS)
     with ExitStack() as stack:
         site = Site(folder, seed)
         stack.callback(site.close)
         org = site.stage.org
         ca = str(org["ca_file"])
-        calls = stack.enter_context(Line(_end(str(org["https"]), ca), keys[0]))
-        events = stack.enter_context(Line(_end(str(org["grpc_plaintext"]), "", http2=True), keys[0]))
-        place = Place(site, calls, events, keys)
+        calls = stack.enter_context(Line(_end(str(org["https"]), ca), keys))
+        events = stack.enter_context(Line(_end(str(org["grpc_plaintext"]), "", http2=True), keys))
+        place = Place(site, calls, events, (authority, keys))
         place.configure(
             login_url=f"https://127.0.0.1:{calls.port}",
             pubsub_endpoint=f"127.0.0.1:{events.port}",
-            ca_file=str(keys[0].ca),
+            ca_file=str(authority.ca),
             insecure_http=None,
         )
         place.configure(**settings)

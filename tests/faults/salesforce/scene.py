@@ -15,6 +15,7 @@ from tests.faults.salesforce.history import History, positions
 from tests.faults.salesforce.place import Place
 from tests.journey.people import Customer, SalesforcePeople
 from tests.journey.site import Site
+from tests.salesforce.gateway import Gateway
 
 T = TypeVar("T")
 #: Seconds after which something that was to happen has not.
@@ -43,6 +44,8 @@ class Scene:
         self.customers: list[Customer] = []
         self.checks: list[Callable[[], None]] = []
         self.restarts: list[Restart] = []
+        self.gateway: Gateway | None = None
+        self.closing: list[Callable[[], None]] = []
         self._numbers = iter(range(900, 1000))
         self.typed: dict[Customer, dict[str, object]] = {}
 

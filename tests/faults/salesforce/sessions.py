@@ -144,5 +144,6 @@ def rotated(scene: Scene) -> Iterator[None]:
     yield
     scene.lasts(LOCKED_S)
     holds(0 < _refused(scene) - before <= REFUSED_LOGINS * (1 + len(scene.restarts)), "a storm of sign-ins")
+    granted = _granted(scene)
     _put(file, good)
-    _operator_restarts(scene)
+    until(lambda: _granted(scene) > granted, "a sign-in with the new key")

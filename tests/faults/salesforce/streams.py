@@ -120,6 +120,22 @@ def slow_consumer(scene: Scene) -> Iterator[None]:
     yield
 
 
+@fault("received-not-committed", BROKEN, edits=False)
+def received(scene: Scene) -> Iterator[None]:
+    """The agent is killed with events in its hands that it had not made durable."""
+    stage = scene.site.stage
+    agent = stage.agent
+    assert agent is not None
+    agent.kill()
+    agent.wait()
+    scene.arm("piecemeal", scope="Account", count=20)
+    for number in range(12):
+        scene.edit(scene.customers[number % 3], BillingStreet=f"Am Wall {number}")
+    stage.start_agent("intake.before_commit=kill@4")
+    scene.died("intake.before_commit")
+    yield
+
+
 @fault("split-transaction", "duplicates, reorder across keys, split transaction", edits=False)
 def split(scene: Scene) -> Iterator[None]:
     """A transaction comes in pieces; the agent is killed between them."""

@@ -11,16 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sandbox.salesforce.identity import certificates
-from adapters.sandbox.salesforce.identity.certificates import KeyFiles
 from tests.faults.salesforce.line import End, Line
+from tests.salesforce.authority import Authority
 
 REQUEST = b"GET /thing HTTP/1.1\r\nHost: there\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyFiles:
-    return certificates.prepare(tmp_path_factory.mktemp("keys"))
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture
@@ -54,15 +53,15 @@ def echo() -> Iterator[int]:
 
 
 @pytest.fixture
-def line(echo: int, keys: KeyFiles) -> Iterator[Line]:
-    with Line(End("127.0.0.1", echo), keys) as opened:
+def line(echo: int, authority: Authority) -> Iterator[Line]:
+    with Line(End("127.0.0.1", echo), authority.sign("127.0.0.1")) as opened:
         yield opened
 
 
-def connected(line: Line, keys: KeyFiles) -> ssl.SSLSocket:
+def connected(line: Line, authority: Authority) -> ssl.SSLSocket:
     sock = socket.create_connection(("127.0.0.1", line.port), timeout=5)
     try:
-        trust = ssl.create_default_context(cafile=keys.ca)
+        trust = ssl.create_default_context(cafile=authority.ca)
         return trust.wrap_socket(sock, server_hostname="127.0.0.1")
     except BaseException:
         sock.close()
@@ -77,27 +76,27 @@ def ended(end: ssl.SSLSocket) -> bool:
         return True
 
 
-def test_what_is_sent_comes_through_and_requests_are_noted(line: Line, keys: KeyFiles) -> None:
-    with connected(line, keys) as end:
+def test_what_is_sent_comes_through_and_requests_are_noted(line: Line, authority: Authority) -> None:
+    with connected(line, authority) as end:
         end.sendall(REQUEST)
         assert end.recv(4096) == REQUEST
     assert [(each.method, each.path) for each in line.requests] == [("GET", "/thing")]
     assert line.knocks == 1
 
 
-def test_a_reset_drops_what_is_open_and_nothing_else(line: Line, keys: KeyFiles) -> None:
-    with connected(line, keys) as end:
+def test_a_reset_drops_what_is_open_and_nothing_else(line: Line, authority: Authority) -> None:
+    with connected(line, authority) as end:
         end.sendall(b"before")
         assert end.recv(4096) == b"before"
         line.reset()
         assert ended(end)
-    with connected(line, keys) as again:
+    with connected(line, authority) as again:
         again.sendall(b"after")
         assert again.recv(4096) == b"after"
 
 
-def test_a_dead_line_answers_nothing_and_closes_nothing(line: Line, keys: KeyFiles) -> None:
-    with connected(line, keys) as end:
+def test_a_dead_line_answers_nothing_and_closes_nothing(line: Line, authority: Authority) -> None:
+    with connected(line, authority) as end:
         line.die()
         end.sendall(REQUEST)
         end.settimeout(0.3)
@@ -108,31 +107,31 @@ def test_a_dead_line_answers_nothing_and_closes_nothing(line: Line, keys: KeyFil
             with pytest.raises(TimeoutError):
                 new.recv(4096)
         line.mend()
-    with connected(line, keys) as again:
+    with connected(line, authority) as again:
         again.sendall(b"alive")
         assert again.recv(4096) == b"alive"
 
 
-def test_a_shut_line_drops_who_comes(line: Line, keys: KeyFiles) -> None:
+def test_a_shut_line_drops_who_comes(line: Line, authority: Authority) -> None:
     line.shut()
     with pytest.raises(OSError, match=r".+"):
-        connected(line, keys)
+        connected(line, authority)
     line.mend()
-    connected(line, keys).close()
+    connected(line, authority).close()
 
 
-def test_an_answer_is_lost_behind_what_was_asked(line: Line, keys: KeyFiles) -> None:
+def test_an_answer_is_lost_behind_what_was_asked(line: Line, authority: Authority) -> None:
     line.cut("/thing")
-    with connected(line, keys) as end:
+    with connected(line, authority) as end:
         end.sendall(REQUEST)
         assert ended(end)
     assert line.lost == 1
-    with connected(line, keys) as again:
+    with connected(line, authority) as again:
         again.sendall(REQUEST)
         assert again.recv(4096) == REQUEST
 
 
-def test_another_certificate_is_not_trusted(line: Line, keys: KeyFiles, tmp_path: Path) -> None:
-    line.show(certificates.prepare(tmp_path))
+def test_another_certificate_is_not_trusted(line: Line, authority: Authority, tmp_path: Path) -> None:
+    line.show(Authority(tmp_path).sign("127.0.0.1"))
     with pytest.raises(ssl.SSLCertVerificationError):
-        connected(line, keys)
+        connected(line, authority)
