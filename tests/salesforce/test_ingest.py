@@ -179,6 +179,25 @@ async def test_few_commands_go_by_requests_unless_calls_are_short(fresh: FreshOr
     assert await jobs(fresh) == 2600
 
 
+async def test_who_starts_again_while_a_job_runs_writes_nothing_newer_before_its_end(fresh: FreshOrg) -> None:
+    before = connected(fresh)
+    made = await before.target.apply(creates())
+    await fresh.arm("job-late", scope="Account", delay=1.5)
+    old = asyncio.create_task(_applied(before, [update(one.key, Phone="old") for one in made]))
+    while not await _running(fresh):
+        continue
+    old.cancel()
+    await asyncio.gather(old, return_exceptions=True)
+    after = connected(fresh)
+    newer = [update(one.key, Phone="newer") for one in made[:3]]
+    codes = {""}
+    while kinds(told := await after.target.apply(newer)) != {OutcomeKind.ACCEPTED}:
+        codes |= {one.code for one in told}
+    assert codes <= {"", "BULK_JOB_RUNS"}
+    assert {(await fields_of(after, one.key))["Phone"] for one in made[:3]} == {"newer"}
+    assert (await fields_of(after, made[3].key))["Phone"] == "old"
+
+
 async def test_no_job_at_all_where_none_is_wanted(fresh: FreshOrg) -> None:
     system = connected(fresh, bulk_rows=0)
     assert kinds(await system.target.apply(creates())) == {OutcomeKind.ACCEPTED}
@@ -436,3 +455,12 @@ async def test_closing_while_a_job_runs_ends_at_once(org: Org) -> None:
 
 async def _apply(system: System) -> None:
     await system.target.apply(creates(3))
+
+
+async def _applied(system: System, lot: list[Delivery]) -> None:
+    await system.target.apply(lot)
+
+
+async def _running(fresh: FreshOrg) -> bool:
+    """Whether the fault that holds a job back has struck."""
+    return not [one for one in (await fresh.control("faults"))["armed"] if one["kind"] == "job-late"]
