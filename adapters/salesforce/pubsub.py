@@ -84,6 +84,10 @@ class PubSub:
         """Begin a subscription; errors show when it is read."""
         return Subscription(self._stub.Subscribe(metadata=_metadata(session)), first)
 
+    def managed(self, session: Session) -> Any:
+        """Begin a call of ManagedSubscribe; errors show when it is read."""
+        return self._stub.ManagedSubscribe(metadata=_metadata(session))
+
     async def session(self) -> Session:
         """The session for the next call. Raises Unreachable, Refused."""
         return await self._login.session()

@@ -11,6 +11,7 @@ from adapters.salesforce.avro import EventSchema
 from adapters.salesforce.channel import Channel, channels_of, topic_of
 from adapters.salesforce.feed import Feed
 from adapters.salesforce.http import HttpLink
+from adapters.salesforce.managed import ManagedFollower
 from adapters.salesforce.pubsub import PubSub
 from adapters.salesforce.settings import Settings
 from adapters.salesforce.subscription import Arrival, Backlog, Follower
@@ -99,6 +100,9 @@ class SalesforceSource:
 
     async def ack(self, batch: Batch) -> None:
         """Tell the org of a place that it keeps too. Else nothing is released: it keeps its events."""
+        follower = self._followers.get(batch.stream)
+        if isinstance(follower, ManagedFollower) and batch.position is not None:
+            follower.commit(batch.position)
 
     async def close(self) -> None:
         """Stop following. Safe to call twice."""
@@ -115,7 +119,8 @@ class SalesforceSource:
             )
 
     def _follow(self, pubsub: PubSub, channel: Channel, position: bytes | None) -> None:
-        follower = Follower(pubsub, channel, position, self._backlog, self._settings.silence_s)
+        kind = ManagedFollower if channel.managed else Follower
+        follower = kind(pubsub, channel, position, self._backlog, self._settings.silence_s)
         self._followers[channel.topic] = follower
         task = asyncio.create_task(follower.run(), name=f"{self._name} {channel.topic}")
         task.add_done_callback(self._ended)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -18,6 +19,7 @@ from agent.errors import Unreachable
 
 _log = structlog.get_logger(__name__)
 
+Response = pb.FetchResponse
 #: The server counts at most this many requested events per call.
 CREDIT = 100
 #: Without credit the server ends a stream after a minute: while the backlog is full, one event keeps it.
@@ -154,11 +156,16 @@ class Follower:
             topic_name=self.topic, replay_preset=pb.CUSTOM, replay_id=self._position, num_requested=CREDIT
         )
 
-    async def _follow(self, subscription: Subscription) -> None:
+    async def _follow(
+        self, subscription: Subscription, reading: asyncio.Task[Response | None] | None = None
+    ) -> None:
+        """Follow a call; ``reading``: it was begun before, and this read of it is under way."""
         try:
-            async with asyncio.timeout(self._silence_s):
-                await subscription.begin()
-            await self._pump(subscription)
+            if reading is None:
+                async with asyncio.timeout(self._silence_s):
+                    await subscription.begin()
+                reading = asyncio.create_task(subscription.read())
+            await self._pump(subscription, reading)
         except grpc.aio.AioRpcError as error:
             meant = self._pubsub.translate(error, self.topic, self._channel.objects)
             raise meant from error
@@ -167,20 +174,21 @@ class Follower:
         finally:
             subscription.cancel()
 
-    async def _pump(self, subscription: Subscription) -> None:
+    async def _pump(self, subscription: Subscription, reading: asyncio.Task[Response | None]) -> None:
         """Take responses and give back credit at once, before anything is decoded, while there is room."""
         clock = asyncio.get_running_loop().time
         owed, heard, asked = 0, clock(), clock()
-        reading = asyncio.create_task(subscription.read())
         try:
             while True:
+                await self._before(subscription)
                 room = self._backlog.has_room()
                 if owed and (room or clock() - asked >= TRICKLE_S):
                     number = owed if room else 1
                     await subscription.request(number)
                     owed, asked = owed - number, clock()
                 until = min(heard + self._silence_s, asked + TRICKLE_S) if owed else heard + self._silence_s
-                await self._wait(reading, for_room=owed > 0, seconds=until - clock())
+                wakers = self._wakers() + ([self._backlog.room] if owed else [])
+                await self._wait(reading, wakers, until - clock())
                 if reading.done():
                     owed += self._take(reading.result())
                     heard = clock()
@@ -191,20 +199,29 @@ class Follower:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
-    async def _wait(
-        self, reading: asyncio.Task[pb.FetchResponse | None], for_room: bool, seconds: float
-    ) -> None:
-        waiting: set[asyncio.Task[pb.FetchResponse | None] | asyncio.Task[None]] = {reading}
-        room = asyncio.create_task(self._backlog.room()) if for_room else None
-        if room is not None:
-            waiting.add(room)
-        try:
-            await asyncio.wait(waiting, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if room is not None:
-                room.cancel()
+    async def _before(self, subscription: Subscription) -> None:
+        """Send what is to be sent before the next wait, besides credit."""
 
-    def _take(self, response: pb.FetchResponse | None) -> int:
+    def _wakers(self) -> list[Callable[[], Awaitable[object]]]:
+        """What ends a wait, besides a response and room in the backlog."""
+        return []
+
+    @staticmethod
+    async def _wait(
+        reading: asyncio.Task[Response | None],
+        wakers: Sequence[Callable[[], Awaitable[object]]],
+        seconds: float | None,
+    ) -> None:
+        """Wait for a response, for any of the wakers, or for so many seconds."""
+        others = [asyncio.ensure_future(waker()) for waker in wakers]
+        until = None if seconds is None else max(0.0, seconds)
+        try:
+            await asyncio.wait([reading, *others], timeout=until, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for other in others:
+                other.cancel()
+
+    def _take(self, response: Response | None) -> int:
         """Put a response into the backlog; returns how many events it used of our credit."""
         if response is None:
             raise Unreachable(f"{self.topic}: the server ended the stream", where=self._pubsub.name)
@@ -225,7 +242,7 @@ class Follower:
         )
 
 
-def end_of(response: pb.FetchResponse) -> bytes | None:
+def end_of(response: Response) -> bytes | None:
     """Where a response ends: at its last event; an empty one says how far the server has looked."""
     if response.events:
         return response.events[-1].replay_id or None
