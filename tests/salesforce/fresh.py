@@ -106,6 +106,11 @@ class FreshOrg:
         """Let something go wrong."""
         await self.control("faults", {"kind": kind, **more})
 
+    async def clear(self) -> None:
+        """Disarm what has not struck."""
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            (await client.delete(f"{self.details.http}/_sandbox/faults")).raise_for_status()
+
     async def writes(self, operation: str, object: str = "Account") -> list[dict[str, Any]]:
         """What was written, in order."""
         log = await self.control("log")
