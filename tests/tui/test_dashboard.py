@@ -8,6 +8,7 @@ from textual.app import App
 from agent.api.client import ServiceClient
 from agent.core.delivery import Outcome, OutcomeKind, Reason
 from agent.operations.wire import age
+from agent.store import gaps
 from tests.operations.site import Site
 from tests.tui.conftest import shown, until
 from tui import actions
@@ -52,6 +53,21 @@ async def test_what_is_wrong_and_at_stake_is_answered_without_a_key(
     lines = text.splitlines()
     assert all(len(line) <= size[0] for line in lines)
     assert ("OBLIGATIONS" in text) is (size[0] >= 120)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_gap_that_is_being_closed_shows_how_far_and_how_long_still(
+    site: Site, client: ServiceClient, size: tuple[int, int]
+) -> None:
+    with site.store.transaction("gap") as tx:
+        gaps.open_(tx, "salesforce", "customer", "the position was lost", None)
+        gaps.begin(tx, "salesforce", "customer", tx.token, None)
+        gaps.advance(tx, "salesforce", "customer", 250_000, "behind", 1_000_000)
+    site.clock.go_on(250)
+    async with IsthmusApp(client).run_test(size=size) as pilot:
+        await until(pilot, lambda: "READING" in shown(pilot))
+        text = shown(pilot)
+    assert "customer at salesforce [####............] 25% of 1,000,000  1,000/s  12m left" in text
 
 
 async def test_nothing_needed_is_lost_at_80x24(site: Site, client: ServiceClient) -> None:

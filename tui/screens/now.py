@@ -7,12 +7,14 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from agent.operations import wire
-from agent.operations.wire import Event, Overview, Status, SystemStatus
+from agent.operations.wire import Event, Overview, Reading, Status, SystemStatus
 from tui.look import Look, age, clock, money
 from tui.screens.listed import line
 from tui.screens.watched import LEFT, WIDE, Watched, bound
 from tui.widgets.page import Row, beside
 
+#: Cells of a bar.
+BAR = 16
 BAD = ("down", "degraded", "unknown")
 
 
@@ -66,9 +68,35 @@ def _figures(status: Status, width: int, look: Look) -> list[Row]:
     text = f" IN FLIGHT {account.open_commands} commands, {status.uncertain} UNCERTAIN"
     text += f"   CONFLICTS {status.conflicts.open} open, {status.conflicts.decided} decided"
     rows.append(Row.of(look.fit(text, width)))
-    if status.replay_headroom_s is not None:
-        rows.append(Row.of(look.fit(f" REPLAY    {wire.age(status.replay_headroom_s)} of 72h left", width)))
+    rows += [
+        Row.of(look.fit(f" READING   {_reading(reading, system.name)}", width), "warn")
+        for system in status.systems
+        for reading in system.readings
+    ]
+    left = status.replay_headroom_s
+    stock = [] if left is None else [f"REPLAY    {wire.age(left)} of 72h left"]
+    stock += [text for system in status.systems for text in _calls(system)]
+    if stock:
+        rows.append(Row.of(look.fit(f" {'   '.join(stock)}", width)))
     return rows
+
+
+def _reading(reading: Reading, system: str) -> str:
+    """A gap that is being closed: how far, how fast, how long still."""
+    text = f"{reading.type} at {system} "
+    if reading.total:
+        share = min(reading.taken / reading.total, 1.0)
+        done = int(share * BAR)
+        text += f"[{'#' * done}{'.' * (BAR - done)}] {share:.0%} of {reading.total:,}"
+    else:
+        text += f"{reading.taken:,} rows"
+    text += f"  {reading.rate:,.0f}/s" if reading.rate else ""
+    return text + (f"  {wire.age(reading.left_s)} left" if reading.left_s is not None else "")
+
+
+def _calls(system: SystemStatus) -> list[str]:
+    used, limit = system.gauges.get("api_calls_used"), system.gauges.get("api_calls_limit")
+    return [f"CALLS {system.name} {used:,.0f} of {limit:,.0f}"] if used is not None and limit else []
 
 
 def _system(system: SystemStatus, status: Status, width: int, look: Look) -> Row:
