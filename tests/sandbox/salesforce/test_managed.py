@@ -60,11 +60,8 @@ async def test_the_org_remembers_what_was_committed(empty: Client) -> None:
     [response] = await first(managed(empty, start), 1)
     assert len(response.events) == 3
     assert await names(empty, start) == ["A", "B", "C"]
-    commit = pb.CommitReplayRequest(commit_request_id="c-1", replay_id=response.events[1].replay_id)
-    later = pb.ManagedFetchRequest(commit_replay_id_request=commit)
-    answers = [each async for each in managed(empty, start, later)]
-    [told] = [each for each in answers if each.HasField("commit_response")]
-    assert told.commit_response.commit_request_id == "c-1"
+    told = await committed(empty, subscription, response.events[1].replay_id, 3)
+    assert told.commit_response.commit_request_id == "c"
     assert told.commit_response.replay_id == response.events[1].replay_id
     assert told.commit_response.process_time > 0
     assert not told.commit_response.HasField("error")
@@ -73,27 +70,60 @@ async def test_the_org_remembers_what_was_committed(empty: Client) -> None:
     assert await names(empty, by_name) == ["C"]
 
 
+async def committed(client: Client, subscription: str, place: bytes | None, events: int) -> Any:
+    """The answer to a commit behind so many events; None: of the last of them."""
+    call = client.stub.ManagedSubscribe(metadata=client.metadata(), timeout=20)
+    try:
+        await call.write(pb.ManagedFetchRequest(subscription_id=subscription, num_requested=100))
+        last = b""
+        while events:
+            for event in (await call.read()).events:
+                last, events = event.replay_id, events - 1
+        commit = pb.CommitReplayRequest(commit_request_id="c", replay_id=last if place is None else place)
+        await call.write(pb.ManagedFetchRequest(commit_replay_id_request=commit))
+        while not (response := await call.read()).HasField("commit_response"):
+            pass
+        return response
+    finally:
+        call.cancel()
+
+
 async def test_a_commit_of_an_unknown_replay_id_is_an_error_of_its_own(empty: Client) -> None:
     subscription = await define(empty)
     await empty.create(Name="A")
-    commit = pb.CommitReplayRequest(commit_request_id="c", replay_id=b"\xff" * 10)
-    start = pb.ManagedFetchRequest(
-        subscription_id=subscription, num_requested=1, commit_replay_id_request=commit
-    )
-    response = (await first(managed(empty, start), 1))[0]
-    assert response.commit_response.error.code == pb.COMMIT
+    answer = await committed(empty, subscription, b"\xff" * 10, 1)
+    assert answer.commit_response.error.code == pb.COMMIT
     assert await names(empty, pb.ManagedFetchRequest(subscription_id=subscription, num_requested=1)) == ["A"]
 
 
-async def test_a_lost_place_begins_where_the_subscription_says(empty: Client) -> None:
-    subscription = await define(empty, errorRecoveryReplay="EARLIEST", defaultReplay="LATEST")
+async def test_only_what_was_delivered_on_the_call_and_nothing_older_is_committed(empty: Client) -> None:
+    subscription = await define(empty)
+    for name in "AB":
+        await empty.create(Name=name)
+    first, second = await empty.events(2)
+    assert not (await committed(empty, subscription, None, 2)).commit_response.HasField("error")
+    older = (await committed(empty, subscription, first.replay_id, 0)).commit_response
+    assert (older.error.code, "older" in older.error.msg) == (pb.COMMIT, True)
+    again = await committed(empty, subscription, second.replay_id, 0)
+    assert not again.commit_response.HasField("error")
+
+
+async def test_a_first_request_that_commits_is_refused(empty: Client) -> None:
+    subscription = await define(empty)
     await empty.create(Name="A")
     [event] = await empty.events(1)
     commit = pb.CommitReplayRequest(commit_request_id="c", replay_id=event.replay_id)
     start = pb.ManagedFetchRequest(
         subscription_id=subscription, num_requested=1, commit_replay_id_request=commit
     )
-    await first(managed(empty, start), 1)
+    error = await fails(empty, start)
+    assert trailer(error, "error-code").endswith("commit.request.restricted")
+
+
+async def test_a_lost_place_begins_where_the_subscription_says(empty: Client) -> None:
+    subscription = await define(empty, errorRecoveryReplay="EARLIEST", defaultReplay="EARLIEST")
+    await empty.create(Name="A")
+    assert not (await committed(empty, subscription, None, 1)).commit_response.HasField("error")
     await empty.control("faults", {"kind": "expire"})
     await empty.create(Name="B")
     assert await names(empty, pb.ManagedFetchRequest(subscription_id=subscription, num_requested=1)) == ["B"]

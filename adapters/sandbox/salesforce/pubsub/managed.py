@@ -1,5 +1,10 @@
 """The life of one ManagedSubscribe call: the org keeps the subscriber's place, and commits ride in
-requests."""
+requests.
+
+A commit rides in no first request; it names what was delivered on this call, and nothing older than what was
+committed before. A refused commit ends no call (vendor: Pub/Sub API guide, "Handle Errors", and the reference
+of ManagedSubscribe).
+"""
 
 from __future__ import annotations
 
@@ -35,6 +40,11 @@ class ManagedCall:
         topic = self._org.topic(subscription.topic)
         if topic is None:
             raise unknown_topic(self._org, subscription.topic)
+        if first.HasField("commit_replay_id_request"):
+            raise invalid(
+                "managed.subscription.fetch.request.commit.request.restricted",
+                "The first request of a managed subscription can't commit a replay ID.",
+            )
         position, settles = self._start(subscription)
         delivery = Delivery(self._org, self._timings, topic, position)
         self._take(first, subscription, delivery)
@@ -54,15 +64,16 @@ class ManagedCall:
     def _found(self, request: pb.ManagedFetchRequest) -> ManagedSubscription:
         found = self._org.managed.find(request.subscription_id, request.developer_name)
         if found is None:
+            what = "subscription.id" if request.subscription_id else "developer.name"
             raise BadRequest(
                 grpc.StatusCode.NOT_FOUND,
-                "managed.subscription.not.found",
+                f"managed.subscription.{what}.not.found",
                 "The managed event subscription was not found.",
             )
         if not found.running:
             raise BadRequest(
                 grpc.StatusCode.FAILED_PRECONDITION,
-                "managed.subscription.stopped",
+                "managed.subscription.config.stopped",
                 "The managed event subscription is not in the state RUN.",
             )
         return found
@@ -105,13 +116,13 @@ class ManagedCall:
     ) -> None:
         commits = request.HasField("commit_replay_id_request")
         if commits:
-            self._commit = self._committed(request.commit_replay_id_request, subscription)
+            self._commit = self._committed(request.commit_replay_id_request, subscription, delivery)
             delivery.nudge()
         if request.num_requested or not commits:
             delivery.grant(request.num_requested)
 
     def _committed(
-        self, request: pb.CommitReplayRequest, subscription: ManagedSubscription
+        self, request: pb.CommitReplayRequest, subscription: ManagedSubscription, delivery: Delivery
     ) -> pb.CommitReplayResponse:
         """Keeps a place; several commits may be answered by the last one's response."""
         answer = pb.CommitReplayResponse(
@@ -119,14 +130,28 @@ class ManagedCall:
             replay_id=request.replay_id,
             process_time=int(self._org.clock.now().timestamp() * 1000),
         )
-        try:
-            self._org.stream.resolve(request.replay_id)
-        except UnknownReplayId:
+        refusal = self._refusal(request.replay_id, subscription, delivery)
+        if refusal:
             answer.error.code = pb.COMMIT
-            answer.error.msg = "The replay ID is not valid or not within the retention window."
-            return answer
-        subscription.committed = request.replay_id
+            answer.error.msg = refusal
+        else:
+            subscription.committed = request.replay_id
         return answer
+
+    def _refusal(self, place: bytes, subscription: ManagedSubscription, delivery: Delivery) -> str:
+        """Why a place cannot be committed; "" where it can."""
+        resolve = self._org.stream.resolve
+        try:
+            position = resolve(place)
+        except UnknownReplayId:
+            return "The replay ID is not valid or not within the retention window."
+        if position > resolve(delivery.latest):
+            return "The replay ID was not delivered on this call."
+        try:
+            before = resolve(subscription.committed) if subscription.committed else 0
+        except UnknownReplayId:
+            before = 0
+        return "The replay ID is older than the committed one." if position < before else ""
 
     def _response(self, batch: Batch) -> bytes:
         commit, self._commit = self._commit, None
