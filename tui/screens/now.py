@@ -14,7 +14,7 @@ from tui.screens.watched import LEFT, WIDE, Watched, bound
 from tui.widgets.page import Row, beside
 
 #: Cells of a bar.
-BAR = 16
+BAR = 10
 BAD = ("down", "degraded", "unknown")
 
 
@@ -87,7 +87,7 @@ def _reading(reading: Reading, system: str) -> str:
     if reading.total:
         share = min(reading.taken / reading.total, 1.0)
         done = int(share * BAR)
-        text += f"[{'#' * done}{'.' * (BAR - done)}] {share:.0%} of {reading.total:,}"
+        text += f"[{'#' * done}{'.' * (BAR - done)}] {share:.0%}"
     else:
         text += f"{reading.taken:,} rows"
     text += f"  {reading.rate:,.0f}/s" if reading.rate else ""
