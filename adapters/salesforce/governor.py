@@ -121,28 +121,22 @@ class Governor:
     def refused(self, text: str, usage: str = "", wait: float | None = None) -> float:
         """Learn from REQUEST_LIMIT_EXCEEDED with this text. Returns the seconds for which calls rest.
 
-        Of the day's calls a few get free every minute, so it is asked again four times an hour. Too many at a
-        time is over as soon as some of them are done.
+        Of the day's calls a few get free every minute, so it is asked again four times an hour; sooner at
+        first where the figures say that there are some. Too many at a time is over with the first of them.
         """
         self._learn(usage)
-        now = self._clock()
-        self._trial_until = 0.0
-        if "TotalRequests" in text:
-            rest, self._pause_why = LOOK_AGAIN_S, "the org's API calls of the last 24 hours are used up"
-        else:
-            if now >= self._paused_until:  # the others of the same burst say nothing new
-                self._burst_s = min(max(self._burst_s * 2, _BURST_S[0]), _BURST_S[1])
-            rest, self._pause_why = self._burst_s, "too many requests ran at a time"
+        now, day = self._clock(), "TotalRequests" in text
+        if now >= self._paused_until:  # the others of the same burst say nothing new
+            longest = LOOK_AGAIN_S if day else _BURST_S[1]
+            self._burst_s = min(max(self._burst_s * 2, _BURST_S[0]), longest)
+        rest = LOOK_AGAIN_S if day and not self._some_left() else self._burst_s
         if wait is not None:
             rest = min(max(wait, 0.0), _LONGEST_S)
+        why = "the API calls of 24 hours are used up" if day else "too many requests ran at a time"
+        self._pause_why = f"REQUEST_LIMIT_EXCEEDED, {why}"
         if now >= self._paused_until:
-            _log.warning(
-                "API calls refused",
-                action="salesforce.budget",
-                system=self._name,
-                why=self._pause_why,
-                s=rest,
-            )
+            _log.warning("API calls refused", action="salesforce.budget", system=self._name, why=why, s=rest)
+        self._trial_until = 0.0
         self._paused_until = max(self._paused_until, now + rest)
         return rest
 
@@ -199,6 +193,11 @@ class Governor:
                     f"from {ceiling} on the rest is kept for what matters more"
                 )
         return None
+
+    def _some_left(self) -> bool:
+        """Whether calls are left by what the server's own figures say."""
+        told = [one for one in (self._org, self._app) if one.limit]
+        return bool(told) and all(one.used < one.limit for one in told)
 
     def _wait(self, priority: Priority, why: str, seconds: float) -> Unreachable:
         if priority not in self._waiting:

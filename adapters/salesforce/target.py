@@ -124,8 +124,13 @@ class SalesforceTarget:
 
     def _related(self, together: Sequence[Lot]) -> list[_Work]:
         """Parents and children: in graphs, or step by step where they cannot be one."""
-        fitting = [family for family in together if self._graphs.fits(family)]
-        others = {place: one for family in together if family not in fitting for place, one in family.items()}
+        fitting: list[Lot] = []
+        others: dict[int, Delivery] = {}
+        for family in together:
+            if self._graphs.fits(family):
+                fitting.append(family)
+            else:
+                others |= family
         work: list[_Work] = [self._graphs.send(graphs) for graphs in self._graphs.requests(fitting)]
         return work + ([self._graphs.in_steps(others)] if others else [])
 

@@ -140,6 +140,18 @@ def test_used_up_calls_pause_all_but_people(governor: Governor, clock: Clock) ->
     assert waits(governor, Priority.DELIVERY) == LOOK_AGAIN_S
 
 
+def test_a_refusal_against_the_figures_is_looked_into_soon_and_then_ever_more_rarely(
+    governor: Governor, clock: Clock
+) -> None:
+    text = "TotalRequests Limit exceeded."
+    waits_s = []
+    for _ in range(9):
+        waits_s.append(governor.refused(text, "api-usage=5/1000"))
+        clock.now += LOOK_AGAIN_S
+    assert waits_s == [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 900.0, 900.0]
+    assert governor.refused(text, "api-usage=1000/1000") == LOOK_AGAIN_S
+
+
 def test_a_burst_backs_off_briefly_and_longer_each_time(governor: Governor, clock: Clock) -> None:
     text = "ConcurrentRequests (Concurrent API Requests) Limit exceeded."
     assert governor.refused(text) == 10.0
