@@ -146,4 +146,4 @@ def events_name(scene: Scene) -> Iterator[None]:
     yield
     scene.place.configure(pubsub_endpoint=f"127.0.0.1:{events}")
     scene.kill()
-    until(lambda: scene.status()[0].systems[0].state == "up", "the stream being back")
+    until(lambda: scene.state == "up", "the stream being back")

@@ -96,6 +96,11 @@ class Scene:
         found = self.site.stage.status()
         return found, status_text(found, verdict(found))
 
+    @property
+    def state(self) -> str:
+        """How the agent says that Salesforce is: up, degraded or down."""
+        return next(each.state for each in self.status()[0].systems if each.name == "salesforce")
+
     def kill(self) -> None:
         """kill -9, and a new start."""
         agent = self.site.stage.agent

@@ -85,7 +85,7 @@ def away(scene: Scene) -> Iterator[None]:
 def half_open(scene: Scene) -> Iterator[None]:
     """The gateway dies without a word; pings find it."""
     scene.place.events.die()
-    until(lambda: scene.status()[0].systems[0].state == "down", "the dead link being noticed", NOTICED_S)
+    until(lambda: scene.state == "down", "the dead link being noticed", NOTICED_S)
     yield
     scene.place.events.mend()
 
