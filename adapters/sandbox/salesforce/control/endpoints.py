@@ -15,6 +15,7 @@ from starlette.routing import Route
 from adapters.sandbox.salesforce.control import faults
 from adapters.sandbox.salesforce.identity.oauth import OAuth
 from adapters.sandbox.salesforce.org import removal
+from adapters.sandbox.salesforce.org.access import RIGHTS
 from adapters.sandbox.salesforce.org.actor import Actor, api_actor, page_actor
 from adapters.sandbox.salesforce.org.assignment import record_id
 from adapters.sandbox.salesforce.org.errors import ApiError
@@ -55,6 +56,7 @@ class Control:
             self._route("/fields", self._field, "POST"),
             self._route("/fields", self._drop_field, "DELETE"),
             self._route("/channels", self._channel, "POST"),
+            self._route("/access", self._access, "POST"),
             self._route("/clock", self._clock, "POST"),
             self._route("/calls", self._calls, "POST"),
         ]
@@ -211,6 +213,27 @@ class Control:
             enriched = [str(each) for each in member.get("enriched", [])]
             self._org.join(name, _text(member, "object"), enriched, str(member.get("filter", "")))
         return {"topic": f"/data/{name}"}
+
+    def _access(self, body: Body) -> object:
+        """Rights of the integration user on ``object``: ``rights`` (Read, Edit, ViewAllRecords: true or
+        false), ``hidden`` and ``read_only`` fields; ``captured`` says whether its changes are told."""
+        kind = self._kind(_text(body, "object"))
+        rights = body.get("rights", {})
+        if not isinstance(rights, dict) or not set(rights) <= set(RIGHTS):
+            raise ApiError("INVALID_FIELD", f"rights are {', '.join(RIGHTS)}", ("rights",))
+        if self._org.access.grant(kind.name) is None:
+            raise ApiError("INVALID_FIELD", f"{kind.name} is open to everybody", ("object",))
+        named = [
+            [_known(kind, str(each)).name for each in body.get(key, [])] for key in ("hidden", "read_only")
+        ]
+        given = {name: value is True for name, value in rights.items()}
+        self._org.access.change(kind.name, given, named[0], named[1])
+        if "captured" in body:
+            change = (
+                self._org.access.unselected.discard if body["captured"] else self._org.access.unselected.add
+            )
+            change(kind.name)
+        return {"object": kind.name}
 
     def _clock(self, body: Body) -> object:
         """``advance`` seconds, ``freeze`` at a time (true: where it is), or ``resume``; answers the org's

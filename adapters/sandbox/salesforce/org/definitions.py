@@ -14,6 +14,7 @@ from adapters.sandbox.salesforce.org.ids import base62
 from adapters.sandbox.salesforce.org.shapes import BadObjects, label, nearest
 
 SAMPLE = Path(__file__).with_name("sample.toml")
+SETUP = Path(__file__).with_name("setup.toml")
 _OBJECT_KEYS = {
     *("prefix", "label", "label_plural", "conditional_etag", "change_events", "writable"),
     *("record_types", "fields", "validations", "duplicates", "flows"),
@@ -60,6 +61,7 @@ def read(extra: Path | None = None) -> Definitions:
         events |= document.get("event", {})
     numbers = count(0xB0)
     made = [_definition(name, body, next(numbers), problems) for name, body in objects.items()]
+    made += [_definition(name, body, 0, problems) for name, body in _load(SETUP)["object"].items()]
     published = [_definition(name, body, next(numbers), problems).kind for name, body in events.items()]
     _check_together([each.kind for each in made], problems)
     if problems:

@@ -9,6 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from adapters.sandbox.salesforce.cdc.schema import EventSchema, change_schema, n
 from adapters.sandbox.salesforce.cdc.stream import StoredEvent, Stream, Subscribed
 from adapters.sandbox.salesforce.control.faults import Faults
 from adapters.sandbox.salesforce.org import definitions
+from adapters.sandbox.salesforce.org.access import Access
 from adapters.sandbox.salesforce.org.actor import Actor
 from adapters.sandbox.salesforce.org.allowance import Allowance
 from adapters.sandbox.salesforce.org.clock import OrgClock
@@ -96,6 +98,7 @@ class Org:
         self.staff: Staff = hire(self.tables["User"], self.ids, self.clock.second())
         for definition in defined.objects:
             self._install_record_types(definition.kind)
+        self.access = Access(self.tables, self.ids, self.staff.integration, self.clock.second())
 
     def table(self, object_name: str) -> Table:
         """The records of an object; the name is case-insensitive. Raises ApiError NOT_FOUND."""
@@ -114,15 +117,27 @@ class Org:
         return self.schemas[self._current[source]]
 
     def topic(self, name: str) -> Topic | None:
-        """What a topic carries; None for an unknown topic (case-sensitive)."""
-        selected = {kind.topic: kind.name for kind in self.objects.values() if kind.change_events}
+        """What a topic carries; None for an unknown topic (case-sensitive).
+
+        Of several objects it carries those that the user may see.
+        """
+        selected = {
+            kind.topic: kind.name
+            for kind in self.objects.values()
+            if kind.change_events and kind.name not in self.access.unselected
+        }
         if name == ALL_CHANGES:
-            return Topic(name, dict.fromkeys(selected.values()), single=False)
+            seen = [each for each in selected.values() if self.access.sees_all(each)]
+            return Topic(name, dict.fromkeys(seen), single=False)
         if name in selected:
             return Topic(name, {selected[name]: None}, single=True)
         if name.startswith("/event/") and name.removeprefix("/event/") in self.notices:
             return Topic(name, {name.removeprefix("/event/"): None}, single=True, publishable=True)
-        return self.channels.topic(name)
+        found = self.channels.topic(name)
+        if found is None:
+            return None
+        members = {each: member for each, member in found.members.items() if self.access.sees_all(each)}
+        return replace(found, members=members)
 
     def record_type(self, object_name: str, developer_name: str) -> str:
         """Id of a record type."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grpc
 
+from adapters.sandbox.salesforce.cdc.channels import Topic
 from adapters.sandbox.salesforce.org.org import Org
 
 ERROR_PREFIX = "sfdc.platform.eventbus.grpc."
@@ -32,6 +33,21 @@ def unknown_topic(org: Org, topic: str) -> BadRequest:
         "Verify that the topic exists and that change data capture is enabled for it."
     )
     return BadRequest(grpc.StatusCode.NOT_FOUND, "topic.not.found", text)
+
+
+def subscribable(org: Org, topic: Topic) -> bool:
+    """Whether the user may subscribe: a topic of one object wants View All Records, a channel does not."""
+    return not topic.single or all(org.access.sees_all(each) for each in topic.members)
+
+
+def forbidden(topic: str) -> BadRequest:
+    """The refusal of a topic whose records the user may not all see. That it is refused is documented, with
+    which status and code is not."""
+    return BadRequest(
+        grpc.StatusCode.PERMISSION_DENIED,
+        "topic.permission.denied",
+        f"The user doesn't have the permission to subscribe to {topic}.",
+    )
 
 
 class Damaged:

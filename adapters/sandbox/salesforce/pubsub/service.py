@@ -32,6 +32,7 @@ from adapters.sandbox.salesforce.pubsub.refusals import (
     Damaged,
     damaged,
     invalid,
+    subscribable,
     unknown_topic,
 )
 
@@ -122,7 +123,7 @@ class PubSub:
             topic_name=request.topic_name,
             tenant_guid=f"core/prod/{self._org.id}",
             can_publish=topic.publishable,
-            can_subscribe=True,
+            can_subscribe=subscribable(self._org, topic),
             schema_id=self._org.schema_of(next(iter(topic.members))).id if topic.single else "",
             rpc_id=rpc_id,
         )

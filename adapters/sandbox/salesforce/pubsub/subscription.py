@@ -12,7 +12,14 @@ from adapters.sandbox.salesforce.cdc.channels import Topic
 from adapters.sandbox.salesforce.cdc.stream import Subscribed, UnknownReplayId
 from adapters.sandbox.salesforce.org.org import Org
 from adapters.sandbox.salesforce.pubsub.delivery import Batch, Delivery, Timings
-from adapters.sandbox.salesforce.pubsub.refusals import BadRequest, corrupted, invalid, unknown_topic
+from adapters.sandbox.salesforce.pubsub.refusals import (
+    BadRequest,
+    corrupted,
+    forbidden,
+    invalid,
+    subscribable,
+    unknown_topic,
+)
 
 
 async def subscribe(
@@ -25,6 +32,8 @@ async def subscribe(
     topic = org.topic(first.topic_name)
     if topic is None:
         raise unknown_topic(org, first.topic_name)
+    if not subscribable(org, topic):
+        raise forbidden(topic.name)
     begun = Subscribed(topic.name, pb.ReplayPreset.Name(first.replay_preset), first.replay_id.hex())
     org.subscriptions.append(begun)
     if fault := org.faults.strike("refuse-stream", topic.members):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from adapters.sandbox.salesforce.org.access import RIGHTS
+from adapters.sandbox.salesforce.org.errors import ApiError
 from adapters.sandbox.salesforce.org.fields import TEXT_TYPES, Field, FieldType, ObjectType, OnDelete
 from adapters.sandbox.salesforce.rest.answers import Answer
 from adapters.sandbox.salesforce.rest.calls import Call
@@ -39,7 +42,15 @@ def full(call: Call) -> Answer:
     """GET sobjects/X/describe: summary and all fields."""
     kind = call.org.table(call.param("object")).kind
     body = _summary(kind, call)
-    body["fields"] = [_field(each) for each in kind.fields]
+    grant = call.org.access.grant(kind.name)
+    if grant is not None and not grant.rights["Read"]:
+        raise ApiError("NOT_FOUND", "The requested resource does not exist")
+    hidden, read_only = (grant.hidden, grant.read_only) if grant is not None else (set[str](), set[str]())
+    body["fields"] = [
+        _field(replace(each, writable=False) if each.name in read_only else each)
+        for each in kind.fields
+        if each.name not in hidden
+    ]
     body["fields"] += [_compound(name) for name in structured(kind)]
     body["childRelationships"] = _children(kind, call)
     body["recordTypeInfos"] = _record_types(kind, call)
@@ -83,17 +94,18 @@ def _record_types(kind: ObjectType, call: Call) -> list[dict[str, Any]]:
 
 def _summary(kind: ObjectType, call: Call) -> dict[str, Any]:
     path = call.url(f"sobjects/{kind.name}")
-    writable = kind.writable
+    grant = call.org.access.grant(kind.name)
+    may = {right: kind.writable and (grant is None or grant.rights[right]) for right in RIGHTS}
     return {
         "name": kind.name,
         "label": kind.label,
         "labelPlural": kind.label_plural,
         "keyPrefix": kind.prefix,
         "custom": kind.custom,
-        "createable": writable,
-        "updateable": writable,
-        "deletable": writable,
-        "undeletable": writable,
+        "createable": may["Create"],
+        "updateable": may["Edit"],
+        "deletable": may["Delete"],
+        "undeletable": may["Delete"],
         "queryable": True,
         "retrieveable": True,
         "replicateable": True,
