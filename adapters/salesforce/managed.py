@@ -47,7 +47,7 @@ class ManagedFollower(Follower):
     ) -> None:
         super().__init__(pubsub, channel, position, backlog, silence_s)
         self._name = channel.managed
-        self._commits = _Commits(channel)
+        self._commits = Commits(channel)
         self._progress = asyncio.Event()
         self._seen: dict[bytes, int] = {}  # ids that our own call has delivered, with their numbers
         self._begin_anew()
@@ -248,7 +248,7 @@ class _Met:
     session: Session
 
 
-class _Commits:
+class Commits:
     """Places to be committed, and those whose answer is awaited. One answer may stand for several."""
 
     def __init__(self, channel: Channel) -> None:
