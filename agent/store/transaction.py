@@ -72,10 +72,12 @@ class Transaction:
             return int(row[0]) if row else None
 
     def run_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Execute a write for each row."""
-        self.written = True
-        with self._disk:
-            self._connection.executemany(statement, rows)
+        """Execute a write for each row; nothing where there is none."""
+        kept = list(rows)
+        if kept:
+            self.written = True
+            with self._disk:
+                self._connection.executemany(statement, kept)
 
     def savepoint(self, name: str = "unit") -> None:
         """Begin a unit of work that can be taken back alone."""

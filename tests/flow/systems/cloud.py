@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from agent.core.change import Batch, Change, ChangeKind, Operation, RawValue, ReadResult, Row, Touched
 from agent.core.delivery import Delivery, DeliveryKind, Guarantees, Outcome, OutcomeKind, Reason, Resolution
@@ -62,6 +63,7 @@ class Cloud:
     repeat: int | None = None
     at_once: int = 2
     lists: bool | None = None
+    backlog: ClassVar[int] = 0
     history: list[tuple[datetime, str, str]] = field(default_factory=list)
     _position: int = 0
     _flows: int = 0
@@ -181,6 +183,7 @@ class Cloud:
             on_uncertain_create=Resolution.RESEND,
             max_request_s=MAX_REQUEST_S,
             batch=2,
+            backlog=self.backlog,
             tells_merges=object == "Account",
         )
 
