@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.faults.salesforce import (
     answers,
+    bulk,
+    channels,
     echoes,
     gaps,
     limits,
@@ -18,6 +20,8 @@ from tests.faults.salesforce.scene import CATALOGUE
 __all__ = [
     "CATALOGUE",
     "answers",
+    "bulk",
+    "channels",
     "echoes",
     "gaps",
     "limits",

@@ -57,7 +57,7 @@ class Place:
         for name, value in changes.items():
             lines.pop(name, None)
             if value is not None:
-                lines[name] = f"{name} = {json.dumps(value)}"
+                lines[name] = f"{name} = {_toml(value)}"
         body = "\n".join(lines.values())
         file.write_text(f"{text[: found.start(1)]}{body}\n\n{text[found.end(1) :]}")
 
@@ -83,6 +83,14 @@ def opened(folder: Path, seed: int, settings: Keys) -> Iterator[Place]:
         )
         place.configure(**settings)
         yield place
+
+
+def _toml(value: object) -> str:
+    """JSON's strings, numbers, booleans and lists are TOML's too."""
+    if isinstance(value, Mapping):
+        pairs = (f"{json.dumps(name)} = {_toml(each)}" for name, each in value.items())
+        return f"{{ {', '.join(pairs)} }}"
+    return json.dumps(value)
 
 
 def _end(address: str, ca: str, *, http2: bool = False) -> End:

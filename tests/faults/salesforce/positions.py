@@ -23,7 +23,7 @@ def _from_the_oldest(scene: Scene, before: int) -> None:
     )
 
 
-def _lost(scene: Scene, kind: str) -> Iterator[None]:
+def lost(scene: Scene, kind: str) -> Iterator[None]:
     """Things happen while the stream is away, and are gone when it is back."""
     before = len(scene.history.subscriptions())
     scene.place.events.shut()
@@ -42,13 +42,13 @@ def _lost(scene: Scene, kind: str) -> Iterator[None]:
 @fault("replay-id-expired", LOST, logs=TOLD, leaves=GAP, edits=False)
 def expired(scene: Scene) -> Iterator[None]:
     """The agent was away longer than events are kept."""
-    yield from _lost(scene, "expire")
+    yield from lost(scene, "expire")
 
 
 @fault("stream-reset-by-org", LOST, logs=TOLD, leaves=GAP, edits=False)
 def moved(scene: Scene) -> Iterator[None]:
     """The org moved to another instance: no replay id is known there."""
-    yield from _lost(scene, "reset")
+    yield from lost(scene, "reset")
 
 
 @fault("replay-id-of-another-org", LOST, logs=TOLD, leaves=GAP, edits=False)

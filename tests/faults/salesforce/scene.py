@@ -87,6 +87,13 @@ class Scene:
         end = time.monotonic() + seconds
         until(lambda: time.monotonic() >= end, "the end of a pause", seconds + 5)
 
+    def retry(self, kind: str) -> None:
+        """A person has seen to it: what was refused is tried again."""
+        for item in self.site.exceptions(kind):
+            done = self.site.cli("exceptions", "retry", str(item.id), "--reason", "seen to")
+            holds(done.code == 0, f"exceptions retry {item.id}: {done.err}")
+        until(lambda: not self.site.exceptions(kind), f"no more exceptions of kind {kind}")
+
     def finally_(self, check: Callable[[], None]) -> None:
         """Look at this when everything is at rest and the agent has stopped."""
         self.checks.append(check)

@@ -24,7 +24,8 @@ MANY = 150
 WINDOW = 100
 
 
-def _subscribed_again(scene: Scene, before: int) -> None:
+def subscribed_again(scene: Scene, before: int) -> None:
+    """Wait for the stream to be followed anew."""
     until(lambda: len(scene.history.subscriptions()) > before, "a new subscription")
 
 
@@ -34,7 +35,7 @@ def rst_connection(scene: Scene) -> Iterator[None]:
     before = len(scene.history.subscriptions())
     scene.place.events.reset()
     yield
-    _subscribed_again(scene, before)
+    subscribed_again(scene, before)
 
 
 @fault("rst-stream", BROKEN, logs=ENDED)
@@ -43,7 +44,7 @@ def rst_stream(scene: Scene) -> Iterator[None]:
     before = len(scene.history.subscriptions())
     holds(scene.place.events.end_streams(frames.NO_ERROR) > 0, "there was no stream to end")
     yield
-    _subscribed_again(scene, before)
+    subscribed_again(scene, before)
 
 
 @fault("goaway", BROKEN, logs=ENDED)
@@ -52,7 +53,7 @@ def goaway(scene: Scene) -> Iterator[None]:
     before = len(scene.history.subscriptions())
     holds(scene.place.events.go_away(frames.NO_ERROR) > 0, "there was no connection to take down")
     yield
-    _subscribed_again(scene, before)
+    subscribed_again(scene, before)
 
 
 @fault("goaway-too-many-pings", BROKEN, logs=ENDED)
@@ -61,7 +62,7 @@ def calm(scene: Scene) -> Iterator[None]:
     before = len(scene.history.subscriptions())
     holds(scene.place.events.go_away(frames.ENHANCE_YOUR_CALM) > 0, "there was no connection to take down")
     yield
-    _subscribed_again(scene, before)
+    subscribed_again(scene, before)
 
 
 @fault("unavailable-stream", BROKEN, logs=ENDED)
@@ -70,7 +71,7 @@ def unavailable(scene: Scene) -> Iterator[None]:
     before = len(scene.history.subscriptions())
     scene.arm("break")
     yield
-    _subscribed_again(scene, before)
+    subscribed_again(scene, before)
 
 
 @fault("stream-away", BROKEN, says=DOWN, does=r"\(.+\)")
@@ -96,7 +97,7 @@ def silent(scene: Scene) -> Iterator[None]:
     before = len(scene.history.subscriptions())
     scene.arm("silent")
     yield
-    _subscribed_again(scene, before)
+    subscribed_again(scene, before)
 
 
 @fault("slow-consumer", SLOW, edits=False)

@@ -110,3 +110,11 @@ async def test_a_subscription_may_be_refused_for_another_reason_than_its_replay_
         await empty.events(1)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert trailer(caught.value, "error-code").endswith(code)
+
+
+async def test_a_validation_rule_can_be_taken_away_again(empty: Client) -> None:
+    rule = {"object": "Account", "when": "Name = 'No'"}
+    await empty.control("validations", rule)
+    assert (await empty.call("POST", "sobjects/Account", {"Name": "No"})).status_code == 400
+    await empty.http.request("DELETE", "/_sandbox/validations", json=rule)
+    await empty.create(Name="No")

@@ -53,6 +53,7 @@ class Control:
             self._route("/transaction", self._transaction, "POST"),
             self._route("/flows", self._flow, "POST"),
             self._route("/validations", self._validation, "POST"),
+            self._route("/validations", self._drop_validation, "DELETE"),
             self._route("/fields", self._field, "POST"),
             self._route("/fields", self._drop_field, "DELETE"),
             self._route("/channels", self._channel, "POST"),
@@ -170,6 +171,13 @@ class Control:
         rule = Validation(kind.name, condition, message, str(body.get("field", "")), test)
         self._org.rules.validations.append(rule)
         return {"validations": len(self._org.rules.validations)}
+
+    def _drop_validation(self, body: Body) -> object:
+        """Takes the rules of ``object`` with that condition (``when``) away again."""
+        name, condition = self._kind(_text(body, "object")).name, _text(body, "when")
+        rules = self._org.rules.validations
+        rules[:] = [each for each in rules if (each.object_name, each.condition) != (name, condition)]
+        return {"validations": len(rules)}
 
     def _field(self, body: Body) -> object:
         """Adds a custom field to an object, so that its events change their schema."""

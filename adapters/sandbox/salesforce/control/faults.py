@@ -30,8 +30,8 @@ KINDS: dict[str, str] = {
     "break": "all open streams are dropped",
     "half-open": "all open gRPC connections go dead: they stay open, nothing passes, pings are not answered",
     "silent": "all open streams say nothing more, no keepalive either; their connections live on",
-    "refuse-stream": "the next subscription to a matching topic is refused as INVALID_ARGUMENT with the code in "
-    "'detail' ('subscription.fetch.topic.name.invalid: text')",
+    "refuse-stream": "the next subscription to a matching topic is refused as INVALID_ARGUMENT with the code "
+    "in 'detail' ('subscription.fetch.topic.name.invalid: text')",
     "event-limit": "the next delivery of a matching event ends its stream: allocation of events used up",
     "revoke": "all access tokens become invalid; open streams live on",
     "deny-login": "the next sign-in is refused with the OAuth error in 'detail' ('inactive_user: text')",
