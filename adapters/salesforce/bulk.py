@@ -9,39 +9,39 @@ wrong by itself is done here: results of uploads (truth as text, no ids, byte by
 from __future__ import annotations
 
 import asyncio
-import csv
 import importlib.util
-import io
-import json
 import re
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 from adapters.salesforce.auth import Login, Session
 from adapters.salesforce.bulk2 import waits
 from adapters.salesforce.governor import Governor, Priority
 from adapters.salesforce.http import describe
-from adapters.salesforce.proxy import NoWay, Proxy, Ways
+from adapters.salesforce.proxy import NoWay, Proxy, Ways, proxy_refusal
 from adapters.salesforce.settings import Settings
-from adapters.salesforce.tls import http_trust
+from adapters.salesforce.tls import untrusted
 from adapters.salesforce.values import parse_moment
+from adapters.salesforce.written import READERS, Written
 from agent import failpoints
 from agent.errors import Refused, Unreachable
 
+if TYPE_CHECKING:
+    from adapters.salesforce.bulk_link import Link
+
 _T = TypeVar("_T")
 _PACKAGE = "salesforce_bulk.salesforce_bulk"
-_SPACE = "{http://www.force.com/2009/06/asyncapi/dataload}"
-_CONNECT_S = 10.0
 #: How much of a result is fetched at a time.
 _PIECE = 1 << 18
 _CODE = re.compile(r"<exceptionCode>\s*([^<]*?)\s*</exceptionCode>")
 _TEXT = re.compile(r"<exceptionMessage>\s*([^<]*?)\s*</exceptionMessage>")
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _SESSION = "InvalidSessionId"
 #: The interface by which the login knows us.
 _DOOR = "bulk"
@@ -73,16 +73,6 @@ class BatchInfo:
     changed: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What came of one row of an upload."""
-
-    id: str | None
-    success: bool
-    created: bool
-    errors: tuple[str, ...]
-
-
 class Bulk:
     """One client of Bulk API 1.0, for ``async with``: its thread and its connections live as long.
 
@@ -97,7 +87,7 @@ class Bulk:
         self._ways = ways
         self._thread = ThreadPoolExecutor(1, f"salesforce-bulk-{name}")
         self._client: Any = None
-        self._link: _Link | None = None
+        self._link: Link | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -143,6 +133,10 @@ class Bulk:
         found = await self._call(lambda client: [_batch(one) for one in client.get_batch_list(job_id)])
         return tuple(sorted(found, key=lambda batch: batch.id))
 
+    async def batch(self, job_id: str, batch_id: str) -> BatchInfo:
+        """A batch as it is now."""
+        return await self._call(lambda client: _batch(client.batch_status(batch_id, job_id, reload=True)))
+
     async def asked(self, job_id: str, batch_id: str) -> str:
         """The query of a batch, as the server holds it."""
         return await self._call(lambda client: str(client.get_query_batch_request(batch_id, job_id)))
@@ -162,6 +156,8 @@ class Bulk:
         try:
             while piece := await self._run(lambda: bytes(raw.read(_PIECE, decode_content=True))):
                 yield piece
+        except _Broken as error:
+            raise self._unreachable(str(error), None) from error
         finally:
             self._thread.submit(raw.close)
 
@@ -177,9 +173,7 @@ class Bulk:
         """Wait until a batch is completed, failed or left out. Raises Unreachable behind the limit."""
         end = time.monotonic() + limit_s
         for wait in waits():
-            batch = next((one for one in await self.batches(job_id) if one.id[:15] == batch_id[:15]), None)
-            if batch is None:
-                raise Forgotten(f"job {job_id} has no batch {batch_id}")
+            batch = await self.batch(job_id, batch_id)
             if batch.state in ("Completed", "Failed", "NotProcessed"):
                 return batch
             if time.monotonic() >= end:
@@ -238,13 +232,29 @@ class Bulk:
         except _Limited as error:
             wait = self._governor.refused(str(error), self._usage())
             raise Unreachable(str(error), where=self._name, retry_after=wait) from error
-        except _ProxyRefused as error:
-            refused = self._ways.refused(proxy) if proxy is not None else error
-            raise Unreachable(str(refused), where=self._name) from error
+        except _Broken as error:
+            raise self._unreachable(str(error), proxy) from error
         failpoints.hit("salesforce.after_request")
+        if proxy is not None:
+            self._ways.passed()
         self._login.accepted(_DOOR)
         self._governor.heard(self._usage())
         return done
+
+    def _unreachable(self, text: str, proxy: Proxy | None) -> Unreachable:
+        """What a broken connection means: the proxy said no, the certificate, or nobody is there."""
+        status = _TUNNEL.search(text)
+        told = untrusted(text)
+        remedy = told.remedy if told is not None else ""
+        if proxy is not None and status is not None:
+            if status.group(1) == "407":
+                refused = self._ways.refused(proxy)
+                text, remedy = str(refused), refused.remedy
+            else:
+                text, remedy = proxy_refusal(proxy, status.group(1))
+        elif proxy is not None:
+            text += f" (by the proxy {proxy})"
+        return Unreachable(f"bulk: {text}", where=self._name, remedy=remedy)
 
     def _usage(self) -> str:
         return self._link.usage if self._link is not None else ""
@@ -252,7 +262,10 @@ class Bulk:
     def _with(self, session: Session, proxy: Proxy | None) -> Any:
         """The package's client with this session; only on the thread."""
         if self._client is None:
-            self._link = _Link(self._settings)
+            # Here, so that whoever reads nothing by bulk does not load it.
+            from adapters.salesforce.bulk_link import Link
+
+            self._link = Link(self._settings)
             self._client = _client(self._link, session, self._settings)
         assert self._link is not None
         self._link.through(proxy)
@@ -271,9 +284,7 @@ class Bulk:
         try:
             return work()
         except (RequestException, HTTPError) as error:
-            if "407 " in str(error):
-                raise _ProxyRefused(describe(error)) from error
-            raise Unreachable(f"bulk: {describe(error)}", where=self._name) from error
+            raise _Broken(describe(error)) from error
         except (ElementTree.ParseError, ValueError, KeyError, TypeError, AttributeError) as error:
             text = f"bulk: an answer that cannot be read ({type(error).__name__})"
             raise Unreachable(text, where=self._name) from error
@@ -293,74 +304,11 @@ class _Limited(Exception):
     """The call was refused because too many were made."""
 
 
-class _ProxyRefused(Exception):
-    """The proxy does not take our credentials."""
+class _Broken(Exception):
+    """No connection, or none that lasted."""
 
 
-class _Link:
-    """What the package calls in place of ``requests``; only on the thread."""
-
-    def __init__(self, settings: Settings) -> None:
-        import requests
-        import urllib3
-
-        self._timeout = (_CONNECT_S, settings.request_timeout_s)
-        self._verify: bool | str = str(settings.ca_file) if settings.ca_file is not None else True
-        self._session = requests.Session()
-        # The way out is told with each call; and a .netrc would add an Authorization of its own.
-        self._session.trust_env = False
-        self.usage = ""
-        retry = urllib3.Retry(
-            total=3,
-            allowed_methods={"GET"},
-            status_forcelist={502, 503, 504},
-            backoff_factor=0.2,
-            respect_retry_after_header=False,
-            raise_on_status=False,
-        )
-        # What the other HTTP client trusts too; requests would know its own roots only.
-        trust = {"ssl_context": http_trust(settings.ca_file)}
-
-        class Adapter(requests.adapters.HTTPAdapter):
-            def build_connection_pool_key_attributes(self, *arguments: Any, **named: Any) -> Any:
-                host, pool = super().build_connection_pool_key_attributes(*arguments, **named)
-                return host, {**pool, **trust}
-
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, Adapter(max_retries=retry))
-
-    def get(self, url: str, **request: Any) -> Any:
-        """As ``requests.get``."""
-        return self._send("GET", url, request)
-
-    def post(self, url: str, **request: Any) -> Any:
-        """As ``requests.post``."""
-        return self._send("POST", url, request)
-
-    def through(self, proxy: Proxy | None) -> None:
-        """Make the next calls this way."""
-        if proxy is None:
-            self._session.proxies = {}
-            return
-        signed = f"{quote(proxy.user, safe='')}:{quote(proxy.password, safe='')}@" if proxy.user else ""
-        self._session.proxies = {"https": f"http://{signed}{proxy}"}
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._session.close()
-
-    def _send(self, method: str, url: str, request: Mapping[str, Any]) -> Any:
-        # No redirects: requests would carry the session's token to wherever they point.
-        answer = self._session.request(
-            method, url, timeout=self._timeout, verify=self._verify, allow_redirects=False, **request
-        )
-        self.usage = answer.headers.get("Sforce-Limit-Info", "")
-        # The package compares the whole header with the bare type.
-        answer.headers["Content-Type"] = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-        return answer
-
-
-def _client(link: _Link, session: Session, settings: Settings) -> Any:
+def _client(link: Link, session: Session, settings: Settings) -> Any:
     """The package's client over a link, with the headers and the results that it lacks."""
     spec = importlib.util.find_spec(_PACKAGE)
     assert spec is not None
@@ -382,7 +330,7 @@ def _client(link: _Link, session: Session, settings: Settings) -> Any:
             url = f"{self.endpoint}/job/{job_id}/batch/{batch_id}/result"
             answer = link.get(url, headers=self.headers())
             self.check_status(answer)
-            return _READERS[content](answer.content)
+            return READERS[content](answer.content)
 
     return Client(sessionId=session.token, host=session.instance_url, API_version=settings.api_version)
 
@@ -416,49 +364,3 @@ def _batch(info: Mapping[str, str | None]) -> BatchInfo:
         records=int(info.get("numberRecordsProcessed") or 0),
         changed=parse_moment(str(info["systemModstamp"])),
     )
-
-
-def _csv(body: bytes) -> list[Written]:
-    rows = csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
-    return [
-        Written(
-            row["Id"] or None, row["Success"] == "true", row["Created"] == "true", _errors([row["Error"]])
-        )
-        for row in rows
-    ]
-
-
-def _json(body: bytes) -> list[Written]:
-    return [
-        Written(
-            one.get("id") or None,
-            one.get("success") is True,
-            one.get("created") is True,
-            _errors([f"{each.get('statusCode')}:{each.get('message')}" for each in one.get("errors") or ()]),
-        )
-        for one in json.loads(body)
-    ]
-
-
-def _xml(body: bytes) -> list[Written]:
-    return [
-        Written(
-            one.findtext(f"{_SPACE}id") or None,
-            one.findtext(f"{_SPACE}success") == "true",
-            one.findtext(f"{_SPACE}created") == "true",
-            _errors(
-                [
-                    f"{each.findtext(f'{_SPACE}statusCode')}:{each.findtext(f'{_SPACE}message')}"
-                    for each in one.findall(f"{_SPACE}errors")
-                ]
-            ),
-        )
-        for one in ElementTree.fromstring(body)  # noqa: S314 - of the org we log in to, over TLS
-    ]
-
-
-def _errors(texts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(text for text in texts if text)
-
-
-_READERS: Mapping[str, Callable[[bytes], list[Written]]] = {"CSV": _csv, "JSON": _json, "XML": _xml}

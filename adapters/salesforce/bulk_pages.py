@@ -155,8 +155,8 @@ class BulkPages:
     async def _settled(self, job_id: str, batch_id: str) -> BatchInfo:
         """A batch, once it is completed or failed."""
         for wait in waits():
-            batch = next((one for one in await self._bulk.batches(job_id) if one.id == batch_id), None)
-            if batch is None or batch.state == "NotProcessed":
+            batch = await self._bulk.batch(job_id, batch_id)
+            if batch.state == "NotProcessed":
                 raise self._over(job_id, "was aborted")
             if batch.state in _SETTLED:
                 return batch
