@@ -86,7 +86,7 @@ class Collections:
         if delivery.kind is DeliveryKind.DELETE:
             return Call("DELETE", self.address(delivery))
         headers = {} if version is None else {"If-Unmodified-Since": http_date(version)}
-        headers |= _unassigned(delivery)
+        headers |= unassigned(delivery)
         return Call("PATCH", self.address(delivery), to_json(self.body(delivery)), headers=headers)
 
     def _call(self, many: list[Delivery]) -> Call:
@@ -96,7 +96,7 @@ class Collections:
             return Call("DELETE", _PATH, params={"ids": ids, "allOrNone": "false"})
         upsert = f"/{first.object}/{self.external(first)}" if first.kind is DeliveryKind.CREATE else ""
         body = {"allOrNone": False, "records": [self._record(delivery) for delivery in many]}
-        return Call("PATCH", f"{_PATH}{upsert}", to_json(body), headers=_unassigned(first))
+        return Call("PATCH", f"{_PATH}{upsert}", to_json(body), headers=unassigned(first))
 
     def _record(self, delivery: Delivery) -> dict[str, Any]:
         """One record of a collection; in an upsert the external id stands among its fields."""
@@ -109,7 +109,7 @@ class Collections:
         return {key for one in lot.values() for key in touched(self._tables[one.object], one)}
 
 
-def _unassigned(delivery: Delivery) -> dict[str, str]:
+def unassigned(delivery: Delivery) -> dict[str, str]:
     """Keeps the org from giving a lead or a case to somebody else because we changed another field of it.
 
     Assignment rules run on every write over the API that does not forbid it (vendor: "Assignment Rule

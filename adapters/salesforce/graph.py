@@ -26,7 +26,7 @@ MOST_NODES = 500
 MOST_DEPTH = 15
 MOST_KINDS = 15
 #: Opens a reference to another node, and cannot be escaped: a text that holds it cannot be sent in a graph.
-_REFERENCE = "@{"
+REFERENCE = "@{"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Graphs:
         if len({(one.object, one.kind) for one in family.values()}) > MOST_KINDS:
             return False
         texts = (value for one in family.values() for value in one.fields.values() if isinstance(value, str))
-        return not any(_REFERENCE in text for text in texts)
+        return not any(REFERENCE in text for text in texts)
 
     @staticmethod
     def requests(graphs: Iterable[Lot]) -> list[list[Lot]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from adapters.salesforce import verdict
 from adapters.salesforce.collection import MOST, Collections
+from adapters.salesforce.conditional import Conditional
 from adapters.salesforce.governor import Priority
 from adapters.salesforce.graph import Graphs, families, pending
 from adapters.salesforce.http import HttpLink
@@ -25,11 +26,8 @@ from agent.core.delivery import (
     DeliveryKind,
     Guarantees,
     Outcome,
-    OutcomeKind,
-    Reason,
     Resolution,
 )
-from agent.errors import IsthmusError
 
 _USER = "target"
 _Work = Coroutine[Any, Any, dict[int, Outcome]]
@@ -38,9 +36,10 @@ _Work = Coroutine[Any, Any, dict[int, Outcome]]
 class SalesforceTarget:
     """A Target.
 
-    An update is conditional (``If-Unmodified-Since``) when its delivery has a guard, and then it is sent
-    alone. The condition is weak: it has whole seconds, so it does not see a write within the second of the
-    version it names. Deletes are never conditional: the server knows no condition for them.
+    An update is conditional (``If-Unmodified-Since``) when its delivery has a guard; each is then a request
+    of its own, or a part of one with a condition of its own. The condition is weak: it has whole seconds, so
+    it does not see a write within the second of the version it names. Deletes are never conditional: the
+    server knows no condition for them.
     What has no guard goes up to 200 to a request, in order, each with its own result. Creates are upserts by
     external id: these alone are safe to repeat. Children of a record that is created in the same call go with
     it in one graph. Nothing is ever restored from the recycle bin: the REST API has no undelete.
@@ -62,6 +61,7 @@ class SalesforceTarget:
         sender = Sender(rest)
         self._collections = Collections(tables, sender)
         self._graphs = Graphs(tables, rest, sender, self._collections)
+        self._conditional = Conditional(tables, rest.base, sender, self._collections, reader)
         self._ingest = Ingest(tables, settings, rest, sender)
         self._matching = Matching(tables, rest, reader)
 
@@ -135,14 +135,15 @@ class SalesforceTarget:
         return work + ([self._graphs.in_steps(others)] if others else [])
 
     def _plain(self, lot: Lot) -> list[_Work]:
-        """Conditional updates alone, the others with their like."""
-        work: list[_Work] = []
+        """Conditional updates, and the others with their like."""
+        guarded: dict[int, Delivery] = {}
         alike: dict[tuple[str, DeliveryKind], dict[int, Delivery]] = defaultdict(dict)
         for place, one in lot.items():
             if one.kind is DeliveryKind.UPDATE and one.guard is not None:
-                work.append(self._guarded(place, one))
+                guarded[place] = one
             else:
                 alike[(one.object, one.kind)][place] = one
+        work: list[_Work] = [self._conditional.send(guarded)] if guarded else []
         for some in alike.values():
             backlog = self._ingest.fitting(some) if self._ingest.takes(some) else {}
             if backlog:
@@ -158,17 +159,6 @@ class SalesforceTarget:
         for many in self._collections.requests(alike):
             outcomes |= await self._collections.send(many)
         return outcomes
-
-    async def _guarded(self, place: int, delivery: Delivery) -> dict[int, Outcome]:
-        """An update on condition of the version that was seen."""
-        assert delivery.guard is not None
-        try:
-            version = delivery.guard.version or await self._seen(delivery)
-        except IsthmusError as error:
-            return {place: verdict.withheld(error)}
-        if isinstance(version, Outcome):
-            return {place: version}
-        return await self._collections.single(place, delivery, version)
 
     def _problem(self, delivery: Delivery) -> Outcome | None:
         """What is wrong with a command before anything is sent."""
@@ -193,20 +183,3 @@ class SalesforceTarget:
         if delivery.key is None or not is_id(delivery.key):
             return verdict.unsendable("MALFORMED_ID", "the key is no record id")
         return None
-
-    async def _seen(self, delivery: Delivery) -> str | Outcome:
-        """A version for a guard that has values only: read, compare, and hold on to what was read."""
-        assert delivery.guard is not None
-        assert delivery.key is not None
-        row = (await self._reader.read(delivery.object, [delivery.key])).rows[0]
-        if row.fields is None or row.version is None:
-            return Outcome(OutcomeKind.REJECTED, reason=Reason.GONE, code="NOT_FOUND", text="no such record")
-        for name, value in delivery.guard.values.items():
-            if row.fields.get(name) != value:
-                return Outcome(
-                    OutcomeKind.REJECTED,
-                    reason=Reason.PRECONDITION,
-                    code="VALUE_CHANGED",
-                    text=f"{name} is not what was last seen",
-                )
-        return row.version
