@@ -107,13 +107,10 @@ class HttpLink:
         A read that gets no answer on a connection used before is asked once more on a new one; nothing else
         is ever repeated here.
         """
-        failpoints.hit("salesforce.before_request")
         try:
-            response = await self._once(method, url, method in _READS, request)
+            return await self._once(method, url, method in _READS, request)
         except _Stale:
-            response = await self._once(method, url, False, request)
-        failpoints.hit("salesforce.after_request")
-        return response
+            return await self._once(method, url, False, request)
 
     @contextlib.asynccontextmanager
     async def stream(self, method: str, url: str, **request: Any) -> AsyncIterator[httpx2.Response]:
@@ -135,7 +132,10 @@ class HttpLink:
         async with self._using(url) as pool:
             try:
                 with self._told(pool):
-                    return await pool.client.request(method, url, **asked)
+                    failpoints.hit("salesforce.before_request")
+                    response = await pool.client.request(method, url, **asked)
+                    failpoints.hit("salesforce.after_request")
+                    return response
             except AnswerLost as error:
                 if not wary or limits.fresh:
                     raise

@@ -6,17 +6,13 @@ Each that fails says where in the org, in the settings or on the site it is mend
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from urllib.parse import urlsplit
 
 from adapters.salesforce.auth import Login, Session
 from adapters.salesforce.channel import channels_of
 from adapters.salesforce.fitness import fitness
 from adapters.salesforce.grant import PLACE, Grants, granted
-from adapters.salesforce.http import HttpLink
 from adapters.salesforce.listening import listening
-from adapters.salesforce.proxy import NoWay
 from adapters.salesforce.pubsub import PubSub
 from adapters.salesforce.reach import Reach
 from adapters.salesforce.rest import Reply, Rest
@@ -35,28 +31,23 @@ _Section = tuple[str, Awaitable[Iterable[Check]]]
 
 
 class SalesforceProbe:
-    """A Probe. ``connect`` makes a Pub/Sub client, which is closed again.
-
-    ``clock`` gives seconds since the epoch.
-    """
+    """A Probe. ``connect`` makes a Pub/Sub client, which is closed again."""
 
     def __init__(
         self,
         tables: Mapping[str, Table],
         settings: Settings,
-        link: HttpLink,
+        reach: Reach,
         login: Login,
         rest: Rest,
         connect: Callable[[], PubSub],
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._tables = tables
         self._settings = settings
-        self._link = link
+        self._reach = reach
         self._login = login
         self._rest = rest
         self._connect = connect
-        self._reach = Reach(settings, link, clock)
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def check(self) -> list[Check]:
@@ -77,15 +68,8 @@ class SalesforceProbe:
             *((f"object {table.name}", self._object(table, grants)) for table in self._tables.values()),
             ("events", self._events(grants)),
         ]
-        return [self._logged_in(session), *await _together(sections)]
-
-    def _logged_in(self, session: Session) -> Check:
-        text = f"org {session.tenant_id} at {session.instance_url}"
-        try:
-            way = self._link.ways.to(urlsplit(session.instance_url).hostname or "")
-        except NoWay:
-            way = None
-        return Check("login", True, f"{text} by the proxy {way}" if way else text)
+        text = f"org {session.tenant_id} at {session.instance_url}{self._reach.way(session.instance_url)}"
+        return [Check("login", True, text), *await _together(sections)]
 
     async def _user(self, session: Session) -> list[Check]:
         try:

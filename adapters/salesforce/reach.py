@@ -29,6 +29,14 @@ class Reach:
         self._link = link
         self._clock = clock
 
+    def way(self, address: str) -> str:
+        """How an address is reached, for people: "" where it is without a proxy."""
+        try:
+            proxy = self._link.ways.to(urlsplit(address).hostname or "")
+        except NoWay:
+            return ""
+        return f" by the proxy {proxy}" if proxy is not None else ""
+
     async def hosts(self, addresses: Sequence[str]) -> list[Check]:
         """The hosts of these addresses and of the event bus, and the file of roots."""
         parts = [urlsplit(address) for address in addresses]

@@ -13,6 +13,7 @@ from adapters.salesforce.http import HttpLink
 from adapters.salesforce.probe import SalesforceProbe
 from adapters.salesforce.proxy import Ways
 from adapters.salesforce.pubsub import PubSub
+from adapters.salesforce.reach import Reach
 from adapters.salesforce.reader import SalesforceReader
 from adapters.salesforce.rest import Rest
 from adapters.salesforce.settings import Settings
@@ -60,7 +61,9 @@ def connect(
         source=SalesforceSource(name, objects, settings, link, pubsub),
         target=SalesforceTarget(tables, link, rest, probing, settings),
         reader=reader,
-        probe=SalesforceProbe(tables, settings, link, login, rest.at(Priority.PEOPLE), pubsub),
+        probe=SalesforceProbe(
+            tables, settings, Reach(settings, link), login, rest.at(Priority.PEOPLE), pubsub
+        ),
         gauges=governor.gauges,
     )
 
