@@ -135,7 +135,7 @@ class Settings(BaseModel):
     api_confirm: Annotated[float, Field(gt=0, le=1)] = 0.9
     api_snapshot: Annotated[float, Field(gt=0, le=1)] = 0.7
     bulk_rows: Annotated[int, Field(ge=0, le=100_000)] = 10_000
-    bulk_from: Annotated[int, Field(ge=1)] = 5_000
+    bulk_from: Annotated[int, Field(ge=1)] = 4_000
     bulk_deadline_s: Annotated[float, Field(gt=0, le=86_400)] = 600.0
     snapshot: Literal["auto", "rest", "bulk", "bulk2"] = "auto"
     snapshot_bulk_from: Annotated[int, Field(ge=0)] = 50_000

@@ -127,7 +127,7 @@ class _Site:
             pubsub_endpoint=self._told["grpc_plaintext"],
             pubsub_plaintext=True,
             bulk_rows=bulk_rows,
-            bulk_from=max(SIZE + 1, min(bulk_rows, 5000)),
+            bulk_from=max(SIZE + 1, min(bulk_rows, 4000)),
         )
         return connect("crm", settings, [ACCOUNT], lambda reference: str(self._told["client_secret"]))
 
