@@ -4,15 +4,17 @@ loops against the same stand-in org."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
 from adapters.salesforce.settings import Settings
 from adapters.salesforce.system import connect
-from agent.core.delivery import Delivery, DeliveryKind, Outcome, OutcomeKind
+from adapters.salesforce.values import http_date
+from agent.core.delivery import Delivery, DeliveryKind, Guard, Outcome, OutcomeKind
 from agent.core.objects import FieldSpec, ObjectSpec
 from agent.ports import System
 from tests.benchmarks.sandbox.processes import sandbox
@@ -21,6 +23,8 @@ from tests.benchmarks.writing.bare import KEY, SIZE, BareLoop, Record
 ACCOUNT = ObjectSpec("Account", "Id", (FieldSpec("Name"), FieldSpec("Phone"), FieldSpec("Site")), KEY)
 #: The bare loop looks at its job so often, in seconds.
 LOOK_S = 0.1
+#: Updates on condition: so many at most, for the bare loop sends each alone; a version not yet reached.
+CONDITIONAL, FEW, LATER = "updates on condition", 2000, "2099-01-01T00:00:00.000Z"
 #: Calls are told for so many records.
 PER = 10_000
 
@@ -71,7 +75,7 @@ class _Site:
 
     async def measured(self, records: int, rounds: int) -> dict[str, _Way]:
         """Rounds of every way, each in turns with the bare one."""
-        names = ("creates by 200", "updates by 200", "creates by a job", "updates by a job")
+        names = ("creates by 200", "updates by 200", CONDITIONAL, "creates by a job", "updates by a job")
         ways = {name: _Way() for name in names}
         systems = [self._system(0), self._system(records)]
         try:
@@ -81,6 +85,8 @@ class _Site:
                 for system, by, most in zip(systems, ("200", "a job"), (SIZE, records), strict=True):
                     ids = await self._creates(system, ways[f"creates by {by}"], records, most)
                     await self._updates(system, ways[f"updates by {by}"], ids, most)
+                    if most == SIZE:
+                        await self._conditional(system, ways[CONDITIONAL], ids[:FEW])
         finally:
             for system in systems:
                 await system.target.close()
@@ -98,6 +104,13 @@ class _Site:
         await self._ours(system, way, deliveries, most)
         self._barely(way, [{"Id": key, "Phone": key[::-1]} for key in ids], most)
 
+    async def _conditional(self, system: System, way: _Way, ids: list[str]) -> None:
+        guard = Guard(version=LATER)
+        plain = [_delivery(DeliveryKind.UPDATE, key, "", {"Phone": key}) for key in ids]
+        await self._ours(system, way, [replace(one, guard=guard) for one in plain], SIZE)
+        with self._counted(way, len(ids)):
+            self._bare.conditional([{"Id": key, "Phone": key[::-1]} for key in ids], http_date(LATER))
+
     async def _ours(
         self, system: System, way: _Way, deliveries: Sequence[Delivery], most: int
     ) -> list[Outcome]:
@@ -111,11 +124,16 @@ class _Site:
         return outcomes
 
     def _barely(self, way: _Way, records: Sequence[Record], most: int) -> None:
-        before, began = self._bare.used(), time.perf_counter()
-        ids = self._bare.collections(records) if most == SIZE else self._bare.job(records, LOOK_S)
-        way.bare.append((time.perf_counter() - began) / len(records))
-        way.bare_calls.append((self._bare.used() - before) / len(records))
+        with self._counted(way, len(records)):
+            ids = self._bare.collections(records) if most == SIZE else self._bare.job(records, LOOK_S)
         assert len(ids) == len(records)
+
+    @contextlib.contextmanager
+    def _counted(self, way: _Way, records: int) -> Iterator[None]:
+        before, began = self._bare.used(), time.perf_counter()
+        yield
+        way.bare.append((time.perf_counter() - began) / records)
+        way.bare_calls.append((self._bare.used() - before) / records)
 
     def _system(self, bulk_rows: int) -> System:
         settings = Settings(
