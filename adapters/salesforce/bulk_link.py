@@ -14,7 +14,7 @@ from adapters.salesforce.settings import Settings
 from adapters.salesforce.tls import http_trust
 
 _CONNECT_S = 10.0
-#: Only what reads is asked again, and not a proxy or a certificate that says no: repeated, that locks accounts.
+#: Only what reads is asked again; and no proxy or certificate that says no, because that locks accounts.
 _RETRY = urllib3.Retry(
     total=3,
     other=0,

@@ -206,6 +206,19 @@ async def test_the_batch_that_was_asked_becomes_not_processed_and_its_parts_are_
         assert (await bulk.job(job_of(found[0]))).state == "Closed"
 
 
+async def test_parts_that_the_server_makes_one_by_one_are_all_waited_for(org: Org) -> None:
+    await org.arm("job-late", scope="Account", delay=1)
+    all_pages = pages(org, "bulk")
+    made = await anext(all_pages)
+    seen: set[int] = set()
+    reading = asyncio.ensure_future(taken(all_pages))
+    async with rest_of(org) as (_, bulk):
+        while not reading.done():
+            seen.add(len(await bulk.batches(job_of(made))))
+    assert seen >= {1, 2}
+    assert set(keys_of(await reading)) == await live(org)
+
+
 async def test_a_part_that_failed_is_asked_again(org: Org) -> None:
     await org.arm("job-failed", scope="Account", after=1)
     found = await taken(pages(org, "bulk"))

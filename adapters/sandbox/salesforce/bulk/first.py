@@ -174,9 +174,7 @@ class FirstBulk:
         if not job.chunk:
             self._runner.add(job, batch)
             return batch
-        batch.state = "NotProcessed"
-        for part in chunks.queries(soql, self._org.table(job.object_name), job.chunk):
-            self._runner.add(job, self._jobs.batch(job, part))
+        self._runner.cut(job, batch, chunks.queries(soql, self._org.table(job.object_name), job.chunk))
         return batch
 
     async def _batches(self, request: Request, user: User) -> Response:

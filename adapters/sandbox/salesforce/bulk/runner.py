@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from adapters.sandbox.salesforce.bulk import rows
@@ -36,6 +36,7 @@ class Runner:
         self._org = jobs.org
         self._waiting: asyncio.Queue[tuple[Job, Batch]] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
+        self._cutting: set[asyncio.Task[None]] = set()
 
     def add(self, job: Job, batch: Batch) -> None:
         """Has a batch carried out when its turn comes."""
@@ -43,8 +44,34 @@ class Runner:
             self._worker = asyncio.create_task(self._work())
         self._waiting.put_nowait((job, batch))
 
+    def cut(self, job: Job, batch: Batch, parts: Sequence[str]) -> None:
+        """Makes batches of the parts of a query; its own batch is not processed then. Late where a fault
+        says so: some parts are there before the others."""
+        late = self._org.faults.strike("job-late", (job.object_name,))
+        if late is None:
+            self._cut(job, batch, parts)
+            return
+        task = asyncio.create_task(self._cut_late(job, batch, parts, late.delay / 2))
+        self._cutting.add(task)
+        task.add_done_callback(self._cutting.discard)
+
+    def _cut(self, job: Job, batch: Batch, parts: Sequence[str]) -> None:
+        for part in parts:
+            self.add(job, self._jobs.batch(job, part))
+        batch.state = "NotProcessed"
+
+    async def _cut_late(self, job: Job, batch: Batch, parts: Sequence[str], delay: float) -> None:
+        await asyncio.sleep(delay)
+        batch.state = "InProgress"
+        self.add(job, self._jobs.batch(job, parts[0]))
+        await asyncio.sleep(delay)
+        self._cut(job, batch, () if job.state == "Aborted" else parts[1:])
+
     async def close(self) -> None:
         """Stops the worker."""
+        for task in self._cutting:
+            task.cancel()
+        await asyncio.gather(*self._cutting, return_exceptions=True)
         if self._worker is not None:
             self._worker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
