@@ -292,8 +292,9 @@ def test_create_and_undelete_carry_every_mapped_field() -> None:
         assert (got.fields["Name"], got.fields["BillingCity"], got.fields["Phone"]) == ("A", "Kiel", None)
 
 
-def test_delete_carries_nothing() -> None:
-    got = change(header("DELETE"))
+@pytest.mark.parametrize("enriched", [{}, {"AccountNumber": "C-000001", "Phone": "1"}])
+def test_delete_carries_nothing_even_where_it_was_enriched(enriched: dict[str, Any]) -> None:
+    got = change(header("DELETE"), **enriched)
     assert (got.kind, got.operation, dict(got.fields)) == (ChangeKind.EVENT, Operation.DELETE, {})
 
 

@@ -10,6 +10,8 @@ import grpc
 import pytest
 
 from adapters.salesforce import pubsub_api_pb2 as pb
+from adapters.salesforce import subscription
+from adapters.salesforce.settings import Settings
 from adapters.salesforce.source import SalesforceSource, topic_of
 from adapters.salesforce.subscription import Arrival, Backlog
 from agent.core.change import Batch, ChangeKind
@@ -124,6 +126,92 @@ async def test_full_backlog_stops_requests_until_the_engine_reads(
     assert (await org.bus.streams[0].requests.get()).num_requested == 2
 
 
+async def test_full_backlog_keeps_the_stream_by_asking_for_one_event(
+    org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.salesforce.source.BACKLOG_BYTES", 1)
+    monkeypatch.setattr("adapters.salesforce.subscription.TRICKLE_S", 0.05)
+
+    asked: asyncio.Queue[int] = asyncio.Queue()
+
+    async def script(stream: Stream) -> None:
+        await stream.send(event(1), event(2), event(3))
+        while True:
+            asked.put_nowait((await stream.requests.get()).num_requested)
+
+    org.bus.scripts = [script]
+    system = org.connect()
+    await system.source.open({})
+    assert [await asked.get() for _ in range(3)] == [1, 1, 1]
+
+
+def test_stream_without_credit_is_fed_before_the_server_ends_it() -> None:
+    assert subscription.TRICKLE_S < 60
+    assert subscription.CREDIT == 100
+
+
+def test_half_open_link_is_found_within_ten_seconds_and_silence_behind_the_longest_keepalive() -> None:
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    assert defaults["keepalive_s"] + defaults["keepalive_timeout_s"] <= 10
+    assert defaults["silence_s"] > 270
+
+
+async def test_replay_ids_may_repeat_within_a_batch_and_tell_no_events_apart(
+    org: Org, follow: Follow
+) -> None:
+    def enriched(number: int) -> pb.ConsumerEvent:
+        head = header(recordIds=[f"00100000000000{number}AAA"], changedFields=bits("Phone"))
+        payload = encode({"ChangeEventHeader": head, "Phone": str(number)})
+        return pb.ConsumerEvent(
+            event=pb.ProducerEvent(id="same", schema_id="account-1", payload=payload), replay_id=replay(1)
+        )
+
+    async def script(stream: Stream) -> None:
+        await stream.send(enriched(1), enriched(2))
+        await idle(stream)
+
+    org.bus.scripts = [script]
+    system = org.connect()
+    await system.source.open({})
+    (batch,) = await follow(system, 2)
+    assert phones([batch]) == ["1", "2"]
+    assert len({one.source_id for one in batch.changes}) == 2
+
+
+async def test_repeated_event_has_its_identity_whatever_its_replay_id(org: Org, follow: Follow) -> None:
+    again = event(1)
+    again.replay_id, again.event.id = replay(77), "another"
+
+    async def script(stream: Stream) -> None:
+        await stream.send(event(1), again)
+        await idle(stream)
+
+    org.bus.scripts = [script]
+    system = org.connect()
+    await system.source.open({})
+    (batch,) = await follow(system, 2)
+    assert len({one.source_id for one in batch.changes}) == 1
+
+
+async def test_sign_of_life_does_not_overtake_an_event_whose_schema_is_still_asked_for(org: Org) -> None:
+    org.bus.schema_gate = asyncio.Event()
+
+    async def script(stream: Stream) -> None:
+        await stream.send(event(1))
+        await stream.send(latest=replay(9))
+        await idle(stream)
+
+    org.bus.scripts = [script]
+    system = org.connect()
+    await system.source.open({})
+    reading = asyncio.create_task(system.source.read())
+    await org.bus.schema_asked.wait()
+    assert not reading.done()
+    org.bus.schema_gate.set()
+    assert (await reading).position == replay(1)
+    assert (await system.source.read()).position == replay(9)
+
+
 async def test_sign_of_life_moves_the_position_behind_the_events_before_it(org: Org) -> None:
     async def script(stream: Stream) -> None:
         await stream.send(event(1), latest=replay(1))
@@ -159,7 +247,7 @@ async def test_lost_position_names_its_stream(org: Org, code: str) -> None:
     await system.source.open({TOPIC: replay(5)})
     with pytest.raises(PositionLost) as lost:
         await system.source.read()
-    assert lost.value.stream == TOPIC
+    assert (lost.value.stream, tuple(lost.value.objects or ())) == (TOPIC, ("Account",))
 
 
 async def test_invalid_argument_without_its_trailer_keeps_the_position(org: Org) -> None:
