@@ -50,7 +50,9 @@ def _object(table: Table, described: Mapping[str, Any], place: str) -> Check:
     needed = ["read", *(["edit"] if table.spec.deliver else [])]
     missing = [right for right in needed if right not in given]
     remedy = f"{place} > Object Settings > {table.name} > Edit: {', '.join(needed).title()}"
-    text = f"may {', '.join(given) or 'do nothing'}"
+    text = f"may {', '.join(given) or 'nothing'}"
+    if missing:
+        text = f"may not {' and not '.join(missing)}; {text}"
     return Check(f"object {table.name}", not missing, text, remedy if missing else "")
 
 

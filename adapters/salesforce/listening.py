@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from adapters.salesforce.channel import ALL, Channel
+from adapters.salesforce.channel import Channel
 from adapters.salesforce.grant import PLACE, Grants
 from adapters.salesforce.pubsub import PubSub
 from agent.errors import IsthmusError
@@ -25,7 +25,7 @@ async def _channel(pubsub: PubSub, channel: Channel, grants: Grants | None) -> l
     try:
         info = await pubsub.topic(channel.topic)
     except IsthmusError as error:
-        found = Check(name, False, error.message, _remedy(channel, error))
+        found = _unheard(name, channel, error)
     else:
         if info.can_subscribe:
             found = Check(name, True, "may be subscribed")
@@ -54,9 +54,13 @@ def _view_all(grants: Grants | None, *objects: str) -> str:
     return f"{place} > Object Settings > {', '.join(objects)} > Edit: View All Records"
 
 
-def _remedy(channel: Channel, error: IsthmusError) -> str:
+def _unheard(name: str, channel: Channel, error: IsthmusError) -> Check:
+    """A topic that the org does not tell about."""
     if "not found" not in error.message.lower():
-        return error.remedy
-    if channel.topic == ALL or not channel.several:
-        return f"{_CAPTURE}: move {', '.join(channel.objects)} to Selected Entities, Save"
-    return "make the channel with the Metadata API (PlatformEventChannel), or correct 'channels'"
+        return Check(name, False, error.message, error.remedy)
+    if channel.topic.endswith("__chn"):
+        remedy = "make the channel (Metadata API: PlatformEventChannel), or correct 'channels'"
+        return Check(name, False, "the org has no such channel", remedy)
+    objects = ", ".join(channel.objects)
+    remedy = f"{_CAPTURE}: move {objects} to Selected Entities, Save"
+    return Check(name, False, "changes are not captured", remedy)

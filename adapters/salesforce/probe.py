@@ -56,7 +56,9 @@ class SalesforceProbe:
         try:
             session = await self._login.session()
         except IsthmusError as error:
-            first = Check("login", False, error.message.removeprefix("login: "), error.remedy)
+            # When the agent itself would try again is no matter of a check.
+            remedy = error.remedy.partition("; next login")[0]
+            first = Check("login", False, error.message.removeprefix("login: "), remedy)
             known = [("clock", self._reach.versions(address)), ("hosts", self._reach.hosts([address]))]
             return [first, *await _together(known)]
         grants = asyncio.ensure_future(self._grants(session))
@@ -88,7 +90,7 @@ class SalesforceProbe:
 
     async def _limits(self) -> list[Check]:
         body = (await self._get("/limits")).body
-        return [calls(body), *allocation(body)]
+        return [calls(body), allocation(body)]
 
     async def _object(self, table: Table, grants: Awaitable[Grants | None]) -> list[Check]:
         given = await grants

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from adapters.salesforce.http import AnswerLost, HttpLink, NotSent, server_time
 from adapters.salesforce.proxy import NoWay
-from adapters.salesforce.refusal import SKEW_S, clock_remedy
+from adapters.salesforce.refusal import SKEW_S
 from adapters.salesforce.settings import Settings, split_endpoint
 from adapters.salesforce.tls import Untrusted, certificate, soonest
 from agent.ports import Check
@@ -78,7 +78,9 @@ class Reach:
         skew = here - there.timestamp() - 0.5
         right = abs(skew) < SKEW_S
         text = f"{round(skew):+d} s against Salesforce"
-        return Check("clock", right, text, "" if right else clock_remedy(here, there))
+        ours = datetime.fromtimestamp(here, UTC)
+        remedy = f"set this machine's clock (NTP): {ours:%H:%M:%S} here, {there:%H:%M:%S} UTC there"
+        return Check("clock", right, text, "" if right else remedy)
 
     async def _host(self, host: str, port: int) -> Check:
         name = f"host {host}:{port}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from agent.ports import Check
@@ -27,21 +27,20 @@ def calls(limits: Mapping[str, Any]) -> Check:
     )
 
 
-def allocation(limits: Mapping[str, Any]) -> Iterator[Check]:
+def allocation(limits: Mapping[str, Any]) -> Check:
     """Events that may still be delivered, to all subscribers together.
 
     With the add-on an org counts by the month, and the day's number is no longer a wall.
     """
-    remedy = "see Setup > Integrations > Platform Events; buy event delivery, or drop other subscribers"
+    remedy = "drop other subscribers, or buy the add-on for event delivery"
     most, left = _entry(limits, _MONTH)
-    name, per = _MONTH, "a month"
+    per = "a month"
     if not most:
         most, left = _entry(limits, _EVENTS)
-        name, per = _EVENTS, "in 24 h"
-    if most:
-        yield _check(f"event delivery ({name})", most, left, per, remedy)
-    else:
-        yield Check("event delivery", True, "not told")
+        per = "in 24 h"
+    if not most:
+        return Check("event delivery", True, "not told")
+    return _check("event delivery", most, left, per, remedy)
 
 
 def _entry(limits: Mapping[str, Any], name: str) -> tuple[int, int]:
