@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 RETRY_S, LONGEST_RETRY_S = 5.0, 300.0
 #: The method's name, where sessions are refused.
 _DOOR = "ManagedSubscribe"
-#: Replay ids that are remembered until both calls have met.
+#: Replay ids that are remembered until both calls have met, and until they are committed.
 _REMEMBERED = 50_000
 
 
@@ -130,12 +130,13 @@ class ManagedFollower(Follower):
 
         Returns the read that is under way then: to interrupt it would end the call.
         """
-        heard: list[bytes] = []
+        heard: dict[bytes, None] = {}
+        first = last = b""
         reading: asyncio.Task[Response | None] | None = None
         try:
             await call.begin()
             reading = asyncio.create_task(call.read())
-            while not heard or heard[-1] not in self._seen:
+            while last not in self._seen or not first:
                 self._progress.clear()
                 await self._wait(reading, [self._progress.wait], None)
                 if not reading.done():
@@ -145,8 +146,10 @@ class ManagedFollower(Follower):
                     raise Unreachable(f"{self.topic}: the managed call was ended", where=self._pubsub.name)
                 self._pubsub.accepted(_DOOR)
                 reading = asyncio.create_task(call.read())
-                heard += [event.replay_id for event in response.events]
                 if response.events:
+                    first, last = first or response.events[0].replay_id, response.events[-1].replay_id
+                    heard |= dict.fromkeys(event.replay_id for event in response.events)
+                    _limit(heard)
                     await call.request(len(response.events))
         except grpc.aio.AioRpcError as error:
             await _cancelled(reading)
@@ -156,13 +159,13 @@ class ManagedFollower(Follower):
             raise
         for place in heard:
             self._commits.delivered(place)
-        self._managed_last = heard[-1]
-        self._tell(heard)
+        self._managed_last = last
+        self._tell(first, heard)
         return reading
 
-    def _tell(self, heard: list[bytes]) -> None:
+    def _tell(self, first: bytes, heard: Collection[bytes]) -> None:
         """Say how far the org's place was from ours, where they differed."""
-        begins = self._seen.get(heard[0])
+        begins = self._seen.get(first)
         if begins is not None and begins > 1:
             _log.warning(
                 "the org's place was ahead of ours: what lies between was read from our own place",
@@ -188,8 +191,8 @@ class ManagedFollower(Follower):
         for event in response.events:
             self._number += 1
             self._own_last = event.replay_id
-            if len(self._seen) < _REMEMBERED:
-                self._seen[event.replay_id] = self._number
+            self._seen[event.replay_id] = self._number
+        _limit(self._seen)
         self._progress.set()
         return super()._take(response)
 
@@ -268,8 +271,8 @@ class Commits:
 
     def delivered(self, place: bytes) -> None:
         """The call delivered this place; only such may be committed."""
-        if len(self._delivered) < _REMEMBERED:
-            self._delivered[place] = None
+        self._delivered[place] = None
+        _limit(self._delivered)
 
     def ask(self, place: bytes) -> None:
         """Commit this place, unless the call has not delivered it."""
@@ -316,6 +319,13 @@ class Commits:
             _log.info(
                 "the org takes our place again", action="salesforce.managed.agrees", topic=self._channel.topic
             )
+
+
+def _limit(places: dict[bytes, Any]) -> None:
+    """Forget the oldest of too many."""
+    if len(places) > _REMEMBERED:
+        for place in list(places)[: _REMEMBERED // 4]:
+            del places[place]
 
 
 async def _dropped(meeting: asyncio.Task[_Met]) -> None:
