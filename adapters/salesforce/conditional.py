@@ -69,9 +69,19 @@ class Conditional:
         parts = [self._part(place, one, versions[place]) for place, one in many.items()]
         body = to_json({"allOrNone": False, "collateSubrequests": False, "compositeRequest": parts})
         keys = {key for one in many.values() for key in touched(self._tables[one.object], one)}
+        refused: list[Reply] = []
+
+        def read(reply: Reply) -> dict[int, Outcome]:
+            if verdict.unreadable(reply):
+                refused.append(reply)
+            return _results(reply, many)
+
         async with self._sender.turn(keys):
-            call = Call("POST", "/composite", body)
-            return await self._sender.send(call, many, lambda reply: _results(reply, many))
+            outcomes = await self._sender.send(Call("POST", "/composite", body), many, read)
+        if refused:
+            for place, one in many.items():
+                outcomes |= await self._collections.single(place, one, versions[place])
+        return outcomes
 
     def _part(self, place: int, delivery: Delivery, version: str) -> dict[str, Any]:
         return {
@@ -131,7 +141,7 @@ def _shareable(delivery: Delivery, version: str) -> bool:
 
 def _results(reply: Reply, many: Lot) -> dict[int, Outcome]:
     if not reply.ok:
-        return {place: verdict.of_reply(reply, one) for place, one in many.items()}
+        return {place: verdict.whole(reply, one) for place, one in many.items()}
     told: Sequence[Any] = ()
     if isinstance(reply.body, dict) and isinstance(reply.body.get("compositeResponse"), list):
         told = reply.body["compositeResponse"]

@@ -128,9 +128,17 @@ class Graphs:
             return outcomes
         body = {"graphs": [{"graphId": name, "compositeRequest": nodes} for name, nodes in bodies.items()]}
         everyone = {place: one for family in sent.values() for place, one in family.items()}
+        refused: list[Reply] = []
+
+        def read(reply: Reply) -> dict[int, Outcome]:
+            if verdict.unreadable(reply):
+                refused.append(reply)
+            return _results(reply, sent)
+
         async with self._sender.turn(self._keys(everyone)):
             call = Call("POST", "/composite/graph", to_json(body))
-            return outcomes | await self._sender.send(call, everyone, lambda reply: _results(reply, sent))
+            outcomes |= await self._sender.send(call, everyone, read)
+        return outcomes | (await self.in_steps(everyone) if refused else {})
 
     async def in_steps(self, family: Lot) -> dict[int, Outcome]:
         """Parents first; a child whose parent was not created is not sent."""
@@ -217,7 +225,7 @@ def _results(reply: Reply, sent: Mapping[str, Lot]) -> dict[int, Outcome]:
     graphs = {str(one.get("graphId")): one for one in _dicts(told)}
     for name, family in sent.items():
         if not reply.ok:
-            outcomes |= {place: verdict.of_reply(reply, one) for place, one in family.items()}
+            outcomes |= {place: verdict.whole(reply, one) for place, one in family.items()}
             continue
         outcomes |= _of_graph(graphs.get(name, {}), family, reply)
     return outcomes

@@ -15,6 +15,10 @@ from agent.errors import IsthmusError, Unreachable
 _TELLING = 4
 #: Seconds to wait after an answer 429 that names none.
 _TOO_MANY_S = 30.0
+#: The request could not be read, or is too large.
+_UNREADABLE = (400, 413)
+#: Seconds until a request that was refused as a whole is tried again.
+_WHOLE_S = 300.0
 #: Seconds until a login that was refused, or a read before a write, is tried again.
 _REFUSED_S = 60.0
 
@@ -41,6 +45,20 @@ def of_reply(reply: Reply, delivery: Delivery) -> Outcome:
         # The server's own waiting time counts more than ours.
         return replace(outcome, retry_after=reply.retry_after)
     return outcome
+
+
+def unreadable(reply: Reply) -> bool:
+    """Whether a request for many was refused for what is in it: with fewer records it may be no trouble."""
+    fault = reply.faults()[0]
+    return reply.status in _UNREADABLE and meaning(fault.code, fault.text).kind is OutcomeKind.REJECTED
+
+
+def whole(reply: Reply, delivery: Delivery) -> Outcome:
+    """The outcome for one of many whose request was refused as a whole: it need not be the faulty one."""
+    outcome = of_reply(reply, delivery)
+    if outcome.kind is not OutcomeKind.REJECTED:
+        return outcome
+    return not_sent(outcome.code, f"the whole request was refused: {outcome.text}", _WHOLE_S)
 
 
 def of_item(item: object, delivery: Delivery, reply: Reply) -> Outcome:

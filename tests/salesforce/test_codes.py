@@ -10,10 +10,10 @@ import pytest
 
 from adapters.salesforce import codes
 from adapters.salesforce.http import retry_after
-from agent.core.delivery import DeliveryKind, Outcome, OutcomeKind, Reason
+from agent.core.delivery import Delivery, DeliveryKind, Outcome, OutcomeKind, Reason
 from tests.salesforce.conftest import Org
 from tests.salesforce.fresh import FreshOrg, command, create, update
-from tests.salesforce.peers import Answer
+from tests.salesforce.peers import Answer, Asked
 from tests.salesforce.samples import ID
 
 OTHER = "001000000000002AAA"
@@ -213,6 +213,72 @@ async def test_a_collection_answer_shorter_or_longer_than_asked_is_no_answer(
     keys = (None, None) if kind is DeliveryKind.CREATE else (ID, OTHER)
     outcomes = await org.connect().target.apply([command(kind, key, fields={"Phone": "1"}) for key in keys])
     assert [one.kind for one in outcomes] == [OutcomeKind.UNCERTAIN] * 2
+
+
+def reading(asked: Asked, faulty: set[str]) -> Answer:
+    """A server that cannot read a request for one of its values, as it is with dates."""
+    records = asked.json.get("records", [asked.json])
+    if any(one["Phone"] in faulty for one in records):
+        return single(
+            400, "JSON_PARSER_ERROR", "Cannot deserialize instance of date from VALUE_STRING 31.12."
+        )
+    if "records" not in asked.json:
+        return 204, None, {}
+    return 200, [{"id": one["id"], "success": True, "errors": []} for one in records], {}
+
+
+def lot_of(count: int) -> list[Delivery]:
+    return [update(f"0010000000{number:05d}AAA", Phone=f"p{number}") for number in range(count)]
+
+
+@pytest.mark.parametrize("faulty", [{"p0"}, {"p77"}, {"p199"}, {"p3", "p150"}])
+async def test_one_value_that_cannot_be_read_does_not_take_the_whole_request_along(
+    org: Org, faulty: set[str]
+) -> None:
+    org.http.answer = lambda asked: reading(asked, faulty)
+    outcomes = await org.connect().target.apply(lot_of(200))
+    refused = {f"p{number}" for number, one in enumerate(outcomes) if one.kind is OutcomeKind.REJECTED}
+    assert refused == faulty
+    assert {one.kind for one in outcomes} == {OutcomeKind.REJECTED, OutcomeKind.ACCEPTED}
+    assert len(org.http.asked) <= 34
+
+
+async def test_where_all_are_faulty_the_calls_have_an_end_and_none_is_blamed_unheard(org: Org) -> None:
+    org.http.answer = lambda asked: reading(asked, {f"p{number}" for number in range(200)})
+    outcomes = await org.connect().target.apply(lot_of(200))
+    assert len(org.http.asked) <= 41
+    assert {one.kind for one in outcomes} == {OutcomeKind.REJECTED, OutcomeKind.RETRY}
+    assert all(one.retry_after for one in outcomes if one.kind is OutcomeKind.RETRY)
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "FUNCTIONALITY_NOT_ENABLED"), (404, "NOT_FOUND")])
+async def test_a_request_refused_as_a_whole_says_nothing_of_its_records(
+    org: Org, status: int, code: str
+) -> None:
+    org.http.answer = lambda asked: single(status, code, "not here")
+    outcomes = await org.connect().target.apply(lot_of(3))
+    assert {(one.kind, one.code) for one in outcomes} == {(OutcomeKind.RETRY, code)}
+    assert "the whole request was refused" in outcomes[0].text
+    assert len(org.http.asked) == 1
+
+
+async def test_a_request_that_is_too_large_is_cut(org: Org) -> None:
+    def answer(asked: Asked) -> Answer:
+        if "records" in asked.json and len(asked.json["records"]) > 50:
+            return 413, None, {}
+        return reading(asked, set())
+
+    org.http.answer = answer
+    outcomes = await org.connect().target.apply(lot_of(200))
+    assert {one.kind for one in outcomes} == {OutcomeKind.ACCEPTED}
+    assert len(org.http.asked) == 7
+
+
+async def test_a_request_that_was_locked_as_a_whole_is_not_cut(org: Org) -> None:
+    org.http.answer = lambda asked: single(400, "UNABLE_TO_LOCK_ROW", "busy")
+    outcomes = await org.connect().target.apply(lot_of(4))
+    assert {one.kind for one in outcomes} == {OutcomeKind.RETRY}
+    assert len(org.http.asked) == 1
 
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)

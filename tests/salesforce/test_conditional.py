@@ -151,6 +151,18 @@ async def test_parts_without_a_clear_answer_are_uncertain(org: Org, answer: Answ
     assert len(org.http.asked) == 1
 
 
+async def test_a_request_that_cannot_be_read_is_sent_part_by_part(org: Org) -> None:
+    def answer(asked: Asked) -> Answer:
+        if asked.path.endswith("/composite"):
+            return 400, [{"errorCode": "JSON_PARSER_ERROR", "message": "?"}], {}
+        return 204, None, {}
+
+    org.http.answer = answer
+    outcomes = await org.connect(ACCOUNT).target.apply(many(8))
+    assert {one.kind for one in outcomes} == {OutcomeKind.ACCEPTED}
+    assert all("if-unmodified-since" in asked.headers for asked in org.http.asked[1:])
+
+
 async def test_a_part_that_cannot_be_written_is_refused_alone(org: Org) -> None:
     org.http.answer = lambda asked: (200, {"compositeResponse": [part(n) for n in range(9)]}, {})
     lot = many(8)

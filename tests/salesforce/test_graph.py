@@ -268,6 +268,17 @@ async def test_a_graph_refused_as_a_whole_is_refused_for_each(org: Org) -> None:
     assert kinds(await _family(org)) == [OutcomeKind.RETRY] * 2
 
 
+async def test_graphs_that_cannot_be_read_are_sent_step_by_step(org: Org) -> None:
+    def answer(asked: Asked) -> Answer:
+        if asked.path == PATH:
+            return 400, [{"errorCode": "JSON_PARSER_ERROR", "message": "?"}], {}
+        return 201, DONE, {}
+
+    org.http.answer = answer
+    assert kinds(await _family(org)) == [OutcomeKind.ACCEPTED] * 2
+    assert org.http.asked[-1].json["AccountId"] == ID
+
+
 def test_a_family_larger_than_a_request_goes_in_steps() -> None:
     lot = [account("c-1"), *(contact(f"k-{number}", "c-1") for number in range(MOST_NODES))]
     (family,), orphans = families(dict(enumerate(lot)))
