@@ -177,6 +177,7 @@ class Runtime:
     def _loops(self) -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
         loops: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
             ("space", self._watch_space),
+            ("inspection", self._inspect),
             ("sweep", self._sweep),
             ("control", self._control),
         ]
@@ -200,6 +201,18 @@ class Runtime:
                 return await loop()
             except DiskFull as full:
                 await self._space.relief(full)
+
+    async def _inspect(self) -> None:
+        """Read a large store once while it is used; a start does not wait. A damaged one ends the run."""
+        store, began = self._engine.store, self._engine.clock.monotonic()
+        if not store.inspected:
+            try:
+                await asyncio.to_thread(store.inspect)
+            finally:
+                store.stop_inspecting()
+            took = round(self._engine.clock.monotonic() - began, 1)
+            log.info("the store is whole", action="store.inspected", seconds=took)
+        await asyncio.Event().wait()
 
     async def _watch_space(self) -> None:
         while True:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 import secrets
 import socket
 import sqlite3
@@ -24,7 +23,7 @@ import structlog
 from agent import failpoints
 from agent.clock import Clock, milliseconds
 from agent.errors import Fenced, StoreError
-from agent.store import beside, entities, fault, lives, outbox
+from agent.store import beside, entities, fault, inspection, lives, outbox
 from agent.store.space import Ballast
 from agent.store.transaction import Transaction
 
@@ -82,6 +81,8 @@ class Store:
         self._unnoted = False
         self._broken: StoreError | None = None
         self.life = lives.Life("", "", 0, False, {})
+        self.inspected = False
+        self._inspecting: sqlite3.Connection | None = None
 
     @classmethod
     def open(cls, directory: Path, clock: Clock, begin: Begin | None = None) -> Store:
@@ -115,12 +116,14 @@ class Store:
                 connection = connect(file)
                 stack.callback(connection.close)
                 file.chmod(0o600)
-                _check(connection, file)
                 store = cls(directory, clock, connection, lock)
+                if file.stat().st_size <= inspection.AT_ONCE:
+                    inspection.inspect(connection, file)
+                    store.inspected = True
                 store._begin_life(begin)
                 stack.pop_all()
         except sqlite3.Error as error:
-            raise fault.of(error, file) or _damaged(file, str(error)) from error
+            raise fault.of(error, file) or inspection.damaged(file, str(error)) from error
         except OSError as error:
             raise fault.of_system(error, file) from error
         return store
@@ -134,6 +137,29 @@ class Store:
     def file(self) -> Path:
         """The database file, for readers in this process."""
         return self.directory / FILE
+
+    def inspect(self) -> None:
+        """Read the whole database on a connection of its own, while it is used: call it on another thread.
+
+        Raises StoreError for a damaged one.
+        """
+        try:
+            with contextlib.closing(connect(self.file, read_only=True)) as connection:
+                self._inspecting = connection
+                inspection.inspect(connection, self.file)
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                return
+            raise fault.of(error, self.file) or inspection.damaged(self.file, str(error)) from error
+        finally:
+            self._inspecting = None
+        self.inspected = True
+
+    def stop_inspecting(self) -> None:
+        """Let a running inspection end at once, from any thread. It has said nothing then."""
+        running = self._inspecting
+        if running is not None:
+            running.interrupt()
 
     def log_size(self) -> int:
         """Bytes of the write-ahead log."""
@@ -379,20 +405,3 @@ def _plain(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{file}?mode=rw", uri=True, isolation_level=None)
     connection.execute("PRAGMA busy_timeout = 5000")
     return connection
-
-
-def _check(connection: sqlite3.Connection, file: Path) -> None:
-    """Refuse to run on a damaged database."""
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found == "ok":
-        return
-    code = re.search(r"error code=(\d+)", str(found))
-    raise (fault.of_code(int(code[1]), str(found), file) if code else None) or _damaged(file, str(found))
-
-
-def _damaged(file: Path, how: str) -> StoreError:
-    return StoreError(
-        f"it is no database, or it is damaged: {how}",
-        where=str(file),
-        remedy="keep the file aside and restore the last backup",
-    )

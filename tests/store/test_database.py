@@ -16,7 +16,7 @@ from agent import failpoints
 from agent.core.delivery import DeliveryKind
 from agent.core.entity import CommandState
 from agent.errors import Fenced, StoreError
-from agent.store import outbox, tables
+from agent.store import inspection, outbox, tables
 from agent.store.database import APPLICATION_ID, FILE, SCHEMA, Store
 from tests.flow.systems.time import TestClock
 
@@ -103,6 +103,55 @@ def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(data)
     with pytest.raises((StoreError, sqlite3.DatabaseError)):
         Store.open(tmp_path, TestClock())
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_large_database_is_read_while_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    """A start does not wait for gigabytes; damage that nobody has met yet is found all the same."""
+    monkeypatch.setattr(inspection, "AT_ONCE", 0)
+    store = Store.open(tmp_path, TestClock())
+    with store.transaction("fill") as tx:
+        for number in range(2000):
+            tx.run("INSERT INTO planned (scope, minute, count) VALUES (?, 0, 1)", f"{number} " * 40)
+    store.close()
+    if not whole:
+        data = bytearray((tmp_path / FILE).read_bytes())
+        middle = len(data) // 4096 // 2 * 4096
+        data[middle : middle + 4 * 4096] = b"\x5a" * (4 * 4096)
+        (tmp_path / FILE).write_bytes(data)
+    store = Store.open(tmp_path, TestClock())
+    try:
+        assert not store.inspected
+        if whole:
+            store.inspect()
+        else:
+            with pytest.raises(StoreError, match="damaged"):
+                store.inspect()
+        assert store.inspected is whole
+    finally:
+        store.close()
+
+
+def test_an_inspection_ends_at_once_when_the_agent_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspection, "AT_ONCE", 0)
+    store = Store.open(tmp_path, TestClock())
+    with store.transaction("fill") as tx:
+        for number in range(5000):
+            tx.journal("test", str(number), "", "x", "filler " * 20)
+
+    def asked_to_end(connection: sqlite3.Connection, file: Path) -> None:
+        connection.set_progress_handler(lambda: store.stop_inspecting(), 100)
+        real(connection, file)
+
+    real = inspection.inspect
+    monkeypatch.setattr(inspection, "inspect", asked_to_end)
+    store.inspect()
+    assert not store.inspected
+    store.close()
 
 
 @pytest.mark.invariant("I22")
