@@ -118,7 +118,7 @@ class SalesforceProbe:
         given = await grants
         pubsub = self._connect()
         try:
-            return await listening(pubsub, channels, given)
+            return await listening(pubsub, self._rest, channels, given)
         finally:
             await pubsub.close()
 

@@ -118,6 +118,41 @@ async def test_an_object_that_may_not_be_read_is_told(place: Place) -> None:
     assert list(await faults(place)) == ["object Account"]
 
 
+async def test_an_object_that_is_not_on_its_channel_is_told(place: Place) -> None:
+    """The channel may be subscribed, and would stay silent about it."""
+    await place.control("POST", "channels", name="Sync__chn", members=[{"object": "Account"}])
+    found = await faults(place, channels={"/data/Sync__chn": ["*"]})
+    assert list(found) == ["member Invoice__c"]
+    assert found["member Invoice__c"][0] == "is not on /data/Sync__chn"
+    await place.control("POST", "channels", name="Sync__chn", members=[{"object": "Invoice__c"}])
+    assert await faults(place, channels={"/data/Sync__chn": ["*"]}) == {}
+
+
+async def test_an_object_that_is_not_selected_is_told_for_the_channel_of_all(place: Place) -> None:
+    await place.control("POST", "access", object="Account", captured=False)
+    found = await faults(place, channels={"/data/ChangeEvents": ["*"]})
+    assert list(found) == ["member Account"]
+    assert "Selected Entities" in found["member Account"][1]
+
+
+async def test_a_channel_that_is_not_there_is_told(place: Place) -> None:
+    found = await faults(place, channels={"/data/Nowhere__chn": ["*"]})
+    assert found["events /data/Nowhere__chn"][0] == "the org has no such channel"
+
+
+async def test_a_managed_subscription_is_looked_up(place: Place) -> None:
+    topic = "/data/AccountChangeEvent"
+    found = await faults(place, managed={topic: "Isthmus_Place"})
+    assert found["managed Isthmus_Place"][0] == "there is no such managed subscription"
+    await place.tooling("ManagedEventSubscription", "Isthmus_Place", topicName=topic, state="STOP")
+    assert (await faults(place, managed={topic: "Isthmus_Place"}))["managed Isthmus_Place"] == (
+        "state STOP",
+        "set its state to RUN",
+    )
+    await place.tooling("ManagedEventSubscription", "Isthmus_Other", topicName=topic, state="RUN")
+    assert await faults(place, managed={topic: "Isthmus_Other"}) == {}
+
+
 async def test_a_wrong_endpoint_of_events_hides_nothing_else(place: Place) -> None:
     whole = {check.name for check in await checked(place)}
     found = await checked(place, pubsub_endpoint="localhost:1")

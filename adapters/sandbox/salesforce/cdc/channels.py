@@ -66,6 +66,14 @@ class Channels:
         """Takes an object off a channel."""
         self._channels.get(name, {}).pop(source, None)
 
+    def names(self) -> list[str]:
+        """The custom channels."""
+        return list(self._channels)
+
+    def members(self, name: str) -> list[str]:
+        """The objects on a channel."""
+        return list(self._channels[name])
+
     def topic(self, name: str) -> Topic | None:
         """The topic of a channel, ``/data/Sync__chn``."""
         members = self._channels.get(name.removeprefix("/data/")) if name.startswith("/data/") else None

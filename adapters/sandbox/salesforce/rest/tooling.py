@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from adapters.sandbox.salesforce.cdc.channels import ALL_CHANGES
 from adapters.sandbox.salesforce.org.errors import ApiError
 from adapters.sandbox.salesforce.org.org import Org
 from adapters.sandbox.salesforce.rest.answers import Answer
@@ -13,9 +14,10 @@ from adapters.sandbox.salesforce.soql import grammar
 from adapters.sandbox.salesforce.soql.grammar import Both, Comparison, Condition
 
 Body = dict[str, Any]
+MEMBER = "PlatformEventChannelMember"
 KINDS = {
     "PlatformEventChannel": "0YL",
-    "PlatformEventChannelMember": "0v8",
+    MEMBER: "0v8",
     "ManagedEventSubscription": "18x",
 }
 
@@ -40,7 +42,9 @@ class Tooling:
         """GET tooling/query: by Id or DeveloperName."""
         query = grammar.parse(call.query.get("q", ""))
         kind = _kind(query.source)
-        rows = [row for row in self._rows[kind].values() if _fits(row, query.where)][: query.limit]
+        known = list(self._rows[kind].values())
+        known += _members(call.org, known) if kind == MEMBER else []
+        rows = [row for row in known if _fits(row, query.where)][: query.limit]
         wanted = [column.path for column in query.columns]
         shown = [_shown(call, kind, row, wanted) for row in rows]
         return Answer(
@@ -65,6 +69,9 @@ class Tooling:
             raise ApiError("DUPLICATE_DEVELOPER_NAME", f"there is a {kind} {name}", ("FullName",))
         identifier = call.org.ids.make(KINDS[kind])
         row = {"Id": identifier, "DeveloperName": name, "FullName": name, "Metadata": metadata}
+        if kind == MEMBER:
+            row["EventChannel"] = metadata.get("eventChannel")
+            row["SelectedEntity"] = metadata.get("selectedEntity")
         self._install(call.org, kind, row)
         self._rows[kind][identifier] = row
         return Answer({"id": identifier, "success": True, "errors": [], "warnings": [], "infos": []}, 201)
@@ -116,6 +123,33 @@ class Tooling:
             org.join(channel, entity, names, str(metadata.get("filterExpression") or ""))
         else:
             org.managed.define(row["Id"], row["DeveloperName"], metadata)
+
+
+def _members(org: Org, known: list[Body]) -> list[Body]:
+    """The objects on channels that were put there by other ways than this API, Setup's page among them."""
+    told = {(row["EventChannel"], row["SelectedEntity"]) for row in known}
+    standard = [
+        (ALL_CHANGES.removeprefix("/data/"), kind.event_name)
+        for kind in org.objects.values()
+        if kind.change_events and kind.name not in org.access.unselected
+    ]
+    custom = [
+        (name, org.objects[member].event_name)
+        for name in org.channels.names()
+        for member in org.channels.members(name)
+    ]
+    return [
+        {
+            "Id": None,
+            "DeveloperName": f"{channel.replace('__', '_')}_{event}",
+            "FullName": f"{channel.replace('__', '_')}_{event}",
+            "Metadata": {"eventChannel": channel, "selectedEntity": event},
+            "EventChannel": channel,
+            "SelectedEntity": event,
+        }
+        for channel, event in [*standard, *custom]
+        if (channel, event) not in told
+    ]
 
 
 def _kind(name: str) -> str:
