@@ -68,7 +68,7 @@ class Tooling:
         if any(row["DeveloperName"] == name for row in self._rows[kind].values()):
             raise ApiError("DUPLICATE_DEVELOPER_NAME", f"there is a {kind} {name}", ("FullName",))
         identifier = call.org.ids.make(KINDS[kind])
-        row = {"Id": identifier, "DeveloperName": name, "FullName": name, "Metadata": metadata}
+        row: Body = {"Id": identifier, "DeveloperName": name, "FullName": name, "Metadata": metadata}
         if kind == MEMBER:
             row["EventChannel"] = metadata.get("eventChannel")
             row["SelectedEntity"] = metadata.get("selectedEntity")
