@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import subprocess
+import sys
 import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
@@ -184,6 +186,37 @@ async def test_a_kill_right_behind_the_making_of_a_job_does_not_orphan_it(org: O
     rest = await taken(pages(org, way, made.resume))
     assert {job_of(page) for page in rest} == {job_of(made)}
     assert set(keys_of(rest)) == await live(org)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_process_that_is_killed_behind_a_page_goes_on_where_it_stopped(org: Org, way: str) -> None:
+    """What was read of a line is taken as durable; whatever the process did behind it is forgotten."""
+    resume, keys, lives = "", [], 0
+    while lines := await one_life(org, way, resume):
+        lives += 1
+        for resume, more in lines:
+            keys += more
+    assert lives >= 2
+    assert len(keys) == len(set(keys))
+    assert set(keys) == await live(org)
+
+
+async def one_life(org: Org, way: str, resume: str) -> list[tuple[str, list[str]]]:
+    """Two pages of a process, which is killed then."""
+    told = {"info": org.info, "way": way, "chunk": MANY * 2, "resume": resume}
+    running = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "tests.salesforce.snapping", json.dumps(told)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        limit=1 << 24,
+    )
+    assert running.stdout is not None
+    lines = [await running.stdout.readline() for _ in range(2)]
+    with contextlib.suppress(ProcessLookupError):
+        running.kill()
+    await running.communicate()
+    return [tuple(json.loads(line)) for line in lines if line]
 
 
 async def test_a_kill_between_the_job_and_its_query_asks_the_query_then(org: Org) -> None:
