@@ -326,6 +326,17 @@ async def test_rules_of_the_org_answer_as_the_table_says(fresh: FreshOrg) -> Non
     assert "Platin" not in outcomes[2].text
 
 
+async def test_a_value_of_another_type_is_refused_alone(fresh: FreshOrg) -> None:
+    system = fresh.connect()
+    lot = [create(f"t-{n}", Name=f"Kunde {n}") for n in range(40)]
+    lot[17] = create("t-17", Name="Falsch", Credit_Limit__c="viel")
+    outcomes = await system.target.apply(lot)
+    assert [(n, one.reason) for n, one in enumerate(outcomes) if one.kind is not OutcomeKind.ACCEPTED] == [
+        (17, Reason.INVALID)
+    ]
+    assert len(await fresh.writes("create")) == 39
+
+
 async def test_a_merged_record_is_gone_and_the_reader_tells_into_which(fresh: FreshOrg) -> None:
     system = fresh.connect()
     made = await system.target.apply([create("a", Name="Eins"), create("b", Name="Zwei")])

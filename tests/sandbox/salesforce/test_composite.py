@@ -71,6 +71,15 @@ async def test_a_part_that_depends_on_a_failed_one_is_halted(empty: Client) -> N
     assert "account.id" in done[1]["body"][0]["message"]
 
 
+async def test_a_value_that_cannot_be_read_fails_its_whole_collection(empty: Client) -> None:
+    records = [
+        {"attributes": {"type": "Account"}, "Name": "A", **more} for more in ({}, {"AnnualRevenue": "?"})
+    ]
+    answer = await empty.call("POST", "composite/sobjects", {"records": records})
+    assert (answer.status_code, codes(answer)) == (400, ["JSON_PARSER_ERROR"])
+    assert (await empty.query("SELECT COUNT() FROM Account"))["totalSize"] == 0
+
+
 async def test_a_collection_inside_undoes_only_its_own(empty: Client) -> None:
     records = [
         {"attributes": {"type": "Account"}, "Name": "A"},

@@ -168,6 +168,8 @@ def _one(transaction: Transaction, body: Body, work: Work, created: bool) -> Bod
     try:
         record, fresh = work(transaction, body)
     except ApiError as error:
+        if error.code == "JSON_PARSER_ERROR":
+            raise  # a body that cannot be read is 400 as a whole (vendor: "Status Codes and Error Responses")
         return {"success": False, "errors": [error.item()]}
     result: Body = {"id": record.id, "success": True, "errors": []}
     return {**result, "created": fresh} if created else result
