@@ -341,6 +341,20 @@ async def test_a_job_of_an_earlier_life_is_waited_for_and_not_stopped(org: Org) 
     assert "/sobjects/" in org.http.asked[-1].path
 
 
+async def test_who_may_not_see_limits_still_looks_for_jobs_of_before(org: Org) -> None:
+    bulk = Bulk("InProgress")
+    bulk.left = [{**bulk.job("InProgress"), "object": "Account", "createdById": "005000000000001AAA"}]
+
+    def answer(asked: Asked) -> Answer:
+        refused = [{"errorCode": "FORBIDDEN", "message": "View Setup"}]
+        return (403, refused, {}) if asked.path.endswith("/limits") else bulk(asked)
+
+    org.http.answer = answer
+    system = org.connect(ACCOUNT, bulk_rows=1000)
+    (outcome,) = await system.target.apply([update("001000000000009AAA", Phone="1")])
+    assert outcome.code == "BULK_JOB_RUNS"
+
+
 async def test_who_may_not_see_jobs_has_none_and_writes_by_requests(org: Org) -> None:
     def answer(asked: Asked) -> Answer:
         if "/jobs/" in asked.path:
