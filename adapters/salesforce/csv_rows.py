@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 
 from adapters.salesforce.csv_cells import Cells
 from adapters.salesforce.table import MASTER, MODIFIED, Table
-from adapters.salesforce.values import parse_moment, version_of
+from adapters.salesforce.values import parse_moment, version_in
 from agent.core.change import RawValue, Row
 from agent.core.objects import FieldType
 
@@ -58,7 +58,7 @@ class CsvRows:
         rows = [
             Row(key, dict(zip(names, each, strict=True)), version)
             for key, version, each in zip(
-                cells[self._key], map(_version, cells[self._modified]), values, strict=True
+                cells[self._key], map(version_in, cells[self._modified]), values, strict=True
             )
         ]
         if "true" in cells[self._deleted]:
@@ -117,9 +117,3 @@ def _moment(cell: str) -> datetime:
 def _offset(cell: str) -> str:
     """A time as REST writes it: ``+0000`` where the bulk APIs write ``Z``."""
     return cell.removesuffix("Z") + "+0000" if cell.endswith("Z") else cell
-
-
-def _version(cell: str) -> str:
-    if len(cell) == 24 and cell[19] == "." and cell[23] == "Z":
-        return cell
-    return version_of(parse_moment(cell))

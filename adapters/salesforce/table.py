@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.salesforce.values import from_json, parse_moment, version_of
+from adapters.salesforce.values import from_json, version_in
 from agent.core.change import RawValue, Row
 from agent.core.objects import FieldSpec, FieldType, ObjectSpec
 
@@ -15,6 +15,7 @@ _NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")
 _CASE = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 MODIFIED = "LastModifiedDate"
 MASTER = "MasterRecordId"
+_PLAIN = frozenset({FieldType.TEXT, FieldType.REFERENCE})
 #: Objects whose records can be merged; a loser names the record that took its place (Object Reference).
 MERGEABLE = frozenset({"Account", "Case", "Contact", "Lead"})
 
@@ -60,6 +61,8 @@ class Table:
         self.kinds: dict[str, FieldType] = {field.name: field.type for field in spec.fields}
         if spec.external_id:
             self.kinds.setdefault(spec.external_id, FieldType.TEXT)
+        #: Name, type, and whether text stays as it is: most cells are such, and are not looked at any closer.
+        self._columns = tuple((name, kind, kind in _PLAIN) for name, kind in self.kinds.items())
         self.tells_merges = self.name in MERGEABLE
         always = ("Id", "IsDeleted", MODIFIED, *((MASTER,) if self.tells_merges else ()))
         self.asked = (*always, *(name for name in self.kinds if name not in always))
@@ -81,7 +84,8 @@ class Table:
         if record.get("IsDeleted") is True:
             master = record.get(MASTER)
             return Row(key, None, merged_into=None if master is None else str(master))
-        fields: dict[str, RawValue] = {
-            name: key if name == "Id" else from_json(record[name], kind) for name, kind in self.kinds.items()
-        }
-        return Row(key, fields, version_of(parse_moment(record[MODIFIED])))
+        fields: dict[str, RawValue] = {}
+        for name, kind, plain in self._columns:
+            value = record[name]
+            fields[name] = value if plain and type(value) is str else from_json(value, kind)
+        return Row(key, fields, version_in(record[MODIFIED]))

@@ -121,6 +121,13 @@ def version_of(last_modified: datetime) -> str:
     return last_modified.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
+def version_in(text: str) -> str:
+    """The same from LastModifiedDate as REST (``+0000``) or a file (``Z``) writes it. Raises ValueError."""
+    if text[19:20] == "." and (text[23:] == "Z" or text[23:] == "+0000"):
+        return text[:23] + "Z"
+    return version_of(parse_moment(text))
+
+
 def http_date(version: str) -> str:
     """A version as an HTTP date, cut to the whole second. Raises ValueError.
 
