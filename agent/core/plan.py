@@ -271,7 +271,7 @@ def _draft(
                 _again(draft, entity, rule, around)
                 draft.rules[name] = f"seed:{source}@{rules.version}"
             continue
-        if f"{place.system}.{name}" in entity.parked:
+        if entity.parked and f"{place.system}.{name}" in entity.parked:
             draft.parked = True
             continue
         if not creating and rules.transfer is Transfer.EVENT and rule.part is Part.BODY:
