@@ -114,6 +114,28 @@ async def test_one_lost_position_concerns_its_own_channel_only(org: FreshOrg) ->
     assert (lost.value.stream, tuple(lost.value.objects or ())) == (CONTACTS, ("Contact",))
 
 
+async def test_name_and_address_of_a_person_are_equal_in_event_and_read(org: FreshOrg) -> None:
+    named = ObjectSpec("Contact", "Id", (FieldSpec("Name"), *CONTACT.fields))
+    system = org.connect(CONTACT)
+    await system.source.open({})
+    (key,) = await write(org, create("Contact", FirstName="Ada", MailingCity="Kiel"))
+    change, _ = await about(system, key, Operation.CREATE)
+    assert system.reader is not None
+    (row,) = (await system.reader.read("Contact", [key])).rows
+    assert row.fields is not None
+    assert dict(change.fields) == dict(row.fields)
+    whole = org.connect(named)
+    await whole.source.open({})
+    (single,) = await write(org, create("Contact"))
+    change, _ = await about(whole, key, Operation.CREATE)
+    assert (change.kind, change.keys) == (ChangeKind.GAP, (key,))
+    change, _ = await about(whole, single, Operation.CREATE)
+    assert whole.reader is not None
+    (row,) = (await whole.reader.read("Contact", [single])).rows
+    assert row.fields is not None
+    assert change.fields["Name"] == row.fields["Name"] == "Lovelace"
+
+
 async def test_geocoding_comes_as_an_event_of_its_own_with_coordinates_only(org: FreshOrg) -> None:
     system = org.connect(ACCOUNT)
     await system.source.open({})

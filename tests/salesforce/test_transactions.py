@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from itertools import pairwise
 from typing import Any
 
@@ -89,6 +90,50 @@ async def test_interrupted_read_keeps_what_waits_for_its_transaction(org: Org) -
     more.set()
     batch = await read(system)
     assert (phones([batch]), batch.position) == (["1", "2"], replay(2))
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_any_split_into_responses_and_any_interruption_gives_whole_transactions(
+    org: Org, seed: int
+) -> None:
+    chance = random.Random(seed)
+    sizes = [chance.randint(1, 9) for _ in range(12)]
+    events = [f"t{number}" for number, size in enumerate(sizes) for _ in range(size)]
+    total = len(events)
+
+    async def script(stream: Stream) -> None:
+        at, credit = 0, stream.first.num_requested
+        while at < total:
+            size = min(chance.randint(1, 12), total - at)
+            while credit < size:
+                credit += (await stream.requests.get()).num_requested
+            part = [event(number + 1, transaction=events[number]) for number in range(at, at + size)]
+            await stream.send(*part)
+            at, credit = at + size, credit - size
+            if chance.random() < 0.3:
+                await asyncio.sleep(0)
+        await stream.send(latest=replay(total + 5))
+        await idle(stream)
+
+    org.bus.scripts = [script]
+    system = org.connect(transaction_idle_s=60)
+    await system.source.open({})
+    batches: list[Batch] = []
+    while not batches or batches[-1].position != replay(total + 5):
+        reading = asyncio.create_task(read(system))
+        for _ in range(chance.randint(0, 4)):
+            await asyncio.sleep(0)
+        if chance.random() < 0.5:
+            reading.cancel()
+        (found,) = await asyncio.gather(reading, return_exceptions=True)
+        if isinstance(found, Batch):
+            batches.append(found)
+    assert phones(batches) == [str(number + 1) for number in range(total)]
+    where: dict[str, set[int]] = {}
+    for number, batch in enumerate(batches):
+        for change in batch.changes:
+            where.setdefault(change.transaction or "", set()).add(number)
+    assert all(len(found) == 1 for found in where.values())
 
 
 async def test_broken_stream_hands_out_what_it_held_back_before_it_fails(org: Org) -> None:
