@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+#: Logins for all orgs; they know no client credentials flow ("OAuth 2.0 Client Credentials Flow").
+_SHARED_LOGINS = frozenset({"login.salesforce.com", "test.salesforce.com"})
 _SECRET = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|credential:.+|keyring:.+)$", re.DOTALL)
 
 
@@ -162,6 +164,8 @@ class Settings(BaseModel):
             raise ValueError("auth = 'jwt' needs username and key")
         if self.auth == "client-credentials" and not self.client_secret:
             raise ValueError("auth = 'client-credentials' needs client_secret")
+        if self.auth == "client-credentials" and (parts.hostname or "").lower() in _SHARED_LOGINS:
+            raise ValueError("auth = 'client-credentials' needs the My Domain URL of the org as login_url")
         return self
 
     def address_allowed(self, url: str) -> bool:

@@ -126,6 +126,48 @@ async def test_jwt_bearer_sends_a_short_assertion_made_at_that_moment(site: Site
     assert "hush-token" not in repr(session)
 
 
+async def test_a_rotated_secret_is_used_at_the_next_login(site: Site) -> None:
+    """References are resolved at every login: nobody restarts the agent for a new secret."""
+    site.key = "first"
+    login = site.login(auth="client-credentials", client_secret="env:X")
+    asked: list[str] = []
+
+    def answer(request: Asked) -> Answer:
+        asked.append(parse_qs(request.body.decode())["client_secret"][0])
+        return 200, {"access_token": "t", "instance_url": site.peer.url, "id": ""}, {}
+
+    site.peer.login_answer = answer
+    session = await login.session()
+    site.key = "second"
+    await login.renew(session)
+    assert asked == ["first", "second"]
+
+
+async def test_the_audience_is_the_login_address_where_none_is_set(site: Site) -> None:
+    """Without a slash at its end: Salesforce compares the text."""
+    asked: list[Asked] = []
+
+    def answer(request: Asked) -> Answer:
+        asked.append(request)
+        return 200, {"access_token": "t", "instance_url": site.peer.url, "id": ""}, {}
+
+    site.peer.login_answer = answer
+    await site.login(login_url=site.peer.url + "/").session()
+    assertion = parse_qs(asked[0].body.decode())["assertion"][0]
+    claims = jwt.decode(assertion, options={"verify_signature": False})
+    assert claims["aud"] == site.peer.url
+    assert isinstance(claims["exp"], int)
+
+
+async def test_the_org_is_known_by_the_token_where_the_answer_names_no_identity(site: Site) -> None:
+    site.peer.login_answer = lambda asked: (
+        200,
+        {"access_token": "00D000000000001!x", "instance_url": site.peer.url},
+        {},
+    )
+    assert (await site.login().session()).tenant_id == "00D000000000001"
+
+
 async def test_client_credentials_are_sent_in_the_form(site: Site) -> None:
     site.key = "hush\n"
     asked = site.refuse("invalid_client")

@@ -21,7 +21,14 @@ LOCAL = {"login_url": "http://127.0.0.1:8080", "insecure_http": True}
         LOCAL,
         {"pubsub_endpoint": "127.0.0.1:7443", "pubsub_plaintext": True},
         {"pubsub_endpoint": "[::1]:7443", "pubsub_plaintext": True},
-        {"auth": "client-credentials", "client_secret": "env:S"},
+        {
+            "auth": "client-credentials",
+            "client_secret": "env:S",
+            "login_url": "https://acme.my.salesforce.com",
+        },
+        {"proxy": "http://proxy.example.com:3128"},
+        {"proxy": "http://[2001:db8::1]:3128"},
+        {"proxy": "http://p:3128", "proxy_user": "env:U", "proxy_password": "credential:p"},
     ],
 )
 def test_accepted(changes: dict[str, Any]) -> None:
@@ -43,6 +50,22 @@ def test_accepted(changes: dict[str, Any]) -> None:
         ({"key": "-----BEGIN PRIVATE KEY-----"}, "reference"),
         ({"username": None}, "username"),
         ({"auth": "client-credentials"}, "client_secret"),
+        ({"auth": "client-credentials", "client_secret": "env:S"}, "My Domain"),
+        (
+            {
+                "auth": "client-credentials",
+                "client_secret": "env:S",
+                "login_url": "https://test.salesforce.com",
+            },
+            "My Domain",
+        ),
+        ({"proxy": "proxy.example.com:3128"}, "http://host:port"),
+        ({"proxy": "https://proxy.example.com:3128"}, "TLS is inside"),
+        ({"proxy": "http://proxy.example.com"}, "host:port"),
+        ({"proxy": "http://u:p@proxy.example.com:3128"}, "proxy_user"),
+        ({"proxy": "http://p:3128", "proxy_user": "env:U"}, "belong together"),
+        ({"proxy_user": "env:U", "proxy_password": "env:P"}, "need proxy"),
+        ({"proxy": "http://p:3128", "proxy_user": "u", "proxy_password": "hush"}, "reference"),
         ({"auth": "password"}, "auth"),
         ({"api_version": "latest"}, "api_version"),
         ({"client": "a;b"}, "client"),
