@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tests.faults.salesforce import (
     answers,
-    bulk,
     channels,
     echoes,
     gaps,
@@ -20,7 +19,6 @@ from tests.faults.salesforce.scene import CATALOGUE
 __all__ = [
     "CATALOGUE",
     "answers",
-    "bulk",
     "channels",
     "echoes",
     "gaps",

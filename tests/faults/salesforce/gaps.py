@@ -144,3 +144,32 @@ def geocode(scene: Scene) -> Iterator[None]:
     scene.arm("geocode", scope="Account", count=20)
     yield
     scene.history.ask("DELETE", "faults")
+
+
+@fault("gap-and-answers-lost", GAPS, edits=False)
+def closing(scene: Scene) -> Iterator[None]:
+    """The answers by which a gap is to be closed are lost, of the list and of the records."""
+    number, _ = scene.born()
+    until(lambda: scene.site.in_erp(number), f"{number} in the ERP")
+    scene.place.calls.cut("/sobjects/Account/updated", 2)
+    scene.place.calls.cut("/sobjects/Account/deleted", 1)
+    scene.place.calls.cut("/services/data/v62.0/query", 3)
+    scene.arm("overflow", scope="Account")
+    late, _ = scene.born()
+    scene.struck("overflow")
+    until(lambda: scene.place.calls.lost > 0, "an answer being lost")
+    yield
+    scene.place.calls.mend()
+    until(lambda: scene.site.in_erp(late), "what was born in the gap", 60.0)
+
+
+@fault("gap-in-a-dead-org", GAPS, says=r"^salesforce .*(DOWN|DEGRADED)", edits=False)
+def dead(scene: Scene) -> Iterator[None]:
+    """A gap is known, and the org refuses every read for a while: nothing passes for fresh meanwhile."""
+    scene.arm("unavailable", client="isthmus", count=1000)
+    scene.arm("overflow", scope="Account")
+    late, _ = scene.born()
+    scene.struck("overflow")
+    yield
+    scene.history.ask("DELETE", "faults")
+    until(lambda: scene.site.in_erp(late), "what was born in the gap", 60.0)
