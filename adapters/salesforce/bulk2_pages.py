@@ -53,7 +53,10 @@ class Bulk2Pages:
             yield ReadResult((), resume=place.text(), total=place.total, early=True)
         job = await self._jobs.settled(place.job)
         if job is None:
-            raise lost(self._table, f"the server knows job {place.job} no more")
+            text = f"the server knows job {place.job} no more"
+            if mine:
+                raise Unreachable(f"{self._table.name}: {text}", where=self._where)
+            raise lost(self._table, text)
         if job.state != COMPLETE:
             raise self._over(job, mine)
         if place.total is None:

@@ -56,6 +56,8 @@ class BulkPages:
                 async for page in pages:
                     yield page
         except Forgotten as gone:
+            if self._mine and not place.job:
+                raise Unreachable(f"{self._table.name}: {gone}", where=self._where) from gone
             raise lost(self._table, str(gone)) from gone
 
     async def _pages(self, place: Place) -> AsyncGenerator[ReadResult, None]:

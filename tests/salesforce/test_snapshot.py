@@ -304,6 +304,18 @@ async def test_a_job_that_the_server_forgot_after_seven_days_begins_anew(small: 
             await taken(pages(small, way, place))
 
 
+@pytest.mark.parametrize("way", JOBS)
+async def test_a_job_that_is_lost_while_it_is_read_from_its_beginning_is_tried_again(
+    small: Org, way: str
+) -> None:
+    """There is nothing to begin anew: whoever asked tries again later, as after any broken connection."""
+    all_pages = pages(small, way)
+    await anext(all_pages)
+    await small.control("POST", "clock", advance=8 * 86_400)
+    with pytest.raises(Unreachable):
+        await taken(all_pages)
+
+
 async def test_a_result_is_fetched_with_the_version_of_its_job_only(org: Org) -> None:
     [made] = await first(pages(org, "bulk2"))
     with pytest.raises(PositionLost, match="API version"):
