@@ -42,6 +42,14 @@ class Org:
             answer.raise_for_status()
             return str(answer.json()["id"])
 
+    async def define_again(self, identity: str, **metadata: str) -> None:
+        """Change the subscription."""
+        base = f"{self.fresh.details.http}/services/data/v62.0/tooling/sobjects/ManagedEventSubscription"
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            url = f"{base}/{identity}"
+            answer = await client.patch(url, json={"Metadata": metadata}, headers=self._bearer)
+            answer.raise_for_status()
+
     async def write(self, *names: str) -> None:
         """Create accounts, each in a transaction of its own."""
         for name in names:
@@ -184,6 +192,23 @@ async def test_subscription_that_cannot_be_used_is_said_and_the_topic_is_followe
         await system.source.open({})
         assert "A" in (await created(system, "A"))[0]
         await said(logs, "salesforce.managed.failed")
+    await org.write("B")
+    assert (await created(system, "B"))[0] == ["B"]
+
+
+async def test_subscription_is_tried_again_until_it_can_be_used(
+    org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.salesforce.managed.RETRY_S", 0.01)
+    identity = await org.define(state="STOP")
+    await org.write("A")
+    system = org.connect()
+    with structlog.testing.capture_logs() as logs:
+        await system.source.open({})
+        assert "A" in (await created(system, "A"))[0]
+        await said(logs, "salesforce.managed.failed")
+        await org.define_again(identity, state="RUN")
+        await said(logs, "salesforce.managed.follow")
     await org.write("B")
     assert (await created(system, "B"))[0] == ["B"]
 
