@@ -206,10 +206,18 @@ async def test_find_refuses_what_is_no_question(org: Org, fields: dict[str, obje
         ((400, [{"errorCode": "INVALID_FIELD", "message": "No such column"}], {}), Refused),
         ((403, [{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests"}], {}), Unreachable),
         ((401, [{"errorCode": "INVALID_SESSION_ID", "message": "expired"}], {}), Refused),
+        ((400, [{"errorCode": "QUERY_TIMEOUT", "message": "too long"}], {}), Unreachable),
+        ((500, [{"errorCode": "UNKNOWN_EXCEPTION", "message": "id 17"}], {}), Unreachable),
+        ((503, [{"errorCode": "SERVER_UNAVAILABLE", "message": "busy"}], {"Retry-After": "7"}), Unreachable),
+        ((403, [{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "ConcurrentRequests"}], {}), Unreachable),
+        ((200, None, {}), Unreachable),
         (answering(record(Due_Date__c="soon")), Refused),
     ],
 )
 async def test_failures(org: Org, answer: Answer, error: type[Exception]) -> None:
     org.http.answer = lambda asked: answer
+    reader = reading(org.connect())
     with pytest.raises(error):
-        await reading(org.connect()).read("Account", [ID])
+        await reader.read("Account", [ID])
+    with pytest.raises(error):
+        _ = [page async for page in reader.page("Account", ID)]
