@@ -139,7 +139,7 @@ def _deaths(chance: random.Random, passed: Counter[str], starts: list[str]) -> I
     """One death anywhere, every place as likely as any other; in most cases more of them behind it."""
     place = chance.choice(sorted(passed))
     yield place, chance.randint(1, passed[place])
-    while chance.random() < 0.7:
+    while chance.random() < 0.8:
         yield chance.choice(starts), 1
         if chance.random() < 0.3:
             yield chance.choice(sorted(passed)), chance.randint(1, 3)
