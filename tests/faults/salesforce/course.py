@@ -28,8 +28,10 @@ LONGEST_S = 60.0
 STANDS_S = 2.0
 #: Customers that are everywhere before the fault begins.
 CUSTOMERS = 3
-#: Business that edits nothing of what Salesforce owns in records that are there.
-ELSEWHERE = Share(master_data=0, amendment=0, phone=0, phone_clash=0)
+#: Business of all kinds but one: terms of payment are the scenarios' own.
+EVERYWHERE = Share(payment_terms=0, amendment=0)
+#: Business that besides edits nothing of what Salesforce owns in records that are there.
+ELSEWHERE = Share(payment_terms=0, amendment=0, master_data=0, phone=0, phone_clash=0)
 #: The topics of the objects that are kept in step.
 SYNCED = ("/data/AccountChangeEvent", "/data/Invoice__ChangeEvent")
 FINDINGS = ("missing", "different", "doubled", "lost")
@@ -86,7 +88,7 @@ def _play(scenario: Scenario, scene: Scene, played: Played, *, killed: bool) -> 
     scene.site.start()
     scene.customers = _customers(scene)
     before = len(scene.site.log)
-    share = Share() if scenario.edits else ELSEWHERE
+    share = EVERYWHERE if scenario.edits else ELSEWHERE
     pace = Pace(RATE, LONGEST_S if scenario.others else 0.0, share, 0, NO_FAULTS)
     with business(scene.site.stage, pace) as done:
         acts = iter(scenario.play(scene))
