@@ -50,9 +50,8 @@ def _object(table: Table, described: Mapping[str, Any], place: str) -> Check:
     needed = ["read", *(["edit"] if table.spec.deliver else [])]
     missing = [right for right in needed if right not in given]
     remedy = f"{place} > Object Settings > {table.name} > Edit: {', '.join(needed).title()}"
-    text = f"may {', '.join(given) or 'nothing'}"
-    if missing:
-        text = f"may not {' and not '.join(missing)}; {text}"
+    denied = ", ".join(right for right in rights if right not in given)
+    text = f"may {', '.join(given) or 'nothing'}{f'; not {denied}' if denied else ''}"
     return Check(f"object {table.name}", not missing, text, remedy if missing else "")
 
 

@@ -96,7 +96,7 @@ class HttpLink:
 
     @property
     def trust(self) -> ssl.SSLContext:
-        """Whose certificates are accepted; read once."""
+        """Whose certificates are accepted; read anew after one was not."""
         if self._trust is None:
             self._trust = http_trust(self._settings.ca_file)
         return self._trust
@@ -168,6 +168,9 @@ class HttpLink:
                 return NotSent(*proxy_refusal(proxy, status))
         fault = _tls_fault(error)
         if fault is not None:
+            # Whoever puts another file of roots in its place need not restart the agent.
+            self._drop(pool)
+            self._trust = None
             return NotSent(str(fault), fault.remedy)
         return NotSent(describe(error) + (f" (by the proxy {proxy})" if proxy is not None else ""))
 

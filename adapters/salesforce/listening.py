@@ -13,6 +13,8 @@ from adapters.salesforce.values import soql
 from agent.errors import IsthmusError
 from agent.ports import Check
 
+#: Objects that have no View All Records of their own (CDC developer guide, "Required Permissions").
+_WITHOUT = frozenset({"Task", "Event"})
 _CAPTURE = "Setup > Integrations > Change Data Capture"
 
 
@@ -102,6 +104,8 @@ def _seen(object_name: str, channel: Channel, grants: Grants | None, subscribed:
 
 def _view_all(grants: Grants | None, *objects: str) -> str:
     place = grants.place if grants else PLACE
+    if not _WITHOUT.isdisjoint(objects):
+        return f"{place} > System Permissions > Edit: View All Data (there is no View All of {objects[0]})"
     return f"{place} > Object Settings > {', '.join(objects)} > Edit: View All Records"
 
 

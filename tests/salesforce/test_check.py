@@ -88,7 +88,7 @@ async def test_a_right_that_is_missing_is_told_with_the_user_s_own_permission_se
     view_all = f"{SET} > Object Settings > Account > Edit: View All Records"
     assert await faults(place) == {
         "object Account": (
-            "may not edit; may read, create, delete",
+            "may read, create, delete; not edit",
             f"{SET} > Object Settings > Account > Edit: Read, Edit",
         ),
         "field Account.Name": (

@@ -267,7 +267,7 @@ async def test_a_missing_external_id_is_told_with_how_to_make_it(org: Org, vendo
 async def test_an_object_that_may_not_be_edited_is_told(org: Org, vendor: Vendor) -> None:
     vendor.rights |= {"updateable": False, "deletable": False}
     found = (await wrong(org))["object Account"]
-    assert found.detail == "may not edit; may read, create"
+    assert found.detail == "may read, create; not edit, delete"
     assert found.remedy == f"{_SET} > Object Settings > Account > Edit: Read, Edit"
 
 
@@ -302,6 +302,13 @@ async def test_a_channel_withholds_without_a_word_so_view_all_is_looked_up(org: 
     vendor.view_all["Account"] = False
     found = await wrong(org, channels={"/data/Sync__chn": ["*"]})
     assert list(found) == ["view all Account"]
+
+
+async def test_an_object_without_view_all_of_its_own_needs_that_of_all_data(org: Org, vendor: Vendor) -> None:
+    org.bus.topics.add("/data/TaskChangeEvent")
+    task = ObjectSpec("Task", "Id", (FieldSpec("Subject"),))
+    found = await wrong(org, task)
+    assert found["view all Task"].remedy.startswith(f"{_SET} > System Permissions > Edit: View All Data")
 
 
 async def test_view_all_data_opens_every_object(org: Org, vendor: Vendor) -> None:

@@ -144,6 +144,20 @@ async def test_one_file_of_roots_holds_for_calls_and_events(
     await bus.stop()
 
 
+async def test_another_file_of_roots_is_read_without_a_restart(
+    org: Org, peer: SecurePeer, ours: Authority, theirs: Authority, tmp_path: Path
+) -> None:
+    """The company's authority was replaced, and its file on this machine after that."""
+    file = tmp_path / "roots.pem"
+    file.write_bytes(theirs.ca.read_bytes())
+    system = org.connect(login_url=peer.url, insecure_http=False, ca_file=file)
+    with pytest.raises(Unreachable, match="not trusted"):
+        await system.source.open({})
+    file.write_bytes(ours.ca.read_bytes())
+    await system.source.open({})
+    assert peer.logins == 1
+
+
 def test_verification_has_no_switch(ours: Authority) -> None:
     for trust in (http_trust(None), http_trust(ours.ca)):
         assert (trust.verify_mode, trust.check_hostname) == (ssl.CERT_REQUIRED, True)
