@@ -157,6 +157,7 @@ class PubSubPeer(PubSubServicer):
         self.revoked: set[str] = set()
         self.refused_methods: set[str] = set()
         self.calls = 0
+        self.metadata: list[dict[str, str]] = []
         self.schema_asked = asyncio.Event()
         self.schema_gate: asyncio.Event | None = None
         self._server: grpc.aio.Server | None = None
@@ -217,6 +218,8 @@ class PubSubPeer(PubSubServicer):
 
     async def _authorize(self, context: Any, method: str) -> None:
         self.calls += 1
+        told = context.invocation_metadata()
+        self.metadata.append({"method": method, **{str(key): str(value) for key, value in told}})
         if _token(context) in self.revoked or method in self.refused_methods:
             context.set_trailing_metadata((("error-code", CODES + "service.auth.error"),))
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "An authentication exception occurred.")

@@ -199,6 +199,22 @@ async def test_a_token_that_ends_in_the_middle_of_a_stream_costs_no_event(org: O
     assert org.http.logins == 2
 
 
+async def test_every_call_of_the_bus_carries_token_instance_and_org(org: Org) -> None:
+    """The address with its scheme, the org id in its long form."""
+
+    async def script(stream: Stream) -> None:
+        await stream.send(event(b"\x01"))
+        await stream.wait_cancelled()
+
+    org.bus.scripts = [script]
+    system = org.connect()
+    await system.source.open({})
+    await system.source.read()
+    assert {told["method"] for told in org.bus.metadata} == {"GetTopic", "Subscribe", "GetSchema"}
+    carried = {(told["accesstoken"], told["instanceurl"], told["tenantid"]) for told in org.bus.metadata}
+    assert carried == {("00D000000000001!1", org.http.url, "00D000000000001EAA")}
+
+
 async def test_a_session_that_only_get_schema_refuses_is_renewed_once_and_then_rests(org: Org) -> None:
     """The stream lives on the old token; every open would otherwise cost a login."""
 

@@ -41,11 +41,11 @@ def subscribable(org: Org, topic: Topic) -> bool:
 
 
 def forbidden(topic: str) -> BadRequest:
-    """The refusal of a topic whose records the user may not all see. That it is refused is documented, with
-    which status and code is not."""
+    """The refusal of a topic whose records the user may not all see (Pub/Sub API guide, "Handle Errors"; the
+    status is not documented)."""
     return BadRequest(
         grpc.StatusCode.PERMISSION_DENIED,
-        "topic.permission.denied",
+        "subscription.topic.cannot.subscribe",
         f"The user doesn't have the permission to subscribe to {topic}.",
     )
 
