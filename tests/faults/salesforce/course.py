@@ -154,7 +154,8 @@ def afterwards(scenario: Scenario, scene: Scene) -> None:
         for item in scene.site.exceptions(kind):
             done = scene.site.cli("exceptions", "close", str(item.id), "--reason", "looked after")
             holds(done.code == 0, f"exceptions close {item.id}: {done.err}")
-    text = until(lambda: _healthy(scene), f"a healthy status; {scene.status()[1].splitlines()[0]}")
+    until(lambda: not scene.judged, f"a healthy status; {scene.status()[1].splitlines()[0]}")
+    text = until(lambda: _healthy(scene), "a healthy status on the command line")
     holds(not scenario.says or not _line(text, scenario.says), f"still told: {text}")
 
 

@@ -20,7 +20,8 @@ from tests.salesforce.gateway import Gateway
 T = TypeVar("T")
 #: Seconds after which something that was to happen has not.
 PATIENCE_S = 30.0
-LOOK_S = 0.05
+#: Seconds between two looks: asking costs the agent something too.
+LOOK_S = 0.15
 
 
 class FellShort(Exception):
@@ -102,6 +103,11 @@ class Scene:
         """The status, and its text as `isthmus status` prints it."""
         found = self.site.stage.status()
         return found, status_text(found, verdict(found))
+
+    @property
+    def judged(self) -> int:
+        """The exit code that `isthmus status` would have now."""
+        return int(verdict(self.site.stage.status()).code)
 
     @property
     def state(self) -> str:
