@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,7 @@ async def link(server: Keeper, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     await made.release("nobody")
 
 
-def settings(url: str, **changes: object) -> tuple[Settings, Ways]:
+def settings(url: str, **changes: Any) -> tuple[Settings, Ways]:
     plain = Settings(
         login_url=url.removesuffix("/x"),
         insecure_http=True,

@@ -58,7 +58,7 @@ class Site:
         return system
 
     def secret(self, reference: str) -> str:
-        return {"env:SECRET": self.org["client_secret"], **self.secrets}[reference]
+        return str({"env:SECRET": self.org["client_secret"], **self.secrets}[reference])
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +236,7 @@ async def test_this_machine_is_never_reached_by_a_proxy(site: Site, monkeypatch:
 
 
 def ways(settings: Mapping[str, Any], environment: Mapping[str, str], clock: Callable[[], float]) -> Ways:
-    plain = {"client_id": "app", "username": "u", "key": "env:SECRET"}
+    plain: dict[str, Any] = {"client_id": "app", "username": "u", "key": "env:SECRET"}
     secrets = {"env:USER": "u", "env:WORD": "w"}
     return Ways(Settings(**plain, **settings), secrets.__getitem__, environment, Hold(clock, clock))
 
