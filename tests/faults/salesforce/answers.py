@@ -77,4 +77,4 @@ def late(scene: Scene) -> Iterator[None]:
     _billed(scene, 2)
     scene.site.erp.change_payment_terms(scene.customers[1].customer_id, "Z060")
     yield
-    scene.history.ask("DELETE", "faults")
+    scene.met("answer-late", 4)

@@ -48,4 +48,4 @@ def duplicates(scene: Scene) -> Iterator[None]:
     scene.arm("gap", scope="Account", count=3)
     scene.arm("piecemeal", scope="*", count=20)
     yield
-    scene.history.ask("DELETE", "faults")
+    scene.met("duplicate", 10)

@@ -104,7 +104,7 @@ def duplicates(scene: Scene) -> Iterator[None]:
     for customer in scene.customers:
         scene.site.crm.edit("Account", customer.account, Description="twice told")
     yield
-    scene.history.ask("DELETE", "faults")
+    scene.met("duplicate", 40)
 
 
 @fault("reordered-across-keys", ORDER)
@@ -112,16 +112,15 @@ def reordered(scene: Scene) -> Iterator[None]:
     """Events overtake those of other records."""
     scene.arm("reorder", scope="Account", count=20, delay=1)
     yield
-    scene.history.ask("DELETE", "faults")
+    scene.met("reorder", 20)
 
 
 @fault("late-bus", ORDER)
 def late(scene: Scene) -> Iterator[None]:
     """The bus holds everything back for a while; reads see what no event told yet."""
     scene.arm("delay", scope="Account", delay=5)
-    scene.lasts(2.0)
     yield
-    scene.history.ask("DELETE", "faults")
+    scene.met("delay", 1)
 
 
 @fault("event-never-sent", ORDER, edits=False, others=False)
@@ -143,7 +142,7 @@ def geocode(scene: Scene) -> Iterator[None]:
     """Address edits are followed by the org's own event."""
     scene.arm("geocode", scope="Account", count=20)
     yield
-    scene.history.ask("DELETE", "faults")
+    scene.met("geocode", 20)
 
 
 @fault("gap-and-answers-lost", GAPS, edits=False)

@@ -76,6 +76,7 @@ def locked(scene: Scene) -> Iterator[None]:
     scene.arm("lock-row", client=OURS, scope="*", count=12)
     _bill(scene)
     yield
+    until(lambda: bool(scene.history.rejected()), "a row being locked")
 
 
 @fault("partial-success", PARTIAL, leaves=frozenset({"rejected"}), edits=False)

@@ -124,7 +124,7 @@ def unknown(scene: Scene) -> Iterator[None]:
     scene.gateway.hosts.update(hosts)
 
 
-@fault("names-gone", NETWORK, says=ILL, does=r"name resolution|DNS")
+@fault("names-gone", NETWORK, says=ILL, does=r"name resolution|DNS", kills=False)
 def names(scene: Scene) -> Iterator[None]:
     """Names cannot be resolved any more: the agent starts without, and again when they are back."""
     calls, events = scene.place.calls.port, scene.place.events.port

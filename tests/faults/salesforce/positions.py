@@ -51,7 +51,7 @@ def moved(scene: Scene) -> Iterator[None]:
     yield from lost(scene, "reset")
 
 
-@fault("replay-id-of-another-org", LOST, logs=TOLD, leaves=GAP, edits=False)
+@fault("replay-id-of-another-org", LOST, logs=TOLD, leaves=GAP, edits=False, kills=False)
 def foreign(scene: Scene) -> Iterator[None]:
     """The stored bytes are no replay id of this stream."""
     agent, before = scene.site.stage.agent, len(scene.history.subscriptions())

@@ -83,6 +83,17 @@ class Scene:
         """Wait until what is armed of that kind has struck."""
         until(lambda: not self.armed(kind), f"the fault '{kind}' striking")
 
+    def met(self, kind: str, count: int) -> None:
+        """Wait until what was armed so many times has struck once at least, then take back the rest."""
+
+        def struck() -> bool:
+            armed = self.history.ask("GET", "faults")["armed"]
+            left = sum(int(each["count"]) for each in armed if each["kind"] == kind)
+            return left < count
+
+        until(struck, f"the fault '{kind}' being met")
+        self.history.ask("DELETE", "faults")
+
     def lasts(self, seconds: float) -> None:
         """Let the fault stand for a while; business goes on."""
         end = time.monotonic() + seconds

@@ -12,6 +12,7 @@ from tests.faults.salesforce.scene import Scene, fault, holds, until
 BROKEN = "stream reset, GOAWAY, UNAVAILABLE"
 HALF_OPEN = "half-open, silent"
 SLOW = "slow consumer"
+ORDER = "duplicates, reorder across keys, split transaction"
 ENDED = r"salesforce\.stream\.end"
 DOWN = r"^salesforce .* DOWN "
 #: Seconds within which a dead link is noticed, and what two looks at the status may take.
@@ -121,7 +122,7 @@ def slow_consumer(scene: Scene) -> Iterator[None]:
     yield
 
 
-@fault("received-not-committed", BROKEN, edits=False)
+@fault("received-not-committed", BROKEN, edits=False, kills=False)
 def received(scene: Scene) -> Iterator[None]:
     """The agent is killed with events in its hands that it had not made durable."""
     stage = scene.site.stage
@@ -137,7 +138,7 @@ def received(scene: Scene) -> Iterator[None]:
     yield
 
 
-@fault("split-transaction", "duplicates, reorder across keys, split transaction", edits=False)
+@fault("split-transaction", ORDER, edits=False, kills=False)
 def split(scene: Scene) -> Iterator[None]:
     """A transaction comes in pieces; the agent is killed between them."""
     stage = scene.site.stage
