@@ -72,7 +72,8 @@ class Org:
 
     async def control(self, method: str, path: str, /, **body: Any) -> Any:
         """One call of the control endpoints."""
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        # A large org that works on a job answers nobody else for a while.
+        async with httpx2.AsyncClient(trust_env=False, timeout=120) as client:
             answer = await client.request(method, f"{self.info['http']}/_sandbox/{path}", json=body or None)
             answer.raise_for_status()
             return answer.json()

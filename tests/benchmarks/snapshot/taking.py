@@ -27,6 +27,8 @@ from adapters.salesforce.table import Table
 from tests.salesforce.orgprocess import ACCOUNT, Org
 
 KILO = 1024
+#: A stand-in with a million records answers nobody while it looks through them.
+PATIENT_S = 300
 
 
 def _resident() -> float:
@@ -60,13 +62,13 @@ class Watch:
 
 
 async def _pages(org: Org, way: str, watch: Watch) -> None:
-    async for page in org.reader(snapshot=way).page("Account"):
+    async for page in org.reader(snapshot=way, request_timeout_s=PATIENT_S).page("Account"):
         watch.passed(len(page.rows))
 
 
 async def _keep(org: Org, file: Path) -> None:
     """Write the result of the same query into a file, as it comes."""
-    settings = org.settings()
+    settings = org.settings(request_timeout_s=PATIENT_S)
     link = HttpLink(settings, Ways(settings, org.secret))
     rest = Rest("crm", settings, link, Login("crm", settings, link, org.secret), Governor("crm"))
     jobs = Jobs(rest, "query")
