@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from adapters.sandbox.erp import Line as InvoiceLine
 from tests.faults.salesforce.history import OURS
-from tests.faults.salesforce.scene import Scene, fault, until
+from tests.faults.salesforce.scene import REMEDY, Scene, fault, until
 
 LOST = "response lost after accept"
 _ITEMS = [InvoiceLine("PLAN-M", 2, Decimal("98.00"))]
@@ -61,7 +61,7 @@ def create(scene: Scene) -> Iterator[None]:
     scene.place.calls.mend()
 
 
-@fault("every-answer-for-a-while", LOST, says=r"^salesforce .*(DOWN|DEGRADED|uncertain)")
+@fault("every-answer-for-a-while", LOST, says=r"^salesforce .*(DOWN|DEGRADED|uncertain)", does=REMEDY)
 def every(scene: Scene) -> Iterator[None]:
     """No answer comes back at all, to reads and writes alike, though all is done."""
     scene.place.calls.cut(" /services/data/", 100_000)

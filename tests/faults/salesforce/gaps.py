@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.faults.salesforce.scene import Scene, fault, until
+from tests.faults.salesforce.scene import REMEDY, Scene, fault, until
 
 GAPS = "GAP_* / GAP_OVERFLOW"
 ORDER = "duplicates, reorder across keys, split transaction"
@@ -162,7 +162,7 @@ def closing(scene: Scene) -> Iterator[None]:
     until(lambda: scene.site.in_erp(late), "what was born in the gap", 60.0)
 
 
-@fault("gap-in-a-dead-org", GAPS, says=r"^salesforce .*(DOWN|DEGRADED)", edits=False)
+@fault("gap-in-a-dead-org", GAPS, says=r"^salesforce .*(DOWN|DEGRADED)", does=REMEDY, edits=False)
 def dead(scene: Scene) -> Iterator[None]:
     """A gap is known, and the org refuses every read for a while: nothing passes for fresh meanwhile."""
     scene.arm("unavailable", client="isthmus", count=1000)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from tests.faults.salesforce.history import OURS
-from tests.faults.salesforce.scene import Scene, fault, holds, until
+from tests.faults.salesforce.scene import REMEDY, Scene, fault, holds, until
 
 LIMIT = "503, REQUEST_LIMIT_EXCEEDED, TXN/concurrency limit"
 LOCK = "UNABLE_TO_LOCK_ROW"
@@ -29,7 +29,7 @@ def _few_calls(scene: Scene, seconds: float) -> None:
     holds(rate <= CALLS_A_SECOND, f"{rate:.1f} calls a second while the org refuses all")
 
 
-@fault("unavailable-503", LIMIT, says=ILL + "SERVER_UNAVAILABLE", does=r"\(.+\)|tried again")
+@fault("unavailable-503", LIMIT, says=ILL + "SERVER_UNAVAILABLE", does=REMEDY)
 def unavailable(scene: Scene) -> Iterator[None]:
     """Every call of the agent's is answered 503 for a while."""
     scene.arm("unavailable", client=OURS, count=1000)
@@ -39,7 +39,7 @@ def unavailable(scene: Scene) -> Iterator[None]:
     scene.history.ask("DELETE", "faults")
 
 
-@fault("concurrent-requests", LIMIT, says=ILL + "REQUEST_LIMIT_EXCEEDED", does=r"\(.+\)|tried again")
+@fault("concurrent-requests", LIMIT, says=ILL + "REQUEST_LIMIT_EXCEEDED", does=REMEDY)
 def concurrent(scene: Scene) -> Iterator[None]:
     """Too many long requests at once: free again within seconds."""
     detail = "ConcurrentPerOrgLongTxn Limit exceeded."
@@ -50,7 +50,7 @@ def concurrent(scene: Scene) -> Iterator[None]:
     scene.history.ask("DELETE", "faults")
 
 
-@fault("daily-requests", LIMIT, says=ILL + "REQUEST_LIMIT_EXCEEDED", does=r"\(.+\)|tried again")
+@fault("daily-requests", LIMIT, says=ILL + "REQUEST_LIMIT_EXCEEDED", does=REMEDY)
 def daily(scene: Scene) -> Iterator[None]:
     """The day's calls are used up: next to nothing is asked until somebody says that there are more."""
     scene.arm("limit", client=OURS, count=1000, detail="TotalRequests Limit exceeded.")

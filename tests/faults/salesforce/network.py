@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.faults.salesforce.place import EVENTS, HOST
-from tests.faults.salesforce.scene import Scene, fault, holds, until
+from tests.faults.salesforce.scene import REMEDY, Scene, fault, holds, until
 from tests.salesforce.authority import Authority, Leaf
 from tests.salesforce.gateway import Gateway
 
@@ -28,7 +28,7 @@ def through_proxy(scene: Scene) -> None:
     place.configure(login_url=f"https://{HOST}", pubsub_endpoint=f"{EVENTS}:7443", proxy=gateway.url)
 
 
-@fault("rest-away", NETWORK, says=ILL, does=r"\(.+\)|tried again")
+@fault("rest-away", NETWORK, says=ILL, does=REMEDY)
 def rest_away(scene: Scene) -> Iterator[None]:
     """REST cannot be reached, events come all the same."""
     scene.place.calls.shut()
@@ -37,7 +37,7 @@ def rest_away(scene: Scene) -> Iterator[None]:
     scene.place.calls.mend()
 
 
-@fault("rest-dead", NETWORK, says=ILL, does=r"\(.+\)|tried again")
+@fault("rest-dead", NETWORK, says=ILL, does=REMEDY)
 def rest_dead(scene: Scene) -> Iterator[None]:
     """The gateway before REST dies without a word."""
     scene.place.calls.die()
@@ -46,7 +46,7 @@ def rest_dead(scene: Scene) -> Iterator[None]:
     scene.place.calls.mend()
 
 
-@fault("everything-away", NETWORK, says=r"^salesforce .*DOWN .*", does=r"\(.+\)")
+@fault("everything-away", NETWORK, says=r"^salesforce .*DOWN .*", does=REMEDY)
 def everything(scene: Scene) -> Iterator[None]:
     """The site has no network for a while."""
     scene.place.shut()
@@ -76,7 +76,7 @@ def wrong_events(scene: Scene) -> Iterator[None]:
     scene.place.events.show(scene.place.keys)
 
 
-@fault("certificate-expired", NETWORK, says=ILL + "certificate", does=r"\(.+\)")
+@fault("certificate-expired", NETWORK, says=ILL + "certificate", does=REMEDY)
 def expired(scene: Scene) -> Iterator[None]:
     """The certificate on the way to the org ran out, and is renewed."""
     scene.place.show(scene.place.authority.sign("127.0.0.1", begin=-9, end=-1))
@@ -112,7 +112,7 @@ def credentials(scene: Scene) -> Iterator[None]:
     scene.kill()
 
 
-@fault("proxy-cannot-find-it", NETWORK, says=ILL + "502", does=r"\(.+\)|tried again", prepare=through_proxy)
+@fault("proxy-cannot-find-it", NETWORK, says=ILL + "502", does=REMEDY, prepare=through_proxy)
 def unknown(scene: Scene) -> Iterator[None]:
     """The names are gone at the site's proxy, in the midst of it all."""
     assert scene.gateway is not None

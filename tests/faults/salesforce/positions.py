@@ -8,7 +8,7 @@ from contextlib import closing
 
 from agent.store.database import FILE
 from tests.faults.salesforce.history import positions
-from tests.faults.salesforce.scene import Scene, fault, holds, until
+from tests.faults.salesforce.scene import REMEDY, Scene, fault, holds, until
 
 LOST = "replay id expired, corrupted, reset"
 TOLD = r"replay ID .*starts at its oldest event"
@@ -72,7 +72,7 @@ def foreign(scene: Scene) -> Iterator[None]:
     "invalid-argument-keeps-the-position",
     LOST,
     says=r"^salesforce .* DOWN .*The topic",
-    does=r"\(.+\)",
+    does=REMEDY,
 )
 def invalid(scene: Scene) -> Iterator[None]:
     """INVALID_ARGUMENT that is not about the replay id: the position stays."""
@@ -96,7 +96,7 @@ def _kept(scene: Scene, before: int, known: Iterable[str]) -> None:
     "event-allocation-used-up",
     "503, REQUEST_LIMIT_EXCEEDED, TXN/concurrency limit",
     says=r"^salesforce .* DOWN .*allocation",
-    does=r"\(.+\)",
+    does=REMEDY,
     kills=False,
 )
 def allocation(scene: Scene) -> Iterator[None]:

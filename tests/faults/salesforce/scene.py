@@ -198,6 +198,8 @@ class Scenario:
     prepare: Callable[[Scene], None] | None = None
 
 
+#: What somebody is to do, or that nobody has to do anything.
+REMEDY = r"\b(check|set|ask|give|restart|allow|enable|find|renew|put|map|tried again|next (try|login))\b"
 CATALOGUE: dict[str, Scenario] = {}
 
 

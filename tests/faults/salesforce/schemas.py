@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.faults.salesforce.scene import Scene, fault, until
+from tests.faults.salesforce.scene import REMEDY, Scene, fault, until
 
 SCHEMA = "schema id changes mid-stream, field added/removed/retyped"
 
@@ -52,7 +52,7 @@ def retyped(scene: Scene) -> Iterator[None]:
     yield
 
 
-@fault("mapped-field-removed", SCHEMA, says=r"^salesforce .*Payment_Terms__c", does=r"\(.+\)", edits=False)
+@fault("mapped-field-removed", SCHEMA, says=r"^salesforce .*Payment_Terms__c", does=REMEDY, edits=False)
 def mapped(scene: Scene) -> Iterator[None]:
     """A mapped field goes: its mapping waits and says so, what Salesforce owns flows on; then it is back."""
     _remove(scene, "Payment_Terms__c")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adapters.sandbox.salesforce.identity import certificates
-from tests.faults.salesforce.scene import Scene, fault, holds, until
+from tests.faults.salesforce.scene import REMEDY, Scene, fault, holds, until
 
 SESSION = "token expired / revoked / user locked / cert rotated"
 #: Sign-ins that an agent may try while it is refused: one, and one more after a rest.
@@ -128,7 +128,7 @@ def locked(scene: Scene) -> Iterator[None]:
     "secret-rotated",
     SESSION,
     says=r"^salesforce .*(invalid_grant|invalid_client)",
-    does=r"\(.*\)",
+    does=REMEDY,
     prepare=prepare_jwt,
 )
 def rotated(scene: Scene) -> Iterator[None]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from tests.faults.salesforce import frames
-from tests.faults.salesforce.scene import Scene, fault, holds, until
+from tests.faults.salesforce.scene import REMEDY, Scene, fault, holds, until
 
 BROKEN = "stream reset, GOAWAY, UNAVAILABLE"
 HALF_OPEN = "half-open, silent"
@@ -75,7 +75,7 @@ def unavailable(scene: Scene) -> Iterator[None]:
     subscribed_again(scene, before)
 
 
-@fault("stream-away", BROKEN, says=DOWN, does=r"\(.+\)")
+@fault("stream-away", BROKEN, says=DOWN, does=REMEDY)
 def away(scene: Scene) -> Iterator[None]:
     """The Pub/Sub API cannot be reached for a while; REST can."""
     scene.place.events.shut()
@@ -83,7 +83,7 @@ def away(scene: Scene) -> Iterator[None]:
     scene.place.events.mend()
 
 
-@fault("half-open", HALF_OPEN, says=DOWN)
+@fault("half-open", HALF_OPEN, says=DOWN, does=REMEDY)
 def half_open(scene: Scene) -> Iterator[None]:
     """The gateway dies without a word; pings find it."""
     scene.place.events.die()
