@@ -20,7 +20,7 @@ import structlog
 
 from adapters.salesforce.hold import Hold
 from adapters.salesforce.http import AnswerLost, HttpLink, NotSent, retry_after, server_time
-from adapters.salesforce.refusal import rate_limited, remedy
+from adapters.salesforce.refusal import passing, rate_limited, remedy
 from adapters.salesforce.settings import Settings
 from agent.errors import InputError, Refused, RemoteError, Unreachable
 
@@ -256,16 +256,14 @@ class Login:
             )
         if response.is_redirect:
             host = urlsplit(response.headers.get("location", "")).hostname or "another place"
-            return Refused(
-                f"login: {urlsplit(self._settings.login_url).hostname} sends us on to {host}",
-                where=self._name,
-                remedy="set login_url to the address of the org; redirects are never followed",
-            )
+            return self._elsewhere(f"it sends us on to {host}")
         try:
             body = response.json()
             code, text = str(body["error"]), str(body.get("error_description", ""))
         except (ValueError, KeyError, TypeError, AttributeError):
-            code, text = f"HTTP {status}", "no OAuth error in the answer"
+            return self._elsewhere(f"HTTP {status} without an OAuth error")
+        if passing(code):
+            return Unreachable(f"login: {_short(code)}: {_short(text)}", where=self._name)
         if rate_limited(text):
             return Unreachable(
                 f"login: {_short(text)}",
@@ -277,6 +275,14 @@ class Login:
             f"login: {_short(code)}: {_short(text)}",
             where=self._name,
             remedy=remedy(code, text, self._settings, self._clock(), server_time(response.headers)),
+        )
+
+    def _elsewhere(self, what: str) -> Unreachable:
+        """An answer that no token endpoint gives. It counts for no user, so it is asked again soon."""
+        return Unreachable(
+            f"login: {urlsplit(self._settings.login_url).hostname}: {what}",
+            where=self._name,
+            remedy="check login_url, and the proxy, which may have answered in its place",
         )
 
     def _read(self, response: httpx2.Response, number: int) -> Session:

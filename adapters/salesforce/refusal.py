@@ -63,6 +63,11 @@ def clock_remedy(here: float, there: datetime) -> str:
     )
 
 
+def passing(code: str) -> bool:
+    """Whether the org could not decide now ("retry your request"), which says nothing about the user."""
+    return code in ("unknown_error", "server_error", "temporarily_unavailable")
+
+
 def rate_limited(text: str) -> bool:
     """Whether the org refused because there were too many logins (3,600 an hour and user)."""
     lower = text.lower()

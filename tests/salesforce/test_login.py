@@ -301,6 +301,28 @@ async def test_a_refusal_names_the_place_to_mend_it_and_the_next_login(
     assert len(str(refused.value)) < 300
 
 
+@pytest.mark.parametrize("code", ["unknown_error", "server_error", "temporarily_unavailable"])
+async def test_an_org_that_cannot_decide_now_is_asked_again(site: Site, code: str) -> None:
+    """ "retry your request" says nothing about the user, so nothing rests."""
+    site.refuse(code)
+    login = site.login()
+    with pytest.raises(Unreachable, match=code):
+        await login.session()
+    site.peer.login_answer = None
+    assert (await login.session()).number == 1
+
+
+@pytest.mark.parametrize(("status", "body"), [(403, None), (404, {}), (400, []), (200, "<html>")])
+async def test_a_block_page_in_place_of_the_login_is_asked_again(site: Site, status: int, body: Any) -> None:
+    """It comes from a proxy; no user is locked by it."""
+    site.peer.login_answer = lambda asked: (status, body, {})
+    login = site.login()
+    with pytest.raises(Unreachable):
+        await login.session()
+    site.peer.login_answer = None
+    assert (await login.session()).number == 1
+
+
 async def test_too_many_logins_of_a_user_are_waited_out(site: Site) -> None:
     site.peer.login_answer = lambda asked: (
         400,
@@ -412,10 +434,10 @@ async def test_a_redirect_of_the_login_is_not_followed(site: Site) -> None:
         {},
         {"Location": f"http://localhost:{elsewhere.port}/services/oauth2/token"},
     )
-    with pytest.raises(Refused, match="sends us on to localhost") as refused:
+    with pytest.raises(Unreachable, match="sends us on to localhost") as error:
         await site.login().session()
     assert (elsewhere.logins, elsewhere.asked) == (0, [])
-    assert "login_url" in refused.value.remedy
+    assert "login_url" in error.value.remedy
     await elsewhere.stop()
 
 

@@ -118,6 +118,24 @@ async def test_events_and_calls_go_through_the_proxy_with_tls_from_end_to_end(si
     assert site.org["client_secret"].encode() not in site.gateway.seen
 
 
+async def test_a_check_takes_the_same_way(site: Site) -> None:
+    """Certificates are looked at through the tunnel too: there is no other way out."""
+    checks = {check.name: check for check in await site.connect().probe.check()}
+    assert [check for check in checks.values() if not check.ok] == []
+    assert checks["login"].detail.endswith(f"by the proxy 127.0.0.1:{site.gateway.port}")
+    assert checks[f"host {EVENTS}:7443"].detail.startswith("certificate of Test Authority until ")
+    assert set(site.gateway.asked) == {f"CONNECT {HOST}:443", f"CONNECT {EVENTS}:7443"}
+
+
+async def test_a_check_names_the_proxy_that_wants_credentials_in_every_line(site: Site) -> None:
+    site.gateway.users = {"u": "w"}
+    checks = await site.connect().probe.check()
+    assert {check.ok for check in checks if check.name != "ca_file"} == {False}
+    for check in checks:
+        assert check.ok or "(407)" in check.detail
+        assert check.ok or check.remedy == "set proxy_user and proxy_password"
+
+
 async def test_the_proxy_gets_the_credentials_that_the_references_name(site: Site) -> None:
     """Any characters: nothing is built into an address."""
     site.gateway.users = {"Jörg:": "p@ss:wörd"}
