@@ -118,6 +118,16 @@ async def test_events_and_calls_go_through_the_proxy_with_tls_from_end_to_end(si
     assert site.org["client_secret"].encode() not in site.gateway.seen
 
 
+@pytest.mark.parametrize("way", ["rest", "bulk", "bulk2"])
+async def test_snapshots_go_through_the_proxy_whatever_reads_them(site: Site, way: str) -> None:
+    site.gateway.users = {"Jörg:": "p@ss:wörd"}
+    reader = site.connect(snapshot=way, proxy_user="env:USER", proxy_password="env:WORD").reader
+    assert reader is not None
+    assert sum([len(page.rows) async for page in reader.page("Account")]) == 2
+    assert set(site.gateway.asked) == {f"CONNECT {HOST}:443"}
+    assert site.gateway.refused == 0
+
+
 async def test_a_check_takes_the_same_way(site: Site) -> None:
     """Certificates are looked at through the tunnel too: there is no other way out."""
     checks = {check.name: check for check in await site.connect().probe.check()}
