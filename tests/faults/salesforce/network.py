@@ -87,13 +87,13 @@ def expired(scene: Scene) -> Iterator[None]:
 
 @fault("authority-replaced", NETWORK, says=ILL + "certificate", does=r"ca_file")
 def replaced(scene: Scene) -> Iterator[None]:
-    """The company's proxy has a new authority; its file is replaced under the same name."""
+    """The company's proxy has a new authority; its file is replaced under the same name, and taken so."""
     other = Authority(scene.site.stage.folder / "other", "Company 2027")
     scene.place.show(other.sign("127.0.0.1"))
     scene.site.erp.change_payment_terms(scene.customers[0].customer_id, "Z060")
     yield
     scene.place.authority.ca.write_bytes(other.ca.read_bytes())
-    scene.kill()
+    until(lambda: scene.state == "up", "the new authority being taken", 60.0)
 
 
 @fault("proxy-wants-credentials", NETWORK, says=ILL + "407", does=r"proxy_user", prepare=through_proxy)
