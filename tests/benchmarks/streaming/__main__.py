@@ -99,9 +99,9 @@ def main(arguments: Sequence[str]) -> int:
     """Measure and tell."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.streaming", description=__doc__)
     parser.add_argument("--json", type=Path, help="figures as JSON into this file")
-    parser.add_argument("--records", type=int, default=10_000, help=f"events, at most {MOST} (10000)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement of time (3)")
-    parser.add_argument("--rounds", type=int, default=3, help="of each measurement (3)")
+    parser.add_argument("--records", type=int, default=5_000, help=f"events, at most {MOST} (5000)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement of time (2)")
+    parser.add_argument("--rounds", type=int, default=2, help="of each measurement (2)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="all by default")
     parser.add_argument("--profile", action="store_true", help="show where the time goes, too")
     chosen = parser.parse_args(list(arguments))

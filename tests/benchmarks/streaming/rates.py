@@ -12,7 +12,7 @@ from tests.benchmarks.streaming.bare import Mirror, subscriber
 from tests.benchmarks.streaming.figure import Figure, beside
 from tests.benchmarks.streaming.following import Following, connected
 from tests.benchmarks.streaming.link import link
-from tests.benchmarks.streaming.org import BusyOrg
+from tests.benchmarks.streaming.org import TOPIC, BusyOrg
 
 CHAIN = "the bare chain: fastavro, one document and one transaction a response"
 #: Requested events that the server counts at most: no more can be on the way at once.
@@ -29,7 +29,6 @@ class Bench:
     site: Following
     mirror: Mirror
     folder: Path
-    position: bytes = b""
 
 
 @dataclass
@@ -41,6 +40,7 @@ class Taken:
     received: list[float] = field(default_factory=list)
     processor: list[float] = field(default_factory=list)
     bare_processor: list[float] = field(default_factory=list)
+    adapter: list[float] = field(default_factory=list)
     changes: list[float] = field(default_factory=list)
 
     @property
@@ -58,7 +58,9 @@ async def bulk(bench: Bench, events: int, rounds: int) -> AsyncIterator[Figure]:
     """Transactions of 200 changes, which wait in the org when the stream begins."""
     taken = Taken()
     for number in range(rounds):
+        first = bench.org.newest()
         await _round(bench, taken, lambda: bench.org.update(events), _near(bench), number % 2 == 1)
+        taken.adapter.append(await _adapter(bench, first, bench.org.newest()) / events)
     yield Figure("events", "/s", taken.rate, 1 / median(taken.bare), CHAIN, taken.ratio)
     ours, received = taken.rate, 1 / median(taken.received)
     yield beside(
@@ -66,6 +68,7 @@ async def bulk(bench: Bench, events: int, rounds: int) -> AsyncIterator[Figure]:
     )
     ours, plain = median(taken.processor) * 1e6, median(taken.bare_processor) * 1e6
     yield beside("processor for an event", "µs", ours, plain, CHAIN)
+    yield beside("processor for an event, adapter alone", "µs", median(taken.adapter) * 1e6, plain, CHAIN)
     yield beside("events to a transaction", "", median(taken.changes), WINDOW, "events to a response at most")
 
 
@@ -127,7 +130,6 @@ async def _round(bench: Bench, taken: Taken, write: Callable[[], None], endpoint
 
     for way in (bare, ours) if turned else (ours, bare):
         await way()
-    bench.position = last
     await bench.site.settle()
     assert bench.site.witness.seen > seen
 
@@ -147,3 +149,17 @@ async def _ours(bench: Bench, endpoint: str, last: bytes) -> tuple[int, float, f
     finally:
         await system.target.close()
     return site.witness.seen - seen, worked, seconds, site.witness.batches - batches
+
+
+async def _adapter(bench: Bench, first: bytes, last: bytes) -> float:
+    """Seconds of the processor for reading what came between: received and decoded, and nothing else."""
+    system = connected(bench.org.told)
+    try:
+        await system.source.open({TOPIC: first})
+        began, position = time.process_time(), first
+        while position != last:
+            position = (await system.source.read()).position or position
+        return time.process_time() - began
+    finally:
+        await system.source.close()
+        await system.target.close()
