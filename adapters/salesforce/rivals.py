@@ -1,7 +1,8 @@
 """Which other records stand in the way of a write, and by which rule: for whoever has to decide.
 
 A duplicate rule tells its matches in ``duplicateResult`` (REST API developer guide, "duplicateResult"); a
-unique field names the other record in its text only; an ambiguous external id is answered with addresses.
+unique field and an ambiguous external id name the others in their texts only, or, for a single record, in a
+list of addresses.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from adapters.salesforce.table import is_id, long_id
 
 _RECORD = re.compile(r"record with id: ([A-Za-z0-9]{15,18})")
 _UNIQUE_FIELD = re.compile(r"duplicate value found: (\w+) duplicates")
+_LISTED = re.compile(r"\[([^\]]*)\]")
 #: So many are named; the others are counted.
 _NAMED = 5
 
@@ -51,6 +53,8 @@ def of_fault(fault: Fault) -> Rivals:
     if fault.code == "DUPLICATE_VALUE":
         field = _UNIQUE_FIELD.search(fault.text)
         return Rivals(_unique(_RECORD.findall(fault.text)), field=field[1] if field else "")
+    if fault.code == "DUPLICATE_EXTERNAL_ID":
+        return Rivals(_unique(key for part in _LISTED.findall(fault.text) for key in part.split(", ")))
     return Rivals()
 
 

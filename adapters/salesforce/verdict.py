@@ -8,6 +8,7 @@ from dataclasses import replace
 from adapters.salesforce import rivals
 from adapters.salesforce.codes import CODES, LOCKED, meaning
 from adapters.salesforce.rest import Fault, Reply, limit_wait, read_faults
+from adapters.salesforce.table import long_id
 from agent.core.delivery import Delivery, DeliveryKind, Outcome, OutcomeKind, Reason
 from agent.errors import IsthmusError, Unreachable
 
@@ -66,6 +67,9 @@ def of_item(item: object, delivery: Delivery, reply: Reply) -> Outcome:
     if not isinstance(item, dict):
         return uncertain("NO_RESULT", "the answer has no result for this record")
     if item.get("success") is True:
+        told = item.get("id")
+        if delivery.key is not None and isinstance(told, str) and long_id(told) != long_id(delivery.key):
+            return uncertain("NO_RESULT", "the answer is about another record")
         return accepted(item, delivery, reply)
     faults = read_faults(item.get("errors"))
     if not faults:

@@ -11,6 +11,7 @@ import pytest
 from adapters.salesforce import codes
 from adapters.salesforce.http import retry_after
 from agent.core.delivery import Delivery, DeliveryKind, Outcome, OutcomeKind, Reason
+from agent.core.objects import FieldSpec, ObjectSpec
 from tests.salesforce.conftest import Org
 from tests.salesforce.fresh import FreshOrg, command, create, update
 from tests.salesforce.peers import Answer, Asked
@@ -161,6 +162,27 @@ async def test_a_duplicate_value_names_the_record_and_the_field(org: Org) -> Non
     outcome = await of_item(org, item("DUPLICATE_VALUE", text, ()))
     assert outcome.evidence == f"rivals={RIVAL}AAA field=SKU__c"
     assert outcome.text == f"another record has the same value: {RIVAL}AAA (SKU__c)"
+
+
+async def test_an_ambiguous_external_id_in_a_collection_names_the_candidates_too(fresh: FreshOrg) -> None:
+    spec = ObjectSpec("Contact", "Id", (FieldSpec("LastName"),), "Legacy_Number__c")
+    system = fresh.connect(spec)
+    twins = [{"object": "Contact", "op": "create", "fields": {"LastName": "T", "Legacy_Number__c": "7"}}] * 2
+    made = (await fresh.control("transaction", {"writes": twins}))["ids"]
+    lot = [create(reference, "Contact", LastName="Olsen") for reference in ("7", "8")]
+    outcomes = await system.target.apply(lot)
+    assert (outcomes[0].code, outcomes[0].evidence) == ("DUPLICATE_EXTERNAL_ID", f"rivals={','.join(made)}")
+    assert outcomes[1].kind is OutcomeKind.ACCEPTED
+
+
+async def test_a_result_about_another_record_is_no_result(org: Org) -> None:
+    done = [{"id": key, "success": True, "errors": []} for key in (OTHER, ID)]
+    org.http.answer = lambda asked: (200, done, {})
+    outcomes = await org.connect().target.apply([update(ID, Phone="1"), update(OTHER[:15], Phone="2")])
+    assert [one.kind for one in outcomes] == [OutcomeKind.UNCERTAIN] * 2
+    done.reverse()
+    outcomes = await org.connect().target.apply([update(ID, Phone="1"), update(OTHER[:15], Phone="2")])
+    assert [one.kind for one in outcomes] == [OutcomeKind.ACCEPTED] * 2
 
 
 async def test_an_ambiguous_external_id_names_the_candidates(org: Org) -> None:

@@ -36,7 +36,8 @@ def write(
         with transaction.part():
             return _write(org, transaction, operation, table, row, key)
     except Ambiguous as several:
-        raise ApiError("DUPLICATE_EXTERNAL_ID", str(several)) from None
+        text = f"more than one record found for external id field: [{', '.join(several.ids)}]"
+        raise ApiError("DUPLICATE_EXTERNAL_ID", text) from None
     except ApiError as error:
         if error.code == "NOT_FOUND":
             raise ApiError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id") from None
