@@ -43,6 +43,7 @@ from agent.flow.desk import Terms
 from agent.flow.engine import Engine, Signal
 from agent.flow.health import Health
 from agent.flow.intake import Intake
+from agent.flow.missed import Missed
 from agent.flow.recovery import ask_witness, recover
 from agent.flow.rounds import Rounds, after
 from agent.flow.snapshot import Snapshot
@@ -58,7 +59,7 @@ from agent.store.writer import Writer
 
 log = structlog.get_logger()
 
-Worker = Delivery | Confirm | Snapshot
+Worker = Delivery | Confirm | Snapshot | Missed
 
 #: A start waits so long for the witnesses; those that are silent are asked before anything is done there.
 WITNESS_S = 10.0
@@ -100,6 +101,7 @@ def terms(config: Config) -> Terms:
         exception_due_h=agent.exception_due_h,
         exception_owner=agent.exception_owner,
         mass_window_s=agent.mass_window_s,
+        look_every_s=agent.look_every_s,
     )
 
 
@@ -189,6 +191,7 @@ class Runtime:
                 loops.append(
                     (f"snapshot {name}", partial(self._snapshot, name, Snapshot(self._engine, system)))
                 )
+                loops.append((f"missed {name}", partial(self._missed, name, Missed(self._engine, system))))
         return loops
 
     async def _lasting(self, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -275,6 +278,9 @@ class Runtime:
 
     async def _snapshot(self, system: str, snapshot: Snapshot) -> None:
         await self._rounds(system, "snapshot", snapshot, self._engine.snapshot[system]).run()
+
+    async def _missed(self, system: str, missed: Missed) -> None:
+        await self._rounds(system, "missed", missed, Signal()).run()
 
     def _rounds(self, system: str, loop: str, worker: Worker, wake: Signal) -> Rounds:
         return Rounds(

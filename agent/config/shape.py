@@ -58,6 +58,7 @@ class AgentSettings(Shape):
     ballast_mb: Annotated[int, Field(ge=16)] = 64
     reserve_mb: Annotated[int, Field(ge=1)] = 64
     mass_window_s: Seconds = 900.0
+    look_every_s: Seconds = 3_600.0
 
     @property
     def socket(self) -> Path:

@@ -29,6 +29,7 @@ class Terms:
     exception_due_h: float = 24.0
     exception_owner: str = "operations"
     mass_window_s: float = 900.0
+    look_every_s: float = 3_600.0
 
     def retry_of(self, system: str) -> Retry:
         """How often a system is tried again."""

@@ -435,6 +435,17 @@ class Gap(SQLModel, table=True):
     paced: int = whole(default=0)
 
 
+class Look(SQLModel, table=True):
+    """When it was last looked at what was touched, and until when that reached by the system's clock."""
+
+    __tablename__ = "look"
+    __table_args__ = (STRICT,)
+    system: str = text(primary=True)
+    type: str = text(primary=True)
+    made: int = whole()
+    until: int = whole()
+
+
 class Waiting(SQLModel, table=True):
     """Why a plan sent nothing, and what it waits for, so that it is planned again when that arrives."""
 

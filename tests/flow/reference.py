@@ -108,6 +108,12 @@ RARE: list[Operation] = [
     ("deliver", ("erp",)),
     ("silence", ("erp", False)),
     *ROUND,
+    ("lists", (True,)),
+    ("look_for_missed", ("sf",)),
+    ("wait", (3_700.0,)),
+    ("edit_cloud", (0, "Name")),
+    ("look_for_missed", ("sf",)),
+    *ROUND,
 ]
 
 

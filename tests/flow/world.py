@@ -30,6 +30,7 @@ from agent.flow.desk import Terms
 from agent.flow.engine import Engine
 from agent.flow.health import Health
 from agent.flow.intake import Intake
+from agent.flow.missed import Missed
 from agent.flow.recovery import ask_witness, recover
 from agent.flow.snapshot import Snapshot
 from agent.flow.sweep import sweep
@@ -129,6 +130,7 @@ class World(People):
         self.intakes = {name: Intake(self.engine, system) for name, system in systems.items()}
         self.deliveries = {name: Delivery(self.engine, system) for name, system in systems.items()}
         self.confirms = {name: Confirm(self.engine, system) for name, system in systems.items()}
+        self.looks = {name: Missed(self.engine, system) for name, system in systems.items()}
         self.snapshots = {name: Snapshot(self.engine, system) for name, system in systems.items()}
         self.health = Health(self.engine)
 
@@ -457,6 +459,10 @@ class World(People):
     def snapshot(self, system: str) -> int:
         """The agent closes the gaps of a system."""
         return self._run(self.snapshots[system].step) if system in self.snapshots else 0
+
+    def look_for_missed(self, system: str) -> int:
+        """The agent looks at what was touched at a system, where that is due."""
+        return self._run(self.looks[system].step) if system in self.looks else 0
 
     def confirm(self, system: str) -> int:
         """The agent reads what is stale."""

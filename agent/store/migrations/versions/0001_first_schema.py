@@ -301,6 +301,15 @@ def upgrade() -> None:
         batch_op.create_index("ix_link_entity", ["entity"], unique=False)
 
     op.create_table(
+        "look",
+        sa.Column("system", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("made", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("until", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("system", "type"),
+        sqlite_strict=True,
+    )
+    op.create_table(
         "meta",
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
