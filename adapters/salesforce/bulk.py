@@ -13,7 +13,6 @@ import importlib.util
 import re
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -26,6 +25,7 @@ from adapters.salesforce.governor import Governor, Priority
 from adapters.salesforce.http import describe
 from adapters.salesforce.proxy import NoWay, Proxy, Ways, proxy_refusal
 from adapters.salesforce.settings import Settings
+from adapters.salesforce.thread import OwnThread
 from adapters.salesforce.tls import untrusted
 from adapters.salesforce.values import parse_moment
 from adapters.salesforce.written import READERS, Written
@@ -85,7 +85,7 @@ class Bulk:
         self._login = login
         self._governor = governor
         self._ways = ways
-        self._thread = ThreadPoolExecutor(1, f"salesforce-bulk-{name}")
+        self._thread = OwnThread(f"salesforce-bulk-{name}")
         self._client: Any = None
         self._link: Link | None = None
 
@@ -95,8 +95,8 @@ class Bulk:
     async def __aexit__(self, *_: object) -> None:
         # Behind a call that still runs on the thread, not beside it: a session belongs to one thread.
         if self._link is not None:
-            self._thread.submit(self._link.close)
-        self._thread.shutdown(wait=False)
+            self._thread.later(self._link.close)
+        self._thread.stop()
 
     async def make_query(self, object_name: str, chunk: int = 0) -> str:
         """Make a job that queries; with ``chunk`` the server cuts it up by ranges of that many ids."""
@@ -159,7 +159,7 @@ class Bulk:
         except _Broken as error:
             raise self._unreachable(str(error), None) from error
         finally:
-            self._thread.submit(raw.close)
+            self._thread.later(raw.close)
 
     async def written(self, job_id: str, batch_id: str, rows: int, content: str = "CSV") -> list[Written]:
         """What came of the rows of an upload, in their order: the API names no row, so the count must fit."""
@@ -275,7 +275,7 @@ class Bulk:
         return self._client
 
     async def _run(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._guarded, work)
+        return await self._thread.run(lambda: self._guarded(work))
 
     def _guarded(self, work: Callable[[], _T]) -> _T:
         from requests.exceptions import RequestException

@@ -306,6 +306,27 @@ async def test_the_package_runs_on_a_thread_of_its_own_which_ends_with_it(org: O
             await asyncio.sleep(0.01)
 
 
+async def test_a_call_that_hangs_keeps_neither_the_next_reading_nor_the_process(org: Org) -> None:
+    async with relayed(org.info["http"]) as relay:
+        ours = Ours(org, relay.url)
+        async with ours as bulk:
+            job = await bulk.make_query("Account")
+            await org.arm("answer-late", delay=600)
+            hanging = asyncio.ensure_future(bulk.job(job))
+            before = relay.requests(b"GET /services/async")
+            async with asyncio.timeout(20):
+                while relay.requests(b"GET /services/async") == before:  # noqa: ASYNC110 - it only counts
+                    await asyncio.sleep(0.01)
+            hanging.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await hanging
+        async with Ours(org, org.info["http"]) as other:
+            assert (await other.job(job)).state == "Open"
+        left = [one for one in threading.enumerate() if one.name == "salesforce-bulk-crm"]
+        assert left
+        assert all(one.daemon for one in left)
+
+
 async def test_tls_trusts_the_file_of_roots_alone_whatever_the_environment_says(
     org: Org, monkeypatch: pytest.MonkeyPatch
 ) -> None:
