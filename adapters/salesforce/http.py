@@ -116,14 +116,40 @@ class HttpLink:
     async def stream(self, method: str, url: str, **request: Any) -> AsyncIterator[httpx2.Response]:
         """Send one request and leave its answer to be read piece by piece while the block runs.
 
-        Raises NotSent, AnswerLost; AnswerLost also where the answer breaks off inside of the block.
+        Raises NotSent, AnswerLost; AnswerLost also where the answer breaks off inside of the block. A read is
+        asked once more as in ``send``.
         """
-        failpoints.hit("salesforce.before_request")
-        async with self._using(url) as pool:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                pool, response = await self._begin(stack, method, url, method in _READS, request)
+            except _Stale:
+                pool, response = await self._begin(stack, method, url, False, request)
             with self._told(pool):
-                async with pool.client.stream(method, url, **request) as response:
-                    yield response
-        failpoints.hit("salesforce.after_request")
+                yield response
+
+    async def _begin(
+        self,
+        stack: contextlib.AsyncExitStack,
+        method: str,
+        url: str,
+        wary: bool,
+        request: Mapping[str, Any],
+    ) -> tuple[_Pool, httpx2.Response]:
+        """The head of an answer; the rest of it lives as long as the stack. Raises _Stale as ``_once``."""
+        limits = _Limits(self._settings.request_timeout_s)
+        asked = {**request, "extensions": limits.extensions()} if wary else request
+        pool = await stack.enter_async_context(self._using(url))
+        try:
+            with self._told(pool):
+                failpoints.hit("salesforce.before_request")
+                response = await stack.enter_async_context(pool.client.stream(method, url, **asked))
+                failpoints.hit("salesforce.after_request")
+                return pool, response
+        except AnswerLost as error:
+            if not wary or limits.fresh:
+                raise
+            self._drop(pool)
+            raise _Stale from error
 
     async def _once(self, method: str, url: str, wary: bool, request: Mapping[str, Any]) -> httpx2.Response:
         """One try. A wary one raises _Stale where the connection was an old one that gave no answer."""

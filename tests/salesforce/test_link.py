@@ -127,6 +127,25 @@ async def test_a_read_on_a_connection_that_was_closed_is_asked_once_more_at_once
     assert server.asked == [(1, "GET"), (1, "GET"), (2, "GET")]
 
 
+async def test_a_download_on_a_forgotten_connection_begins_once_more_on_a_new_one(
+    server: Keeper, link: HttpLink
+) -> None:
+    await link.send("GET", server.url)
+    server.deaf = {1}
+    async with link.stream("GET", server.url) as response:
+        assert await response.aread() == b"{}"
+    assert server.asked == [(1, "GET"), (1, "GET"), (2, "GET")]
+
+
+async def test_a_download_by_post_is_never_sent_twice(server: Keeper, link: HttpLink) -> None:
+    await link.send("GET", server.url)
+    server.hang_up = {1}
+    with pytest.raises(AnswerLost):
+        async with link.stream("POST", server.url, content=b"{}"):
+            pass
+    assert server.asked == [(1, "GET"), (1, "POST")]
+
+
 async def test_a_read_is_asked_only_once_more(server: Keeper, link: HttpLink) -> None:
     await link.send("GET", server.url)
     server.hang_up = {1, 2, 3}
