@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from adapters.salesforce.auth import Login
 from adapters.salesforce.bulk import Bulk
@@ -361,6 +362,15 @@ async def test_few_records_are_read_by_pages_and_many_by_a_bulk_job(org: Org) ->
         "refuse", detail="QUERY_TIMEOUT: Your query request was running for too long.", scope="Account"
     )
     assert await way_of(org, "Account") == "bulk"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"snapshot": "soap"}, {"snapshot_chunk": 0}, {"snapshot_chunk": 250_001}, {"snapshot_bulk_from": -1}],
+)
+def test_settings_that_the_server_would_refuse_are_refused_first(info: dict[str, Any], changes: Any) -> None:
+    with pytest.raises(ValidationError):
+        Org(info).settings(**changes)
 
 
 def test_which_objects_the_server_cuts_up() -> None:
