@@ -52,17 +52,28 @@ def retyped(scene: Scene) -> Iterator[None]:
     yield
 
 
-@fault("mapped-field-removed", SCHEMA, says=r"^salesforce .*Payment_Terms__c", does=REMEDY, edits=False)
+@fault(
+    "mapped-field-removed",
+    SCHEMA,
+    says=r"Payment_Terms__c",
+    does=REMEDY,
+    leaves=frozenset({"rejected"}),
+    edits=False,
+)
 def mapped(scene: Scene) -> Iterator[None]:
-    """A mapped field goes: its mapping waits and says so, what Salesforce owns flows on; then it is back."""
+    """A mapped field goes: its mapping waits and says so, everything else flows; then it is undeleted."""
+    accounts = scene.crm.query("SELECT Id, Payment_Terms__c FROM Account")
     _remove(scene, "Payment_Terms__c")
-    customer = scene.customers[0]
-    scene.edit(customer, BillingCity="Wien")
-    until(
-        lambda: (scene.site.in_erp(customer.number) or {})["city"] == "Wien", "what is not about that field"
-    )
+    first, second, _ = scene.customers
+    scene.site.erp.change_payment_terms(second.customer_id, "Z060")
+    scene.edit(first, BillingCity="Wien")
+    until(lambda: (scene.site.in_erp(first.number) or {})["city"] == "Wien", "what is not about that field")
     yield
     _add(scene, "Payment_Terms__c", "string")
+    for account in accounts:
+        scene.crm.edit("Account", account["Id"], Payment_Terms__c=account["Payment_Terms__c"])
+    if scene.site.exceptions("rejected"):
+        scene.retry("rejected")
 
 
 @fault("mapped-field-retyped", SCHEMA, edits=False)
