@@ -32,7 +32,12 @@ class Hold:
         self.count = 0
 
     def strike(self, evidence: str) -> None:
-        """Refused once more, with this secret, of which only a digest is kept."""
+        """Refused once more, with this secret, of which only a digest is kept.
+
+        A refusal during the rest is of a try that began before it, and is counted with that.
+        """
+        if self.active(evidence):
+            return
         step = STEPS_S[min(self.count, len(STEPS_S) - 1)]
         self.count += 1
         self._until = self._monotonic() + step

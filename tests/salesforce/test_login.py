@@ -371,6 +371,15 @@ async def test_a_new_session_that_one_door_refuses_costs_one_login_and_then_none
     assert (await login.renew(await login.session(), "events")).number == 5
 
 
+async def test_many_that_a_door_refuses_at_once_count_as_one_refusal(site: Site) -> None:
+    """Else twenty readers would make the first rest one of hours."""
+    login = site.login()
+    session = await login.session()
+    assert {login.rejected("REST", "no").remedy.count(site.in_minutes(1)) for _ in range(20)} == {1}
+    site.pass_time(61)
+    assert (await login.renew(session)).number == 2
+
+
 async def test_callers_share_the_failure_of_one_login(site: Site) -> None:
     """Each asking for itself would wait for the others' time-outs one after the other."""
     asked: list[Asked] = []

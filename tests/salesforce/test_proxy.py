@@ -330,6 +330,17 @@ async def test_a_read_on_a_dead_tunnel_is_asked_once_more_through_a_new_one(
     assert site.gateway.asked == [f"CONNECT {HOST}:443"] * 2
 
 
+def test_many_requests_that_a_proxy_refuses_at_once_count_as_one_refusal() -> None:
+    now = 0.0
+    found = ways({"proxy": "http://p:3128"}, {}, lambda: now)
+    proxy = found.to("a.example")
+    assert proxy is not None
+    for _ in range(20):
+        found.refused(proxy)
+    now = 61.0
+    assert found.to("a.example") is not None
+
+
 async def test_a_dead_tunnel_does_not_hold_up_the_close(site: Site) -> None:
     system = site.connect()
     await first_event(system)

@@ -246,6 +246,16 @@ async def test_a_session_that_only_subscribe_refuses_is_renewed_once_and_then_re
     assert org.http.logins == 2
 
 
+async def test_many_that_are_refused_at_once_cost_one_login(org: Org) -> None:
+    org.http.answer = lambda asked: (401, [{"errorCode": "INVALID_SESSION_ID", "message": "expired"}], {})
+    system = org.connect()
+    assert system.reader is not None
+    reads = (system.reader.read("Account", ["001000000000001AAA"]) for _ in range(CALLERS))
+    found = await asyncio.gather(*reads, return_exceptions=True)
+    assert {type(one) for one in found} == {Refused}
+    assert org.http.logins == 2
+
+
 async def test_a_session_that_only_rest_refuses_is_renewed_once_and_then_rests(org: Org) -> None:
     def answer(asked: Asked) -> Answer:
         return 401, [{"errorCode": "INVALID_SESSION_ID", "message": "Session expired or invalid"}], {}
