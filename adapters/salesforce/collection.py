@@ -41,15 +41,14 @@ class Collections:
     async def send(self, many: Lot) -> dict[int, Outcome]:
         """One request; none of its records rolls back another."""
         outcomes: dict[int, Outcome] = {}
-        sent: dict[int, Delivery] = {}
+        written: dict[int, bytes] = {}
         for place, delivery in many.items():
             try:
-                to_json(delivery.fields)
+                written[place] = to_json(self._record(delivery))
             except ValueError as error:
                 outcomes[place] = verdict.unsendable("VALUE", str(error))
-            else:
-                sent[place] = delivery
-        return outcomes | (await self._together(sent, _Splits()) if sent else {})
+        sent = {place: many[place] for place in written}
+        return outcomes | (await self._together(sent, written, _Splits()) if sent else {})
 
     async def single(self, place: int, delivery: Delivery, version: str | None = None) -> dict[int, Outcome]:
         """A request for one record; with ``version`` an update on condition that it is still the one seen."""
@@ -63,8 +62,8 @@ class Collections:
                 call, lot, lambda reply: {place: verdict.of_reply(reply, delivery)}
             )
 
-    async def _together(self, sent: Lot, splits: _Splits) -> dict[int, Outcome]:
-        """One request, or several where the server refuses all for the sake of one.
+    async def _together(self, sent: Lot, written: Mapping[int, bytes], splits: _Splits) -> dict[int, Outcome]:
+        """One request, or several where the server refuses all for the sake of one; ``written`` is JSON.
 
         A value that is no JSON of its field's type fails the request before any record is looked at.
         """
@@ -79,13 +78,13 @@ class Collections:
             return _results(reply, sent)
 
         async with self._sender.turn(self._keys(sent)):
-            outcomes = await self._sender.send(self._call(list(sent.values())), sent, read)
+            outcomes = await self._sender.send(self._call(sent, written), sent, read)
         if not refused or splits.left <= 0:
             return outcomes
         splits.left -= 1
         places = list(sent)
         for half in (places[: len(places) // 2], places[len(places) // 2 :]):
-            outcomes |= await self._together({place: sent[place] for place in half}, splits)
+            outcomes |= await self._together({place: sent[place] for place in half}, written, splits)
         return outcomes
 
     def external(self, delivery: Delivery) -> str:
@@ -115,14 +114,15 @@ class Collections:
         headers |= unassigned(delivery)
         return Call("PATCH", self.address(delivery), to_json(self.body(delivery)), headers=headers)
 
-    def _call(self, many: list[Delivery]) -> Call:
-        first = many[0]
+    def _call(self, sent: Lot, written: Mapping[int, bytes]) -> Call:
+        first = next(iter(sent.values()))
         if first.kind is DeliveryKind.DELETE:
-            ids = ",".join(str(delivery.key) for delivery in many)
+            ids = ",".join(str(delivery.key) for delivery in sent.values())
             return Call("DELETE", _PATH, params={"ids": ids, "allOrNone": "false"})
         upsert = f"/{first.object}/{self.external(first)}" if first.kind is DeliveryKind.CREATE else ""
-        body = {"allOrNone": False, "records": [self._record(delivery) for delivery in many]}
-        return Call("PATCH", f"{_PATH}{upsert}", to_json(body), headers=unassigned(first))
+        records = b",".join(written[place] for place in sent)
+        body = b'{"allOrNone":false,"records":[' + records + b"]}"
+        return Call("PATCH", f"{_PATH}{upsert}", body, headers=unassigned(first))
 
     def _record(self, delivery: Delivery) -> dict[str, Any]:
         """One record of a collection; in an upsert the external id stands among its fields."""
