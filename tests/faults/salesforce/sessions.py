@@ -13,7 +13,7 @@ SESSION = "token expired / revoked / user locked / cert rotated"
 #: Sign-ins that an agent may try while it is refused: one, and one more after a rest.
 REFUSED_LOGINS = 3
 #: Seconds for which a user stays locked.
-LOCKED_S = 10.0
+LOCKED_S = 6.0
 
 
 def key_file(scene: Scene) -> Path:
