@@ -7,7 +7,7 @@ is the object's own topic; a channel that carries several keeps the order of a t
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.core.objects import ObjectSpec
@@ -96,6 +96,23 @@ def faults(
         if subscription in users:
             yield Fault(key, f"{subscription} keeps the place in {users[subscription]} already")
         users[subscription] = topic
+
+
+def moved(channels: Sequence[Channel], positions: Collection[str]) -> tuple[str, tuple[str, ...]] | None:
+    """A stream with a stored position that is not followed any more, and the objects that it told of.
+
+    They are taken from another stream now, whose place has nothing to do with that one: what lies between is
+    not known. None where there is no such stream.
+    """
+    followed = {channel.topic for channel in channels}
+    captured = tuple(name for channel in channels for name in channel.objects)
+    for stream in sorted(set(positions) - followed):
+        if stream.startswith("/data/"):
+            several = Channel(stream, ()).several
+            told = captured if several else tuple(n for n in captured if topic_of(n) == stream)
+            if told:
+                return stream, told
+    return None
 
 
 def _resolved(names: Sequence[str], rest: tuple[str, ...]) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ on it alone is followed, and what became durable here is committed there.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
@@ -235,11 +234,6 @@ class _ManagedCall(Subscription):
     async def request(self, number: int) -> None:
         """Ask for more events."""
         await self.send(pb.ManagedFetchRequest(num_requested=number))
-
-    async def send(self, message: pb.ManagedFetchRequest) -> None:
-        """Send a further request. A call that has ended says why to the reader."""
-        with contextlib.suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):
-            await self._call.write(message)
 
 
 @dataclass(frozen=True, slots=True)

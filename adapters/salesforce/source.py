@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from adapters.salesforce.avro import EventSchema
-from adapters.salesforce.channel import Channel, channels_of, topic_of
+from adapters.salesforce.channel import Channel, channels_of, moved, topic_of
 from adapters.salesforce.feed import Feed
 from adapters.salesforce.http import HttpLink
 from adapters.salesforce.managed import ManagedFollower
@@ -18,7 +18,7 @@ from adapters.salesforce.subscription import Arrival, Backlog, Follower
 from adapters.salesforce.transaction import Assembly
 from agent.core.change import Batch
 from agent.core.objects import ObjectSpec
-from agent.errors import Refused, RemoteError, Unreachable
+from agent.errors import PositionLost, Refused, RemoteError, Unreachable
 
 __all__ = ["BACKLOG_BYTES", "SalesforceSource", "topic_of"]
 
@@ -63,8 +63,12 @@ class SalesforceSource:
         self._failure: Exception | None = None
 
     async def open(self, positions: Mapping[str, bytes]) -> None:
-        """Check every topic and begin to follow it. Raises Unreachable, Refused."""
+        """Check every topic and begin to follow it.
+
+        Raises Unreachable, Refused, or PositionLost for a stream that the settings do not follow any more.
+        """
         await self._stop()
+        self._check_moved(positions)
         self._link.hold(_USER)
         self._backlog, self._failure = Backlog(BACKLOG_BYTES), None
         self._assemblies = {name: Assembly(name, self._settings.transaction_idle_s) for name in self._streams}
@@ -108,6 +112,18 @@ class SalesforceSource:
         """Stop following. Safe to call twice."""
         await self._stop()
         await self._link.release(_USER)
+
+    def _check_moved(self, positions: Mapping[str, bytes]) -> None:
+        found = moved([feed.channel for feed in self._streams.values()], positions)
+        if found is not None:
+            stream, objects = found
+            raise PositionLost(
+                f"the settings take {', '.join(objects)} from another stream now",
+                stream=stream,
+                objects=objects,
+                where=self._name,
+                remedy="what may lie between both streams is read",
+            )
 
     async def _check(self, pubsub: PubSub, topic: str) -> None:
         info = await pubsub.topic(topic)

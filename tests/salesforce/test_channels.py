@@ -205,6 +205,32 @@ async def test_lost_position_of_a_channel_names_every_object_of_it(bus: Org) -> 
     assert set(lost.value.objects or ()) == {"Contact", "Account"}
 
 
+@pytest.mark.parametrize(
+    ("stored", "objects"),
+    [
+        ({TOPIC: b"1"}, ("Account",)),
+        ({TOPIC: b"1", ALL: b"2"}, ("Account",)),
+        ({SALES: b"1"}, ("Account", "Contact")),
+    ],
+)
+async def test_object_that_moved_to_another_stream_is_read_because_its_place_did_not_move_with_it(
+    bus: Org, stored: dict[str, bytes], objects: tuple[str, ...]
+) -> None:
+    bus.bus.scripts = [idle]
+    system = bus.connect(ACCOUNT, CONTACT, channels={ALL: ["*"]})
+    with pytest.raises(PositionLost) as lost:
+        await system.source.open(stored)
+    (left,) = set(stored) - {ALL}
+    assert (lost.value.stream, lost.value.objects) == (left, objects)
+    await system.source.open({stream: place for stream, place in stored.items() if stream != left})
+
+
+async def test_place_of_an_object_that_is_not_captured_any_more_is_no_matter(bus: Org) -> None:
+    bus.bus.scripts = [idle]
+    system = bus.connect(CONTACT)
+    await system.source.open({TOPIC: b"1", topic_of("Contact"): b"2"})
+
+
 async def test_event_of_an_unknown_schema_may_be_about_any_object_of_its_channel(bus: Org) -> None:
     async def script(stream: Stream) -> None:
         await stream.send(event(1, schema_id="gone"), event(2))

@@ -320,7 +320,6 @@ async def test_what_arrived_is_handed_out_before_the_failure(
 ) -> None:
     async def script(stream: Stream) -> None:
         await stream.send(event(1))
-        await stream.requests.get()  # a call that fails while a request is written keeps no trailer
         await stream.fail(status, code)
 
     org.bus.scripts = [script]
@@ -331,6 +330,21 @@ async def test_what_arrived_is_handed_out_before_the_failure(
         with pytest.raises(Unreachable) as caught:
             await system.source.read()
         assert caught.value.retry_after == wait
+
+
+async def test_reason_of_a_stream_that_ends_while_credit_is_on_its_way_is_not_lost(org: Org) -> None:
+    async def script(stream: Stream) -> None:
+        await stream.send(event(1))
+        await stream.fail(grpc.StatusCode.RESOURCE_EXHAUSTED, "subscription.limit.exceeded")
+
+    org.bus.scripts = [script]
+    system = org.connect(transaction_idle_s=0)
+    for _ in range(30):
+        await system.source.open({})
+        await system.source.read()
+        with pytest.raises(Unreachable) as told:
+            await system.source.read()
+        assert told.value.retry_after == 3600.0
 
 
 async def test_open_again_after_a_failure_starts_at_the_given_position(org: Org, follow: Follow) -> None:
