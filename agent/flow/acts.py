@@ -38,6 +38,10 @@ INSTEAD: dict[Kind, str] = {
     Kind.MASS_CHANGE: "a person has to agree first: isthmus flow list shows what is held, flow release lets"
     " it go; what is put right at its source is withdrawn by itself",
     Kind.GAP: "have the system send its records again; this cannot be asked for from here",
+    Kind.FENCED: "another agent goes on with a copy of this store: stop one of them; isthmus run --take-over"
+    " decides for this one",
+    Kind.RESTORED: "nothing is to be sent again: everything was read anew; close this when you know why the"
+    " store was older",
     Kind.UNBOUND: "no entity is bound to this record: give it the canonical id at its system, or allow births"
     " there; then close this",
 }
@@ -95,7 +99,7 @@ def _retry(desk: Desk, number: int, reason: str) -> Acted:
     found = _standing(desk, number)
     if found.state != "open":
         acted = Acted(False, f"exception {number} is closed already")
-    elif found.kind is Kind.REJECTED or _never_created(desk, found):
+    elif found.kind in (Kind.REJECTED, Kind.LOOP) or _never_created(desk, found):
         acted = _send_again(desk, found, reason)
     elif found.kind is Kind.UNMAPPED:
         acted = _read_again(desk, found)

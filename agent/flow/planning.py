@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from agent.core.bounce import HISTORY, LIMIT, WINDOW_MS, bouncing
 from agent.core.contract import EntityRules, LanePolicy, Transfer
 from agent.core.delivery import DeliveryKind
 from agent.core.entity import CommandState, Entity
@@ -149,10 +150,40 @@ def plan_target(desk: Desk, entity: Entity, target: str, rules: EntityRules) -> 
             obligations.agree(desk.tx, entity.id, target)
             exceptions.close_all(desk.tx, entity.id, target, (Kind.REJECTED,), "nothing differs any more")
         case Send():
+            parked = _bounced(desk, entity, target, decision)
+            if parked is not None:
+                return plan_target(desk, parked, target, rules)
             waiting.clear(desk.tx, entity.id, target)
             _send(desk, entity, target, rules, decision)
             desk.effects.deliver.add(target)
     return entity
+
+
+def _bounced(desk: Desk, entity: Entity, target: str, send: Send) -> Entity | None:
+    """The entity with the fields parked that its target alters whenever they are written; None if none."""
+    since = desk.tx.now - WINDOW_MS
+    if not bouncing(outbox.lately(desk.tx, entity.id, target, since, HISTORY), send.numbers):
+        return None
+    since = max(since, exceptions.last_closed(desk.tx, entity.id, target, Kind.LOOP))
+    fields = bouncing(outbox.lately(desk.tx, entity.id, target, since, HISTORY), send.numbers)
+    if not fields:
+        return None  # a person has looked since
+    after = replace(entity, parked=entity.parked | {f"{target}.{name}" for name in fields})
+    entities.save(desk.tx, entity, after)
+    for name in sorted(fields):
+        desk.raise_(
+            Raised(
+                kind=Kind.LOOP,
+                system=target,
+                cause=f"{target} changes '{name}' whenever it is written: {LIMIT} times in the last minutes",
+                entity=entity.id,
+                mark=f"{target}.{name}",
+                remedy=f"find the automation (a Flow, a trigger) at {target} that writes the field, or name"
+                f" {target} its owner; then retry",
+            ),
+            after,
+        )
+    return after
 
 
 def _try_anew(desk: Desk, entity: Entity, target: str, *, settled: bool) -> Entity:
@@ -272,7 +303,7 @@ def _send(desk: Desk, entity: Entity, target: str, rules: EntityRules, send: Sen
         command = outbox.get(desk.tx, standing.number)
         if command is not None and _says(command, hash_, send):
             number = command.number
-            obligations.carry(desk.tx, entity.id, target, number, load, coalesce=coalesce, because=None)
+            obligations.carry(desk.tx, entity.id, target, number, load, coalesce=coalesce)
             return
         if command is not None:
             tries, not_before = outbox.schedule(desk.tx, command.number)
@@ -298,8 +329,8 @@ def _send(desk: Desk, entity: Entity, target: str, rules: EntityRules, send: Sen
     )
     if tries:
         outbox.reschedule(desk.tx, number, tries, not_before)
-    because = desk.because
-    obligations.carry(desk.tx, entity.id, target, number, load, coalesce=coalesce, because=because)
+    load = replace(load, because=desk.because)
+    obligations.carry(desk.tx, entity.id, target, number, load, coalesce=coalesce)
 
 
 def _says(command: outbox.Command, hash_: str, send: Send) -> bool:

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     DEPENDANT = "dependant"  # it was deleted, and records that were not still refer to it
     ORPHAN = "orphan"  # a record that it refers to was deleted
     MERGED = "merged"  # records that one system merged are still two at another
+    LOOP = "loop"  # a program at the target alters what is written there, again and again
     MASS_CHANGE = "mass-change"  # so much of a scope is to be written that a person must agree
     GAP = "gap"  # a stretch of a stream is missing: records that were born in it are not known
     FENCED = "fenced"  # another agent on a copy of this store has taken over
@@ -143,6 +144,18 @@ def close_marked(tx: Transaction, entity: str, mark: str, resolution: str) -> No
     found = tx.rows("SELECT id FROM exception WHERE entity = ? AND mark = ? AND state = 'open'", entity, mark)
     for row in found:
         close(tx, int(row[0]), resolution)
+
+
+def last_closed(tx: Transaction, entity: str, system: str, kind: Kind) -> int:
+    """When (ms) one of this kind was closed last for an entity at a system; 0 where none was."""
+    row = tx.one(
+        "SELECT coalesce(max(closed), 0) FROM exception WHERE entity = ? AND system = ? AND kind = ?"
+        " AND state = 'closed'",
+        entity,
+        system,
+        kind,
+    )
+    return int(row[0]) if row else 0
 
 
 def close_numbered(tx: Transaction, kind: Kind, entity: str, subject: int, resolution: str) -> None:

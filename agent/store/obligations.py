@@ -22,10 +22,14 @@ def add(tx: Transaction, seq: int, entity: str, targets: Iterable[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What stands open for a target, oldest first; ``correlation``: of the newest observation, if any."""
+    """What stands open for a target, oldest first; ``correlation``: of the newest observation, if any.
+
+    ``because``: the observation that led to the plan, which is a cause of its command too (I28).
+    """
 
     numbers: tuple[int, ...]
     correlation: str | None
+    because: int | None = None
 
 
 def standing(tx: Transaction, entity: str, target: str) -> Load:
@@ -47,21 +51,9 @@ def _open(tx: Transaction, entity: str, target: str) -> list[tuple[Any, ...]]:
     )
 
 
-def carry(
-    tx: Transaction,
-    entity: str,
-    target: str,
-    command: int,
-    load: Load,
-    *,
-    coalesce: bool,
-    because: int | None,
-) -> None:
-    """A command carries every open obligation; of those that it coalesces only the newest stays open.
-
-    ``because``: the observation that led to its plan, which is its cause too (I28).
-    """
-    numbers = load.numbers
+def carry(tx: Transaction, entity: str, target: str, command: int, load: Load, *, coalesce: bool) -> None:
+    """A command carries every open obligation; of those that it coalesces only the newest stays open."""
+    numbers, because = load.numbers, load.because
     causes = numbers if because is None or because in numbers else (*numbers, because)
     tx.run_many(
         "INSERT INTO cause (command, inbox) VALUES (?, ?) ON CONFLICT DO NOTHING",

@@ -181,6 +181,19 @@ def ready(tx: Transaction, target: str, limit: int) -> list[Command]:
     )
 
 
+def lately(tx: Transaction, entity: str, target: str, since: int, limit: int) -> list[dict[str, int]]:
+    """Field → number of what was sent to a target since then (ms), newest first."""
+    found = tx.rows(
+        "SELECT numbers FROM outbox WHERE entity = ? AND target = ? AND sent > ?"
+        " ORDER BY number DESC LIMIT ?",
+        entity,
+        target,
+        since,
+        limit,
+    )
+    return [load(row[0]) for row in found]
+
+
 def waits(tx: Transaction, target: str, count: int) -> bool:
     """Whether at least so many commands may be sent now."""
     row = tx.one(

@@ -5,8 +5,6 @@ Times are milliseconds since 1970 UTC; documents are JSON text; flags are 0 or 1
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlmodel import SQLModel
@@ -17,17 +15,10 @@ from agent.core.entity import OPEN, CommandState, Grade, Stale
 from agent.core.obligation import ObligationState
 from agent.store.outbox import DUE
 from agent.store.planned import COUNTED as LASTING
-from agent.store.types import binary, serial, text, whole
+from agent.store.types import binary, one_of, serial, text, whole
 
 STRICT = {"sqlite_strict": True}
 COUNTED = {"sqlite_strict": True, "sqlite_autoincrement": True}
-
-
-def one_of(column: str, words: Iterable[str], *, null: bool = False) -> CheckConstraint:
-    """A CHECK that the column holds one of these words."""
-    listed = ", ".join(f"'{word}'" for word in sorted(words))
-    rule = f"{column} IN ({listed})"
-    return CheckConstraint(f"{column} IS NULL OR {rule}" if null else rule, name=f"ck_{column}_word")
 
 
 class Meta(SQLModel, table=True):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic_core import PydanticUndefined
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, LargeBinary, Text
 from sqlmodel import Field
 
 #: 64-bit whole numbers: SQLite's INTEGER, BIGINT elsewhere. Times are milliseconds since 1970 UTC.
@@ -38,3 +39,10 @@ def serial() -> Any:
 def binary(*, null: bool = False) -> Any:
     """Bytes as received."""
     return Field(default=_default(None, null=null), sa_column=Column(LargeBinary, nullable=null))
+
+
+def one_of(column: str, words: Iterable[str], *, null: bool = False) -> CheckConstraint:
+    """A CHECK that the column holds one of these words."""
+    listed = ", ".join(f"'{word}'" for word in sorted(words))
+    rule = f"{column} IN ({listed})"
+    return CheckConstraint(f"{column} IS NULL OR {rule}" if null else rule, name=f"ck_{column}_word")

@@ -309,7 +309,9 @@ class World(People):
 
     def retry(self) -> None:
         """A person has the oldest refused command tried again."""
-        refused = self.rows("SELECT id FROM exception WHERE state = 'open' AND kind = 'rejected' ORDER BY id")
+        refused = self.rows(
+            "SELECT id FROM exception WHERE state = 'open' AND kind IN ('rejected', 'loop') ORDER BY id"
+        )
         if refused:
             number = int(refused[0][0])
             self._run(lambda: self._retry(number))
