@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 import subprocess
 import sys
 import threading
@@ -442,6 +443,23 @@ async def test_a_result_that_breaks_off_is_gone_on_with(org: Org, way: str) -> N
             await keep(pages(org, way, made.resume, **here), found)
         assert keys_of(found)
         found += await taken(pages(org, way, found[-1].resume, **here))
+    keys = keys_of(found)
+    assert len(keys) == len(set(keys))
+    assert set(keys) == await live(org)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_line_that_breaks_again_and_again_costs_no_record(org: Org, way: str) -> None:
+    chance, found = random.Random(f"lines {way}"), list[ReadResult]()
+    async with relayed(org.info["http"]) as relay:
+        here: dict[str, Any] = {"insecure_http": True, "login_url": relay.url}
+        for _ in range(60):
+            relay.cut_after = chance.randrange(20_000, 1_200_000)
+            try:
+                await keep(pages(org, way, found[-1].resume if found else "", **here), found)
+                break
+            except Unreachable:
+                continue
     keys = keys_of(found)
     assert len(keys) == len(set(keys))
     assert set(keys) == await live(org)
