@@ -98,7 +98,7 @@ class Subscriber:
             told = await ask(pb.SchemaRequest(schema_id=consumed.event.schema_id), metadata=self._metadata)
             schema = fastavro.parse_schema(orjson.loads(told.schema_json))
             self._schemas[consumed.event.schema_id] = schema
-        found: Mapping[str, Any] = fastavro.schemaless_reader(  # type: ignore[assignment]
+        found: Mapping[str, Any] = fastavro.schemaless_reader(  # type: ignore[assignment] # a record
             io.BytesIO(consumed.event.payload), schema, None
         )
         return found

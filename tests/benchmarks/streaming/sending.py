@@ -23,13 +23,16 @@ LEAD_S = 0.05
 
 async def sent(port: int, make: Callable[[int], bytes], rate: float, numbers: range) -> list[float]:
     """Send them; when each was sent."""
-    began = time.monotonic() + LEAD_S
+    loop = asyncio.get_running_loop()
+    began = loop.time() + LEAD_S
     moments = dict.fromkeys(numbers, 0.0)
 
     async def connection(own: range) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for number in own:
-            await asyncio.sleep(max(0.0, began + (number - numbers.start) / rate - time.monotonic()))
+            due = asyncio.Event()
+            loop.call_at(began + (number - numbers.start) / rate, due.set)
+            await due.wait()
             data = make(number)
             moments[number] = time.monotonic()
             writer.write(data)
