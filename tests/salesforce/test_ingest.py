@@ -341,6 +341,22 @@ async def test_a_job_of_an_earlier_life_is_waited_for_and_not_stopped(org: Org) 
     assert "/sobjects/" in org.http.asked[-1].path
 
 
+async def test_jobs_of_before_are_looked_for_on_every_page(org: Org) -> None:
+    bulk = Bulk("InProgress")
+    more = "/services/data/v62.0/jobs/ingest?queryLocator=x"
+    left = {**bulk.job("InProgress"), "object": "Account", "createdById": "005000000000001AAA"}
+
+    def answer(asked: Asked) -> Answer:
+        if "jobType=" in asked.path:
+            return 200, {"done": False, "records": [], "nextRecordsUrl": more}, {}
+        return (200, {"done": True, "records": [left]}, {}) if asked.path == more else bulk(asked)
+
+    org.http.answer = answer
+    system = org.connect(ACCOUNT, bulk_rows=1000)
+    (outcome,) = await system.target.apply([update("001000000000009AAA", Phone="1")])
+    assert outcome.code == "BULK_JOB_RUNS"
+
+
 async def test_who_may_not_see_limits_still_looks_for_jobs_of_before(org: Org) -> None:
     bulk = Bulk("InProgress")
     bulk.left = [{**bulk.job("InProgress"), "object": "Account", "createdById": "005000000000001AAA"}]

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.writing", description=__doc__)
     parser.add_argument("--json", type=Path, help="figures as JSON into this file")
     parser.add_argument("--records", type=int, default=MOST, help=f"records of a round, at most {MOST}")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of every way (3)")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds of every way (2)")
     chosen = parser.parse_args(list(arguments))
     figures = []
     for figure in writing(max(min(chosen.records, MOST), 400), chosen.rounds):
