@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 import grpc
 
 from agent.errors import PositionLost, Refused, RemoteError, Unreachable
 
+_CALL = re.compile(r"\s*\brpcId: ?\S+")
 _PREFIX = "sfdc.platform.eventbus.grpc."
 _LOST = ("subscription.fetch.replayid.corrupted", "subscription.fetch.replayid.validation.failed")
 _AUTH = ("service.auth.error", "service.auth.refresh.invalid", "service.auth.headers.invalid")
@@ -26,6 +28,8 @@ _PASSING = (
     "subscription.fetch.replay.repeated",
     "subscription.fetch.overflow",
 )
+#: What is left to a person where the other side is in trouble.
+RETRIED = "it is tried again; if it stays so, check the network and status.salesforce.com"
 #: To be tried again, but not soon.
 _BUSY = {
     "concurrent.client.limit.exceeded": "stop other subscribers",
@@ -53,20 +57,21 @@ def translate(
 ) -> RemoteError | SessionEnded:
     """Map a failed call about a topic, whose stream tells of ``objects``."""
     code = error_code(error)
-    text = f"{topic}: {error.details() or error.code().name}"
+    # The number of a call is another one each time, and would make old news look new.
+    text = f"{topic}: {_CALL.sub('', error.details() or '') or error.code().name}"
     if code in _LOST:
         remedy = "the stream starts at its oldest event and is reconciled"
         return PositionLost(text, stream=topic, objects=objects, where=where, remedy=remedy)
     if code in _AUTH:
         return SessionEnded(text)
     if code in _PASSING:
-        return Unreachable(text, where=where)
+        return Unreachable(text, where=where, remedy=RETRIED)
     if code in _BUSY:
         return Unreachable(text, where=where, retry_after=BUSY_WAIT_S, remedy=_BUSY[code])
     if code.endswith("limit.exceeded"):
-        return Unreachable(
-            text, where=where, retry_after=ALLOCATION_WAIT_S, remedy="the daily event allocation is used up"
-        )
+        remedy = "the daily event allocation is used up: it is tried again each hour; follow fewer objects, "
+        remedy += "or ask Salesforce for more"
+        return Unreachable(text, where=where, retry_after=ALLOCATION_WAIT_S, remedy=remedy)
     if code in _REFUSED:
         return Refused(text, where=where, remedy=_REFUSED[code])
     if code.startswith("managed."):
@@ -83,10 +88,10 @@ def _by_status(status: grpc.StatusCode, text: str, topic: str, where: str) -> Re
     if status is grpc.StatusCode.PERMISSION_DENIED:
         return Refused(text, where=where, remedy=_VIEW_ALL)
     if status is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return Unreachable(text, where=where, retry_after=BUSY_WAIT_S)
+        return Unreachable(text, where=where, retry_after=BUSY_WAIT_S, remedy=RETRIED)
     if status in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNIMPLEMENTED):
         return Refused(text, where=where, remedy="the stored position is kept; check the topic's name")
-    return Unreachable(text, where=where)
+    return Unreachable(text, where=where, remedy=RETRIED)
 
 
 def error_code(error: grpc.aio.AioRpcError) -> str:

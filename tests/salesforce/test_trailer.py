@@ -53,6 +53,7 @@ def test_trailer_decides_whatever_the_status(
 ) -> None:
     meant = translate(failure(status, code), TOPIC, "crm", ("Account",))
     assert type(meant) is kind
+    assert isinstance(meant, SessionEnded) or meant.remedy
     if isinstance(meant, Unreachable):
         assert meant.retry_after == wait
 
@@ -70,6 +71,17 @@ def test_other_invalid_arguments_never_give_a_position_up(code: str) -> None:
 def test_text_that_speaks_of_replay_ids_without_the_trailer_gives_no_position_up() -> None:
     text = "The replay ID validation failed."
     assert type(translate(failure(grpc.StatusCode.INVALID_ARGUMENT, "", text), TOPIC, "crm")) is Refused
+
+
+def test_the_same_failure_reads_the_same_each_time() -> None:
+    """The number of the call would make each try look like news to whoever watches."""
+    status = grpc.StatusCode.UNAVAILABLE
+    told = {
+        str(translate(failure(status, text=f"Try again. rpcId: {number}"), TOPIC, "crm"))
+        for number in ("1f9a-0", "77-b")
+    }
+    assert len(told) == 1
+    assert "Try again." in told.pop()
 
 
 def test_trailer_may_be_bytes() -> None:
@@ -92,7 +104,9 @@ def test_trailer_may_be_bytes() -> None:
 def test_status_decides_where_infrastructure_sends_no_trailer(
     status: grpc.StatusCode, kind: type[Exception]
 ) -> None:
-    assert type(translate(failure(status), TOPIC, "crm")) is kind
+    meant = translate(failure(status), TOPIC, "crm")
+    assert type(meant) is kind
+    assert isinstance(meant, SessionEnded) or meant.remedy
 
 
 def test_lost_position_names_the_objects_of_its_stream_and_no_others() -> None:
