@@ -25,7 +25,7 @@ from adapters.salesforce.auth import Session
 from adapters.salesforce.channel import Channel
 from adapters.salesforce.pubsub import PubSub, Subscription
 from adapters.salesforce.subscription import CREDIT, Backlog, Follower, Response
-from adapters.salesforce.trailer import SessionEnded
+from adapters.salesforce.trailer import RETRIED, SessionEnded
 from agent.errors import RemoteError, Unreachable
 
 _log = structlog.get_logger(__name__)
@@ -142,7 +142,8 @@ class ManagedFollower(Follower):
                     continue
                 response = reading.result()
                 if response is None:
-                    raise Unreachable(f"{self.topic}: the managed call was ended", where=self._pubsub.name)
+                    text = f"{self.topic}: the managed call was ended"
+                    raise Unreachable(text, where=self._pubsub.name, remedy=RETRIED)
                 self._pubsub.accepted(_DOOR)
                 reading = asyncio.create_task(call.read())
                 if response.events:

@@ -14,7 +14,7 @@ import structlog
 from adapters.salesforce import pubsub_api_pb2 as pb
 from adapters.salesforce.channel import Channel
 from adapters.salesforce.pubsub import PubSub, Subscription
-from adapters.salesforce.trailer import SessionEnded
+from adapters.salesforce.trailer import RETRIED, SessionEnded
 from agent.errors import Unreachable
 
 _log = structlog.get_logger(__name__)
@@ -224,7 +224,8 @@ class Follower:
     def _take(self, response: Response | None) -> int:
         """Put a response into the backlog; returns how many events it used of our credit."""
         if response is None:
-            raise Unreachable(f"{self.topic}: the server ended the stream", where=self._pubsub.name)
+            text = f"{self.topic}: the server ended the stream"
+            raise Unreachable(text, where=self._pubsub.name, remedy=RETRIED)
         if not self._heard_since_login:
             self._heard_since_login = True
             self._pubsub.accepted()
@@ -239,6 +240,7 @@ class Follower:
         return Unreachable(
             f"{self.topic}: nothing arrived for {self._silence_s:g} s, not even a sign of life",
             where=self._pubsub.name,
+            remedy=RETRIED,
         )
 
 
