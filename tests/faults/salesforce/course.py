@@ -96,6 +96,7 @@ def _play(scenario: Scenario, scene: Scene, played: Played, *, killed: bool) -> 
         played.told = told(scenario, scene, before)
         if killed:
             scene.kill()
+        if killed and scenario.lasting:
             played.told = told(scenario, scene, before)
         scene.lasts(STANDS_S)
         for _ in acts:

@@ -48,8 +48,9 @@ def overflow(scene: Scene) -> Iterator[None]:
     """A transaction too large to be told: the whole object is read again, with births and deletes in it."""
     scene.arm("overflow", scope="Account")
     customer = scene.customers[0]
+    number = scene.number()
     fields = {
-        "AccountNumber": "C-000890",
+        "AccountNumber": number,
         "Name": "Überlauf AG",
         "BillingCity": "Wien",
         "BillingCountry": "AT",
@@ -61,7 +62,7 @@ def overflow(scene: Scene) -> Iterator[None]:
     scene.typed[customer] = dict(city)
     scene.struck("overflow")
     yield
-    until(lambda: scene.site.in_erp("C-000890"), "what was born in the overflow")
+    until(lambda: scene.site.in_erp(number), "what was born in the overflow")
 
 
 @fault("wildcard", GAPS, leaves=GAP, edits=False)

@@ -47,7 +47,7 @@ class Scene:
         self.restarts: list[Restart] = []
         self.gateway: Gateway | None = None
         self.closing: list[Callable[[], None]] = []
-        self._numbers = iter(range(900, 1000))
+        self._numbers = iter(range(900, 800, -1))
         self.typed: dict[Customer, dict[str, object]] = {}
 
     @property
@@ -65,9 +65,13 @@ class Scene:
         self.crm.edit("Account", customer.account, **fields)
         self.typed.setdefault(customer, {}).update(fields)
 
+    def number(self) -> str:
+        """A customer number of the scenario's own: business goes on upwards from the highest it finds."""
+        return f"C-{next(self._numbers):06d}"
+
     def born(self) -> tuple[str, str]:
         """Somebody enters a customer under a number that nobody else uses: its number and its id."""
-        number = f"C-{next(self._numbers):06d}"
+        number = self.number()
         fields = {"AccountNumber": number, "Name": f"Spätling {number}", "BillingCity": "Köln"}
         return number, self.crm.create("Account", **fields, BillingCountry="DE")
 
@@ -179,6 +183,7 @@ class Scenario:
     logs     pattern of a line of the log, for what passes by itself
     leaves   kinds of exceptions that a person closes afterwards
     settings further configuration of the org;  kills: whether the agent is killed too while the fault stands
+    lasting  whether the fault stands for an agent that is started anew, too
     others   whether anybody works besides the scenario
     prepare  done before the agent is started
     edits    whether business edits what Salesforce owns; else the scenario does, by ``Scene.edit``
@@ -195,6 +200,7 @@ class Scenario:
     kills: bool = True
     edits: bool = True
     others: bool = True
+    lasting: bool = True
     prepare: Callable[[Scene], None] | None = None
 
 

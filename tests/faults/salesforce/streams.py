@@ -92,7 +92,7 @@ def half_open(scene: Scene) -> Iterator[None]:
     scene.place.events.mend()
 
 
-@fault("silent", HALF_OPEN, says=DOWN, settings={"silence_s": SILENCE_S})
+@fault("silent", HALF_OPEN, says=DOWN, lasting=False, settings={"silence_s": SILENCE_S})
 def silent(scene: Scene) -> Iterator[None]:
     """The connection lives and answers pings, the streams say nothing: the agent's own watch finds it."""
     before = len(scene.history.subscriptions())
