@@ -24,11 +24,13 @@ from adapters.salesforce.http import HttpLink
 from adapters.salesforce.proxy import Ways
 from adapters.salesforce.rest import Rest
 from adapters.salesforce.table import Table
+from agent.errors import Unreachable
 from tests.salesforce.orgprocess import ACCOUNT, Org
 
 KILO = 1024
 #: A stand-in with a million records answers nobody while it looks through them.
 PATIENT_S = 300
+TRIES = 20
 
 
 def _resident() -> float:
@@ -62,8 +64,17 @@ class Watch:
 
 
 async def _pages(org: Org, way: str, watch: Watch) -> None:
-    async for page in org.reader(snapshot=way, request_timeout_s=PATIENT_S).page("Account"):
-        watch.passed(len(page.rows))
+    reader, resume = org.reader(snapshot=way, request_timeout_s=PATIENT_S), ""
+    for _ in range(TRIES):
+        try:
+            async for page in reader.page("Account", resume):
+                watch.passed(len(page.rows))
+                resume = page.resume
+        except Unreachable as error:
+            sys.stderr.write(f"{error}; it goes on where it stopped\n")
+        else:
+            return
+    raise RuntimeError(f"not read within {TRIES} tries")
 
 
 async def _keep(org: Org, file: Path) -> None:
