@@ -30,7 +30,7 @@ from tests.benchmarks.streaming.rates import Bench, bulk, far, trickle
 from tests.benchmarks.streaming.reconnecting import memory, reconnecting
 
 #: Records at most: more would measure how fast the stand-in org makes them.
-MOST = 50_000
+MOST = 5_000
 PARTS = ("bulk", "far", "trickle", "latency", "reconnecting", "memory")
 
 
@@ -38,10 +38,12 @@ PARTS = ("bulk", "far", "trickle", "latency", "reconnecting", "memory")
 class Size:
     """How large a run is.
 
-    records  events of the measurement of memory; customers and events of a round are shares of it
+    records  customers and events of a round are shares of it
+    held     events of the measurement of memory
     """
 
     records: int
+    held: int
     seconds: float
     rounds: int
 
@@ -70,7 +72,7 @@ async def figures(size: Size, parts: Sequence[str], profile: bool) -> AsyncItera
 
 
 async def _part(bench: Bench, size: Size, part: str) -> AsyncIterator[Figure]:
-    counts = (size.events, size.events * 5)
+    counts = (max(size.held // 5, 1), size.held)
     if part == "memory":
         bench.org.update(counts[1])
     found = {
@@ -99,14 +101,16 @@ def main(arguments: Sequence[str]) -> int:
     """Measure and tell."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.streaming", description=__doc__)
     parser.add_argument("--json", type=Path, help="figures as JSON into this file")
-    parser.add_argument("--records", type=int, default=5_000, help=f"events, at most {MOST} (5000)")
+    parser.add_argument("--records", type=int, default=MOST, help=f"size, at most {MOST}")
+    parser.add_argument("--held", type=int, help="events of the measurement of memory (as --records)")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement of time (2)")
     parser.add_argument("--rounds", type=int, default=2, help="of each measurement (2)")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="all by default")
     parser.add_argument("--profile", action="store_true", help="show where the time goes, too")
     chosen = parser.parse_args(list(arguments))
     log.configure(level="ERROR")
-    size = Size(min(chosen.records, MOST), chosen.seconds, chosen.rounds)
+    records = min(chosen.records, MOST)
+    size = Size(records, chosen.held or records, chosen.seconds, chosen.rounds)
     found = asyncio.run(_told(size, chosen.parts, chosen.profile))
     if chosen.json is not None:
         told = {"command": "streaming", "load": os.getloadavg()[0], "figures": [one.plain() for one in found]}
