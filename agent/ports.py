@@ -63,6 +63,11 @@ class Target(Protocol):
     async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:
         """Records whose named fields have these values: the duplicate probe before a create."""
 
+    async def find_many(
+        self, object: str, questions: Sequence[Mapping[str, object]]
+    ) -> Sequence[Sequence[Row]]:
+        """What ``find`` answers to each question, in as few calls as the target allows."""
+
     async def close(self) -> None:
         """Stop; safe to call twice."""
 

@@ -25,11 +25,20 @@ async def probe(engine: Engine, system: System, deliveries: Sequence[Delivery]) 
 
     Raises Unreachable when the target cannot be asked; nothing has been sent then.
     """
+    questions = [_questions(engine.book.of(one.entity_type), system.name, one) for one in deliveries]
+    found: dict[int, Sequence[Row]] = {}
+    for turn in range(max(map(len, questions), default=0)):
+        asking: dict[str, list[int]] = {}
+        for place, delivery in enumerate(deliveries):
+            if turn < len(questions[place]) and not found.get(place):
+                asking.setdefault(delivery.object, []).append(place)
+        for object_, places in asking.items():
+            asked = [questions[place][turn] for place in places]
+            answers = await system.target.find_many(object_, asked)
+            found.update(zip(places, answers, strict=True))
     clear = []
-    for delivery in deliveries:
-        rows: Sequence[Row] = ()
-        for asked in _questions(engine.book.of(delivery.entity_type), system.name, delivery):
-            rows = rows or await system.target.find(delivery.object, asked)
+    for place, delivery in enumerate(deliveries):
+        rows = found.get(place, ())
         if not rows:
             clear.append(delivery)
             continue

@@ -92,6 +92,12 @@ class Peer:
         """No record is there twice."""
         return ()
 
+    async def find_many(
+        self, object: str, questions: Sequence[Mapping[str, object]]
+    ) -> Sequence[Sequence[Row]]:
+        """The same for each question."""
+        return [await self.find(object, fields) for fields in questions]
+
     # --- reader and probe
 
     async def page(self, object: str, resume: str = "") -> AsyncIterator[ReadResult]:
