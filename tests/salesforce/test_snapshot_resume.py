@@ -1,4 +1,4 @@
-"""Snapshots that are killed, cut off, aborted, forgotten, refused: nothing is missed, little is read twice."""
+"""Snapshots that are killed, cut off, aborted, forgotten, refused: nothing is missed, little read twice."""
 
 from __future__ import annotations
 
