@@ -154,8 +154,8 @@ async def test_bug_4_a_job_of_another_process_takes_no_batch(org: Org) -> None:
 
 async def test_bug_5_waiting_ends_the_same_whether_it_is_done_or_not(org: Org) -> None:
     package = await bare(org)
-    await org.arm("job-late", delay=1)
-    job = await aside(package.create_query_job, "Account", contentType="CSV")
+    await org.arm("job-late", delay=1200)
+    job = await aside(package.create_query_job, "Account", contentType="CSV", pk_chunking=10)
     batch = await aside(package.query, job, "SELECT Id FROM Account")
     assert await aside(package.wait_for_batch, job, batch, timeout=0.1, sleep_interval=0.05) is None
     assert await aside(package.batch_state, batch, job, reload=True) == "Queued"
@@ -188,9 +188,9 @@ async def test_bug_6_results_arrive_byte_by_byte(org: Org, monkeypatch: pytest.M
 async def test_bug_7_no_call_has_a_time_out(org: Org) -> None:
     package = await bare(org)
     job = await aside(package.create_query_job, "Account", contentType="CSV")
-    async with Ours(org, org.info["http"], request_timeout_s=0.2) as bulk:
+    async with Ours(org, org.info["http"], request_timeout_s=0.5) as bulk:
         await bulk.job(job)
-        await org.arm("answer-late", delay=1.0, count=9)
+        await org.arm("answer-late", delay=1.5, count=9)
         assert await aside(package.job_state, job) == "Open"
         with pytest.raises(Unreachable, match="Read timed out"):
             await bulk.job(job)

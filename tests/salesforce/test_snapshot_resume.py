@@ -95,7 +95,7 @@ async def test_a_kill_between_the_job_and_its_query_asks_the_query_then(org: Org
 
 
 async def test_parts_that_the_server_makes_one_by_one_are_all_waited_for(org: Org) -> None:
-    await org.arm("job-late", scope="Account", delay=1)
+    await org.arm("job-late", scope="Account", delay=3)
     all_pages = pages(org, "bulk")
     made = await anext(all_pages)
     seen: set[int] = set()
