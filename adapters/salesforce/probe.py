@@ -127,13 +127,17 @@ class SalesforceProbe:
             return await self._rest.get(path, params)
 
 
+#: What a person looks at where the org cannot be asked.
+_REACH = "check login_url, name resolution, proxy and firewall (443, and 7443 for events); then check again"
+
+
 async def _together(sections: Sequence[_Section]) -> list[Check]:
     """The checks of all sections, in their order; a section that fails as a whole is one failed line."""
     found = await asyncio.gather(*(work for _, work in sections), return_exceptions=True)
     checks: list[Check] = []
     for (name, _), told in zip(sections, found, strict=True):
         if isinstance(told, IsthmusError):
-            checks.append(Check(name, False, told.message, told.remedy))
+            checks.append(Check(name, False, told.message, told.remedy or _REACH))
         elif isinstance(told, KeyError | TypeError | ValueError | AttributeError):
             checks.append(Check(name, False, f"the answer can't be read ({type(told).__name__})"))
         elif isinstance(told, BaseException):

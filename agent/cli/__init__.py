@@ -10,6 +10,7 @@ import sys
 
 import typer
 
+from agent import log
 from agent.cli import conflicts, demo, flow, journal, operate, prepare, running, sandbox
 from agent.cli.output import fail
 from agent.errors import IsthmusError
@@ -33,6 +34,7 @@ demo.register(app)
 
 def main() -> None:
     """The console script: errors become one clear text and their exit code."""
+    log.configure(level="ERROR")  # a verb says itself what it finds; `run` logs as configured
     try:
         app()
     except IsthmusError as error:

@@ -168,7 +168,7 @@ def test_an_unreachable_org_degrades_a_running_agent_which_goes_on_when_it_is_ba
         assert "salesforce is down" in status.out
         checked = own_site.cli("check", "--json")
         assert checked.code == 3
-        assert [one["system"] for one in checked.data["checks"] if not one["ok"]] == ["salesforce"]
+        assert {one["system"] for one in checked.data["checks"] if not one["ok"]} == {"salesforce"}
         before = gate.knocks
         _let_pass(AWAY_S)
         assert 0 < gate.knocks - before <= ATTEMPTS
@@ -188,7 +188,7 @@ def test_every_failed_check_of_an_unreachable_org_says_what_to_do(config: Path) 
     assert checked.code == 3
     faults = [one for one in checked.data["checks"] if not one["ok"] and one["system"] == "salesforce"]
     assert faults
-    assert all(fault["remedy"] for fault in faults)
+    assert [fault for fault in faults if not fault["remedy"]] == []
 
 
 def test_an_org_that_refuses_is_asked_rarely_and_the_remedy_is_told(own_site: Site) -> None:
@@ -201,7 +201,7 @@ def test_an_org_that_refuses_is_asked_rarely_and_the_remedy_is_told(own_site: Si
         assert checked.code == 3
         (fault,) = [one for one in checked.data["checks"] if not one["ok"]]
         assert (fault["system"], fault["name"]) == ("salesforce", "login")
-        assert "check client_id and the secret" in fault["remedy"]
+        assert "check client_secret or the key, and client_id" in fault["remedy"]
         own_site.start()
         eventually(lambda: _reason(own_site, "salesforce"), "salesforce down")
         before = gate.seen
