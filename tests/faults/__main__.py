@@ -43,7 +43,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="what business does, and when (1)")
     parser.add_argument("--json", type=Path, metavar="FILE", default=CARD, help=f"figures into FILE ({CARD})")
     parser.add_argument("--list", action="store_true", help="name the scenarios and end")
-    parser.add_argument("--jobs", type=int, default=2, help="how many at a time (2)")
+    parser.add_argument("--jobs", type=int, default=3, help="how many at a time: they wait much (3)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep what fell short in this folder")
     parser.add_argument("--play", nargs=2, metavar=("NAME", "DIR"), help=argparse.SUPPRESS)
     return parser.parse_args()
