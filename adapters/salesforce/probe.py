@@ -14,7 +14,7 @@ from adapters.salesforce.fitness import fitness
 from adapters.salesforce.grant import PLACE, Grants, granted
 from adapters.salesforce.listening import listening
 from adapters.salesforce.pubsub import PubSub
-from adapters.salesforce.reach import Reach
+from adapters.salesforce.reach import UNREACHED, Reach
 from adapters.salesforce.rest import Reply, Rest
 from adapters.salesforce.settings import Settings
 from adapters.salesforce.table import Table
@@ -127,17 +127,13 @@ class SalesforceProbe:
             return await self._rest.get(path, params)
 
 
-#: What a person looks at where the org cannot be asked.
-_REACH = "check login_url, name resolution, proxy and firewall (443, and 7443 for events); then check again"
-
-
 async def _together(sections: Sequence[_Section]) -> list[Check]:
     """The checks of all sections, in their order; a section that fails as a whole is one failed line."""
     found = await asyncio.gather(*(work for _, work in sections), return_exceptions=True)
     checks: list[Check] = []
     for (name, _), told in zip(sections, found, strict=True):
         if isinstance(told, IsthmusError):
-            checks.append(Check(name, False, told.message, told.remedy or _REACH))
+            checks.append(Check(name, False, told.message, told.remedy or UNREACHED))
         elif isinstance(told, KeyError | TypeError | ValueError | AttributeError):
             checks.append(Check(name, False, f"the answer can't be read ({type(told).__name__})"))
         elif isinstance(told, BaseException):

@@ -21,6 +21,10 @@ _CONNECT_S = 10.0
 _SOON_DAYS = 30.0
 
 
+#: What a person looks at where nothing answers.
+UNREACHED = "check login_url, name resolution, proxy and firewall (443, and 7443 for events)"
+
+
 class Reach:
     """Looks at hosts and their certificates; needs no session. ``clock``: seconds since the epoch."""
 
@@ -51,7 +55,7 @@ class Reach:
         try:
             response = await self._link.send("GET", f"{address.rstrip('/')}/services/data")
         except (NotSent, AnswerLost) as error:
-            remedy = error.remedy if isinstance(error, NotSent) else ""
+            remedy = (error.remedy if isinstance(error, NotSent) else "") or UNREACHED
             return [Check(name, False, str(error), remedy) for name in ("api version", "clock")]
         try:
             offered = sorted((str(one["version"]) for one in response.json()), key=float)
