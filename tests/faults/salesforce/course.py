@@ -127,7 +127,7 @@ def told(scenario: Scenario, scene: Scene, before: int) -> str:
     """The one line that names the fault. Raises FellShort where there is none, or others ail too."""
     if scenario.says:
         seen = until(lambda: _line(scene.status()[1], scenario.says), f"a status line like {scenario.says!r}")
-        what = f"a status line that says what to do ({scenario.does}), not only: {seen}"
+        what = f"a status line that says what to do, not only: {seen}"
         line = until(lambda: _line(scene.status()[1], scenario.says, scenario.does), what)
         ailing = [
             each.name
