@@ -132,6 +132,9 @@ class Stream:
     async def send(self, *events: pb.ConsumerEvent, latest: bytes = b"") -> None:
         await self.context.write(pb.FetchResponse(events=events, latest_replay_id=latest))
 
+    async def send_managed(self, *events: pb.ConsumerEvent, latest: bytes = b"") -> None:
+        await self.context.write(pb.ManagedFetchResponse(events=events, latest_replay_id=latest))
+
     async def fail(self, status: grpc.StatusCode, code: str = "", text: str = "failed") -> None:
         if code:
             self.context.set_trailing_metadata((("error-code", CODES + code), ("rpc-id", "r-1")))
@@ -149,6 +152,7 @@ class PubSubPeer(PubSubServicer):
 
     def __init__(self) -> None:
         self.scripts: list[Script] = []
+        self.managed: Script = Stream.wait_cancelled
         self.streams: list[Stream] = []
         self.schemas = {"account-1": schema_json()}
         self.schema_calls: list[str] = []
@@ -212,6 +216,16 @@ class PubSubPeer(PubSubServicer):
         reading = asyncio.create_task(_forward(request_iterator, stream.requests))
         try:
             await script(stream)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def ManagedSubscribe(self, request_iterator: AsyncIterator[Any], context: Any) -> None:
+        await self._authorize(context, "ManagedSubscribe")
+        stream = Stream(await anext(request_iterator), _token(context), context)
+        reading = asyncio.create_task(_forward(request_iterator, stream.requests))
+        try:
+            await self.managed(stream)
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)

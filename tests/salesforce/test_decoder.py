@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.salesforce import avro, header
-from adapters.salesforce.decoder import Unsupported, Writer
+from adapters.salesforce.decoder import Odd, Unsupported, Writer, number
 from adapters.salesforce.event import EventReader
 from tests.salesforce.samples import ACCOUNT, COMMIT_MS, ID, bits, encode, schema_json
 from tests.salesforce.samples import header as head_of
@@ -142,12 +142,42 @@ def test_nothing_of_a_schemas_text_gets_into_the_source() -> None:
     }
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize(
+    ("declared", "payload"),
+    [
+        ("string", b"\2\3a"),  # a negative length
+        ("bytes", b"\2\x83\x01" + b"a" * 65),
+        ("string", b"\2\4a"),  # cut
+        ("string", b"\4\2a"),  # no such type of the union
+        ("string", b"\2\2a\0"),  # left over
+        ({"type": "enum", "name": "E", "symbols": ["A"]}, b"\2\1"),
+        ({"type": "enum", "name": "E", "symbols": ["A"]}, b"\2\2"),
+        ({"type": "array", "items": "string"}, b"\2\2\2"),
+    ],
+)
+def test_bytes_of_another_form_are_refused_whether_the_field_is_wanted_or_not(
+    declared: Any, payload: bytes, wanted: bool
+) -> None:
+    fields = [{"name": "f", "type": ["null", declared]}]
+    body = Writer({"type": "record", "name": "R", "fields": fields}).body(fields, ["f"] if wanted else [])
+    with pytest.raises((Odd, IndexError, ValueError)):
+        body(payload, 0)
+
+
+def test_number_beyond_64_bits_is_refused() -> None:
+    assert number(b"\xff" * 9 + b"\1", 0) == (2**64 - 1, 10)
+    for beyond in (b"\xff" * 9 + b"\2", b"\xff" * 10 + b"\1"):
+        with pytest.raises(Odd):
+            number(beyond, 0)
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 8, 9, 64, 65, 200, 513])
 def test_runs_of_nulls_are_passed_over_wherever_a_value_stands(size: int) -> None:
     fields: list[dict[str, Any]] = [{"name": f"f{n}", "type": ["null", "string"]} for n in range(size)]
     schema = record(fields)
     body = Writer(schema).body(schema["fields"], [one["name"] for one in fields])
     assert body(bytes(size), 0) == {}
-    for number in {0, 1, size // 2, size - 1} & set(range(size)):
-        values = {one["name"]: None for one in fields} | {f"f{number}": "v" * 70}
-        assert body(encoded(schema, values), 0) == {f"f{number}": "v" * 70}
+    for place in {0, 1, size // 2, size - 1} & set(range(size)):
+        values = {one["name"]: None for one in fields} | {f"f{place}": "v" * 70}
+        assert body(encoded(schema, values), 0) == {f"f{place}": "v" * 70}

@@ -347,6 +347,55 @@ async def test_reason_of_a_stream_that_ends_while_credit_is_on_its_way_is_not_lo
         assert told.value.retry_after == 3600.0
 
 
+async def test_managed_call_that_is_ahead_waits_until_our_own_has_come_as_far(
+    org: Org, follow: Follow
+) -> None:
+    ahead, met = asyncio.Event(), asyncio.Event()
+
+    async def own(stream: Stream) -> None:
+        await ahead.wait()
+        await stream.send(event(2), event(3))
+        await stream.send(event(4), event(5))
+        await idle(stream)
+
+    async def managed(stream: Stream) -> None:
+        await stream.send_managed(event(4))
+        assert (await stream.requests.get()).num_requested == 1  # it was taken
+        ahead.set()
+        await met.wait()
+        await stream.send_managed(event(5), event(6))
+        await idle(stream)
+
+    org.bus.scripts, org.bus.managed = [own], managed
+    system = org.connect(managed={TOPIC: "Agent"}, transaction_idle_s=0)
+    await system.source.open({TOPIC: replay(1)})
+    before = await follow(system, 4)
+    met.set()
+    assert phones(before + await follow(system, 1)) == ["2", "3", "4", "5", "6"]
+
+
+async def test_managed_call_that_is_behind_is_heard_until_it_has_come_as_far(
+    org: Org, follow: Follow
+) -> None:
+    done = asyncio.Event()
+
+    async def own(stream: Stream) -> None:
+        await done.wait()
+        await idle(stream)
+
+    async def managed(stream: Stream) -> None:
+        await stream.send_managed(event(1), event(2))
+        await stream.send_managed(event(3), latest=replay(3))
+        await stream.send_managed(event(4), event(5))
+        await idle(stream)
+
+    org.bus.scripts, org.bus.managed = [own], managed
+    system = org.connect(managed={TOPIC: "Agent"}, transaction_idle_s=0)
+    await system.source.open({TOPIC: replay(3)})
+    assert phones(await follow(system, 2)) == ["4", "5"]
+    done.set()
+
+
 async def test_open_again_after_a_failure_starts_at_the_given_position(org: Org, follow: Follow) -> None:
     async def broken(stream: Stream) -> None:
         await stream.fail(grpc.StatusCode.UNAVAILABLE)
