@@ -355,7 +355,7 @@ async def test_managed_call_that_is_ahead_waits_until_our_own_has_come_as_far(
     async def own(stream: Stream) -> None:
         await ahead.wait()
         await stream.send(event(2), event(3))
-        await stream.send(event(4), event(5))
+        await stream.send(event(4), event(5), event(6))
         await idle(stream)
 
     async def managed(stream: Stream) -> None:
@@ -363,15 +363,21 @@ async def test_managed_call_that_is_ahead_waits_until_our_own_has_come_as_far(
         assert (await stream.requests.get()).num_requested == 1  # it was taken
         ahead.set()
         await met.wait()
-        await stream.send_managed(event(5), event(6))
+        await stream.send_managed(event(5))
+        await stream.send_managed(latest=replay(5))
+        await stream.send_managed(event(6))
+        await stream.send_managed(event(7))
         await idle(stream)
 
     org.bus.scripts, org.bus.managed = [own], managed
     system = org.connect(managed={TOPIC: "Agent"}, transaction_idle_s=0)
     await system.source.open({TOPIC: replay(1)})
-    before = await follow(system, 4)
+    batches = await follow(system, 5)
     met.set()
-    assert phones(before + await follow(system, 1)) == ["2", "3", "4", "5", "6"]
+    batches += await follow(system, 1)
+    assert phones(batches) == ["2", "3", "4", "5", "6", "7"]
+    places = [batch.position or b"" for batch in batches]
+    assert places == sorted(places)
 
 
 async def test_managed_call_that_is_behind_is_heard_until_it_has_come_as_far(
