@@ -9,6 +9,7 @@ import structlog
 from agent.core.space import Reserve, Room, judge
 from agent.flow.engine import Engine
 from agent.flow.health import Health
+from agent.store.database import CHECKPOINT_PAGES
 from agent.store.fault import DiskFull, of_system
 
 log = structlog.get_logger()
@@ -18,6 +19,8 @@ LOOK_S = 2.0
 #: The name under which each system's health tells of it.
 LOOP = "space"
 _MB = 1 << 20
+#: The log keeps the size that it once had: so many bytes are no sign of a reader that does not end.
+LOG_USUAL = 3 * CHECKPOINT_PAGES * 4096
 
 
 class Space:
@@ -82,7 +85,7 @@ class Space:
                 " it resumes by itself"
             )
         log_size = self._engine.store.log_size()
-        if log_size > self._reserve.ballast:
+        if log_size > max(self._reserve.ballast, LOG_USUAL):
             return (
                 f"the log of the store has grown to {log_size // _MB} MB: somebody reads it without end;"
                 f" close whatever has {self._engine.store.file.name} open"

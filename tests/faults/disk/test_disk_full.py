@@ -12,6 +12,7 @@ import pytest
 
 from agent import runtime
 from agent.core.space import Reserve, Room, judge
+from agent.flow import space
 from agent.flow.health import Health
 from agent.flow.space import Space
 from agent.store import writer
@@ -247,9 +248,10 @@ async def test_the_log_is_copied_when_nobody_writes_and_begins_anew(directory: P
             store.close()
 
 
-async def test_a_log_that_grows_under_an_endless_reader_is_told() -> None:
+async def test_a_log_that_grows_under_an_endless_reader_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(space, "LOG_USUAL", 0)
     world = World()
-    space = Space(world.engine, Health(world.engine), Reserve(ballast=MB // 4, room=1))
+    watch = Space(world.engine, Health(world.engine), Reserve(ballast=MB // 4, room=1))
     reasons = "SELECT DISTINCT state, reason FROM system"
     try:
         await Health(world.engine).declare()
@@ -258,10 +260,25 @@ async def test_a_log_that_grows_under_an_endless_reader_is_told() -> None:
             endless.execute("SELECT count(*) FROM journal WHERE subject = 'test'").fetchone()
             while world.engine.store.log_size() <= MB // 4:
                 fill_many(world.engine.store)
-            await space.look()
+            await watch.look()
         [(state, reason)] = world.rows(reasons)
         assert state == "degraded"
         assert "somebody reads it without end" in reason
-        assert space.open
+        assert watch.open
+    finally:
+        world.close()
+
+
+async def test_a_log_of_its_usual_size_is_no_sign_of_a_reader() -> None:
+    """Copied into the database, the log keeps the size that it had."""
+    world = World()
+    watch = Space(world.engine, Health(world.engine), Reserve(ballast=MB // 4, room=1))
+    try:
+        while world.engine.store.log_size() <= MB:
+            fill_many(world.engine.store)
+        world.engine.store.checkpoint()
+        await Health(world.engine).declare()
+        await watch.look()
+        assert {state for (state,) in world.rows("SELECT DISTINCT state FROM system")} <= {"starting", "up"}
     finally:
         world.close()
