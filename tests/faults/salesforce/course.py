@@ -104,7 +104,7 @@ def _play(scenario: Scenario, scene: Scene, played: Played, *, killed: bool) -> 
     rest(scene.site.stage)
     afterwards(scenario, scene)
     scene.site.stage.stop_agent()
-    judge(scene, done(), played)
+    judge(scene, done(), played, bounces=scenario.bounces)
     for check in scene.checks:
         check()
 
@@ -170,7 +170,7 @@ def _causes(scene: Scene) -> str:
     return "; ".join(f"{kind}: {item.cause}" for kind in kinds for item in scene.site.exceptions(kind)[:2])
 
 
-def judge(scene: Scene, done: Summary, played: Played) -> None:
+def judge(scene: Scene, done: Summary, played: Played, *, bounces: bool = False) -> None:
     """All systems equal, nothing lost, nothing doubled, the position moved on. The agent has stopped."""
     stage = scene.site.stage
     found = verdict.judge(stage, done, stage.seed)
@@ -180,7 +180,7 @@ def judge(scene: Scene, done: Summary, played: Played) -> None:
     _typed(scene)
     writes = scene.history.writes()
     twice = list(repeated(writes))
-    holds(not twice, f"done twice at Salesforce: {twice[:3]}")
+    holds(bounces or not twice, f"done twice at Salesforce: {twice[:3]}")
     _resumed(scene)
     _moved_on(scene)
     played.counts = {

@@ -48,7 +48,14 @@ def company(scene: Scene) -> Iterator[None]:
     yield
 
 
-@fault("loop", ECHO, edits=False, others=False, leaves=frozenset({"loop", "drift", "conflict", "bounce"}))
+@fault(
+    "loop",
+    ECHO,
+    edits=False,
+    others=False,
+    bounces=True,
+    leaves=frozenset({"loop", "drift", "conflict", "bounce"}),
+)
 def loop(scene: Scene) -> Iterator[None]:
     """An automation alters what the agent writes, each time: after some bounces somebody is asked."""
     customer = scene.customers[0]

@@ -184,6 +184,7 @@ class Scenario:
     leaves   kinds of exceptions that a person closes afterwards
     settings further configuration of the org;  kills: whether the agent is killed too while the fault stands
     lasting  whether the fault stands for an agent that is started anew, too
+    bounces  whether the org alters what was written, so that it is written again
     others   whether anybody works besides the scenario
     prepare  done before the agent is started
     edits    whether business edits what Salesforce owns; else the scenario does, by ``Scene.edit``
@@ -201,6 +202,7 @@ class Scenario:
     edits: bool = True
     others: bool = True
     lasting: bool = True
+    bounces: bool = False
     prepare: Callable[[Scene], None] | None = None
 
 
