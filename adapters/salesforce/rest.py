@@ -206,7 +206,14 @@ class Rest:
 
 
 def _unreachable(error: NotSent | AnswerLost, name: str) -> Unreachable:
-    return Unreachable(str(error), where=name, remedy=error.remedy if isinstance(error, NotSent) else "")
+    """For people: what left and got no answer is tried again; where that lasts, somebody has to look."""
+    if isinstance(error, NotSent):
+        return Unreachable(str(error), where=name, remedy=error.remedy)
+    return Unreachable(
+        f"a call got no answer ({error})",
+        where=name,
+        remedy="it is tried again; if this lasts, look at proxy and firewall, and at status.salesforce.com",
+    )
 
 
 def limit_wait(text: str) -> float:
