@@ -67,8 +67,11 @@ def http_trust(ca_file: Path | None) -> ssl.SSLContext:
     There is no way to switch verification off.
     """
     if ca_file is not None:
-        return ssl.create_default_context(cafile=ca_file)
-    return httpx2.create_ssl_context()
+        context = ssl.create_default_context(cafile=ca_file)
+    else:
+        context = httpx2.create_ssl_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # what a library was built with may be less
+    return context
 
 
 def grpc_roots(ca_file: Path | None) -> bytes | None:

@@ -153,6 +153,7 @@ class World(People):
             await delivery.recover()
             await delivery.next_due_ms()
             await self.confirms[name].next_due_ms()
+            await self.looks[name].next_due_ms()
         return 1
 
     def lose_epoch(self) -> None:

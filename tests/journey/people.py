@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,11 @@ class SalesforcePeople:
         """An account as it is now."""
         found: Row = self._sent("GET", f"{_DATA}/sobjects/Account/{identifier}").json()
         return found
+
+    def settled(self, identifier: str) -> bool:
+        """Whether the second of an account's last write is over: a guard tells no two in it apart."""
+        written = datetime.fromisoformat(str(self.account(identifier)["LastModifiedDate"]))
+        return datetime.now(UTC) - written > timedelta(seconds=1.5)
 
     def query(self, soql: str) -> list[Row]:
         """The records of a query (a page of them is enough here)."""

@@ -32,6 +32,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def clash(site: Site) -> tuple[Customer, str]:
     """A customer whose phone was changed in both systems, and the number of the open conflict."""
     here = site.customer()
+    eventually(lambda: site.crm.settled(here.account), "a later second than the record's last")
     with site.nobody_looking():
         site.crm.edit("Account", here.account, Phone=IN_SALESFORCE)
         site.erp.change_phone(here.customer_id, IN_ERP)
