@@ -121,8 +121,11 @@ class Fence:
             case Verdict.STANDS:
                 self._registered = True
                 self._hold(seen.stamp)
-            case Verdict.TAKE if seen.life in self._engine.store.life.lived:
+            case Verdict.TAKE if seen.life in self._engine.store.life.lived and seen.stamp:
+                # Kept before our own mark takes its place: the next start could not tell any more.
+                name = self._system.name
                 self._hold(seen.stamp)
+                await self._engine.work("fence.held", lambda desk: lives.hold(desk.tx, name, seen.stamp))
         return seen
 
     def _past(self) -> Past:

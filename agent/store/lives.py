@@ -86,6 +86,11 @@ def shown(tx: Transaction, system: str) -> list[Shown]:
     return [Shown(str(row[0]), int(row[1]), str(row[2]), held=bool(row[3])) for row in rows]
 
 
+def hold(tx: Transaction, system: str, stamp: str) -> None:
+    """A system certainly had this mark."""
+    tx.run("UPDATE shown SET held = 1 WHERE system = ? AND stamp = ? AND held = 0", system, stamp)
+
+
 def show(tx: Transaction, system: str, mark: Shown, held: str) -> None:
     """Keep a mark before the system is shown it.
 
