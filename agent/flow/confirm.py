@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from agent.core.change import ReadResult
 from agent.errors import RemoteError
 from agent.flow import observation
 from agent.flow.desk import Desk
@@ -40,7 +39,10 @@ class Confirm:
             except RemoteError as error:
                 failed = error  # one object that cannot be read must not starve the others
                 continue
-            await engine.work("confirm", partial(self._take, type_=type_, result=result, issue=issue))
+            take = partial(
+                observation.take_rows, type_=type_, system=self._system.name, result=result, issue=issue
+            )
+            await engine.work("confirm", take)
             taken += len(result.rows)
         if failed is not None:
             raise failed
@@ -60,8 +62,3 @@ class Confirm:
         types = [rules.type for rules in desk.book.entities.values() if name in rules.systems]
         found = {type_: entities.stale(desk.tx, name, type_, before, AT_ONCE) for type_ in types}
         return {type_: keys for type_, keys in found.items() if keys}
-
-    def _take(self, desk: Desk, type_: str, result: ReadResult, issue: int) -> None:
-        rules = desk.book.of(type_)
-        for row in result.rows:
-            observation.read(desk, rules, self._system.name, row, result, issue)

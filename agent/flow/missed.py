@@ -11,7 +11,6 @@ from datetime import timedelta
 from functools import partial
 
 from agent.clock import milliseconds, moment
-from agent.core.change import ReadResult
 from agent.flow import observation
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
@@ -37,8 +36,8 @@ class Missed:
         if reader is None:
             return 0
         await self._engine.fences[name].ask()
-        for type_ in await self._engine.work("missed.due", self._due):
-            taken += await self._look(reader, type_)
+        for type_, until in (await self._engine.work("missed.due", self._due)).items():
+            taken += await self._look(reader, type_, until)
         return taken
 
     async def next_due_ms(self) -> int | None:
@@ -53,33 +52,31 @@ class Missed:
         places = ((r.type, r.systems.get(self._system.name)) for r in desk.book.entities.values())
         return [type_ for type_, place in places if place is not None and place.object.capture]
 
-    def _due(self, desk: Desk) -> list[str]:
-        """Types whose look is due. The first one is an interval after the agent has met the type."""
-        before, due = desk.tx.now - int(desk.terms.look_every_s * 1000), []
+    def _due(self, desk: Desk) -> dict[str, int]:
+        """Types whose look is due → how far the last one reached (ms).
+
+        The first one is an interval after the agent has met the type.
+        """
+        before = desk.tx.now - int(desk.terms.look_every_s * 1000)
+        due: dict[str, int] = {}
         for type_ in self._types(desk):
             last = looks.last(desk.tx, self._system.name, type_)
             if last is None:
                 looks.note(desk.tx, self._system.name, type_, desk.tx.now)
             elif last.made <= before:
-                due.append(type_)
+                due[type_] = last.until
         return due
 
-    async def _look(self, reader: Reader, type_: str) -> int:
+    async def _look(self, reader: Reader, type_: str, reached: int) -> int:
         engine, name = self._engine, self._system.name
         object_ = engine.book.of(type_).at(name).object.name
-        last = await engine.work("missed.last", lambda desk: looks.last(desk.tx, name, type_))
-        since = moment(last.until if last is not None else engine.now_ms()) - OVERLAP
-        found = await reader.touched(object_, since)
+        found = await reader.touched(object_, moment(reached) - OVERLAP)
         keys = found.keys if found is not None else ()
         for start in range(0, len(keys), AT_ONCE):
             issue = engine.store.token
             page = await reader.read(object_, keys[start : start + AT_ONCE])
-            await engine.work("missed", partial(self._take, type_=type_, page=page, issue=issue))
+            take = partial(observation.take_rows, type_=type_, system=name, result=page, issue=issue)
+            await engine.work("missed", take)
         until = milliseconds(found.until) if found is not None else engine.now_ms()
         await engine.work("missed.looked", lambda desk: looks.note(desk.tx, name, type_, until))
         return len(keys)
-
-    def _take(self, desk: Desk, type_: str, page: ReadResult, issue: int) -> None:
-        rules = desk.book.of(type_)
-        for row in page.rows:
-            observation.read(desk, rules, self._system.name, row, page, issue)

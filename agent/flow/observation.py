@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 
@@ -289,6 +290,15 @@ def note_faults(desk: Desk, entity: Entity, system: str, decoded: Decoded, seq: 
         for target in desk.book.deliverable(desk.book.of(entity.type)):
             if target not in entity.parked:
                 obligations.reopen(desk.tx, entity.id, target)
+
+
+def take_rows(
+    desk: Desk, type_: str, system: str, result: ReadResult, issue: int, rows: Sequence[Row] | None = None
+) -> None:
+    """Take the rows of a read, or some of them. ``issue``: the token at which it was issued."""
+    rules = desk.book.of(type_)
+    for row in result.rows if rows is None else rows:
+        read(desk, rules, system, row, result, issue)
 
 
 def read(desk: Desk, rules: EntityRules, system: str, row: Row, result: ReadResult, issue: int) -> None:

@@ -134,9 +134,7 @@ class Snapshot:
         """Rows of a page become durable; with the last of them, where to go on behind the page."""
 
         def work(desk: Desk) -> None:
-            rules = desk.book.of(gap.type)
-            for row in rows:
-                observation.read(desk, rules, self._system.name, row, page, issue)
+            observation.take_rows(desk, gap.type, self._system.name, page, issue, rows)
             gaps.advance(desk.tx, self._system.name, gap.type, len(rows), resume, page.total)
 
         await self._engine.work("snapshot", work)

@@ -97,8 +97,8 @@ def _row(system: SystemStatus, now: datetime) -> tuple[str, str, str, str, str, 
 def _reading(reading: Reading, system: str) -> str:
     """A bar where the end is known, rows, rate and time left, and why it is read."""
     text = f"{reading.type} at {system}  "
-    if reading.total:
-        share = min(reading.taken / reading.total, 1.0)
+    share = reading.share
+    if share is not None:
         done = int(share * BAR)
         text += f"{'█' * done}{'░' * (BAR - done)} {share:.0%}  {reading.taken:,} of {reading.total:,} rows"
     else:
@@ -112,9 +112,9 @@ def _reading(reading: Reading, system: str) -> str:
 
 def _calls(system: SystemStatus) -> list[str]:
     """How many calls of the day are used, and how many the agent leaves to people."""
-    used, limit = system.gauges.get("api_calls_used"), system.gauges.get("api_calls_limit")
-    if used is None or not limit:
+    if system.calls is None:
         return []
+    used, limit = system.calls
     kept = system.gauges.get("api_calls_reserve", 0.0)
     return [f"{system.name}: {used:,.0f} of {limit:,.0f} used today, {kept:,.0f} are left to people"]
 

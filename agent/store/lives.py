@@ -98,7 +98,7 @@ def show(tx: Transaction, system: str, mark: Shown, held: str) -> None:
     worthless is forgotten: earlier tries, and earlier marks of its own life.
     """
     if held:
-        tx.run("UPDATE shown SET held = 1 WHERE system = ? AND stamp = ? AND held = 0", system, held)
+        hold(tx, system, held)
         tx.run(
             "DELETE FROM shown WHERE system = ?1 AND EXISTS (SELECT 1 FROM shown AS last WHERE"
             " last.system = ?1 AND last.stamp = ?2 AND shown.number < last.number"

@@ -82,6 +82,7 @@ def test_what_sap_owns_travels_to_salesforce_and_to_the_erp(site: Site, birke: C
 
 def test_a_clash_of_phones_ends_with_one_value_and_a_recorded_loser(site: Site) -> None:
     here = site.customer()
+    eventually(lambda: site.crm.settled(here.account), "a later second than the record's last")
     with site.nobody_looking():
         site.crm.edit("Account", here.account, Phone="+49 221 1111")
         site.erp.change_phone(here.customer_id, "+49 221 2222")

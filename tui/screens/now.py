@@ -84,8 +84,8 @@ def _figures(status: Status, width: int, look: Look) -> list[Row]:
 def _reading(reading: Reading, system: str) -> str:
     """A gap that is being closed: how far, how fast, how long still."""
     text = f"{reading.type} at {system} "
-    if reading.total:
-        share = min(reading.taken / reading.total, 1.0)
+    share = reading.share
+    if share is not None:
         done = int(share * BAR)
         text += f"[{'#' * done}{'.' * (BAR - done)}] {share:.0%}"
     else:
@@ -95,8 +95,10 @@ def _reading(reading: Reading, system: str) -> str:
 
 
 def _calls(system: SystemStatus) -> list[str]:
-    used, limit = system.gauges.get("api_calls_used"), system.gauges.get("api_calls_limit")
-    return [f"CALLS {system.name} {used:,.0f} of {limit:,.0f}"] if used is not None and limit else []
+    if system.calls is None:
+        return []
+    used, limit = system.calls
+    return [f"CALLS {system.name} {used:,.0f} of {limit:,.0f}"]
 
 
 def _system(system: SystemStatus, status: Status, width: int, look: Look) -> Row:

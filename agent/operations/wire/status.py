@@ -52,6 +52,11 @@ class Reading(Wire):
     rate: float = 0.0
     left_s: float | None = None
 
+    @property
+    def share(self) -> float | None:
+        """How much of it is done, from 0 to 1; None while the whole is not known."""
+        return min(self.taken / self.total, 1.0) if self.total else None
+
 
 class SystemStatus(Wire):
     """One system.
@@ -78,6 +83,12 @@ class SystemStatus(Wire):
     next_try: datetime | None = None
     readings: tuple[Reading, ...] = ()
     gauges: dict[str, float] = Field(default_factory=dict)
+
+    @property
+    def calls(self) -> tuple[float, float] | None:
+        """API calls of the day: used, of so many; None where the system does not count them."""
+        used, limit = self.gauges.get("api_calls_used"), self.gauges.get("api_calls_limit")
+        return (used, limit) if used is not None and limit else None
 
 
 class ConservationRow(Wire):
