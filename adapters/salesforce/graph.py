@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from adapters.salesforce import verdict
@@ -29,28 +29,13 @@ MOST_KINDS = 15
 REFERENCE = "@{"
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """The value of a reference field whose record is created by another command of the same ``apply``.
-
-    ``reference`` is the canonical id of that record, the ``Delivery.reference`` of its create.
-    """
-
-    reference: str
-
-
-def pending(fields: Mapping[str, object]) -> frozenset[str]:
-    """Canonical ids of the records that have to be created first."""
-    return frozenset(value.reference for value in fields.values() if isinstance(value, Pending))
-
-
 def families(lot: Lot) -> tuple[list[dict[int, Delivery]], dict[int, Outcome]]:
     """The commands that have to go together, parents before children; and what is told of those that cannot.
 
     A child cannot be sent whose parent is created by no command here, or hangs on the child itself.
     """
     creates = {one.reference: place for place, one in lot.items() if one.kind is DeliveryKind.CREATE}
-    needs = {place: {creates.get(name, -1) for name in pending(one.fields)} for place, one in lot.items()}
+    needs = {place: {creates.get(id_, -1) for id_ in one.pending.values()} for place, one in lot.items()}
     ordered: list[int] = []
     standing = {place for place, needed in needs.items() if needed}
     while ready := [place for place in sorted(standing) if needs[place].isdisjoint({-1, *standing})]:
@@ -146,7 +131,7 @@ class Graphs:
         keys: dict[str, str] = {}
         left = dict(family)
         while left:
-            ready = {place: one for place, one in left.items() if pending(one.fields) <= keys.keys()}
+            ready = {place: one for place, one in left.items() if keys.keys() >= set(one.pending.values())}
             if not ready:
                 text = "what it refers to was not created"
                 return outcomes | dict.fromkeys(left, verdict.not_sent("NO_PARENT", text))
@@ -187,13 +172,10 @@ class Graphs:
 
 def _filled(delivery: Delivery, keys: Mapping[str, str]) -> Delivery:
     """The command with what stands for its parents' ids."""
-    values: Mapping[str, object] = delivery.fields
-    if not pending(values):
+    if not delivery.pending:
         return delivery
-    fields: dict[str, Any] = {
-        name: keys[value.reference] if isinstance(value, Pending) else value for name, value in values.items()
-    }
-    return replace(delivery, fields=fields)
+    filled = {name: keys[id_] for name, id_ in delivery.pending.items()}
+    return replace(delivery, fields={**delivery.fields, **filled}, pending={})
 
 
 def _depth(family: Lot) -> int:
@@ -201,7 +183,7 @@ def _depth(family: Lot) -> int:
     depths: dict[str, int] = {}
     longest = 0
     for one in family.values():
-        depth = 1 + max((depths.get(name, 0) for name in pending(one.fields)), default=0)
+        depth = 1 + max((depths.get(name, 0) for name in one.pending.values()), default=0)
         depths[one.reference] = depth
         longest = max(longest, depth)
     return longest
@@ -212,7 +194,7 @@ def _unwritable(family: Lot) -> dict[int, Outcome]:
     faults: dict[int, Outcome] = {}
     for place, one in family.items():
         try:
-            to_json(_filled(one, dict.fromkeys(pending(one.fields), "")).fields)
+            to_json(one.fields)
         except ValueError as error:
             faults[place] = verdict.unsendable("VALUE", str(error))
     rest = verdict.not_sent("NO_FAMILY", "it belongs together with a record that cannot be sent")

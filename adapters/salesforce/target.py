@@ -11,7 +11,7 @@ from adapters.salesforce import verdict
 from adapters.salesforce.collection import MOST, Collections
 from adapters.salesforce.conditional import Conditional
 from adapters.salesforce.governor import Priority
-from adapters.salesforce.graph import Graphs, families, pending
+from adapters.salesforce.graph import Graphs, families
 from adapters.salesforce.http import HttpLink
 from adapters.salesforce.ingest import Ingest
 from adapters.salesforce.matching import Matching
@@ -79,6 +79,7 @@ class SalesforceTarget:
             max_request_s=self._settings.max_request_s,
             batch=MOST,
             backlog=self._settings.bulk_rows,
+            families=external,
             tells_merges=table is not None and table.tells_merges,
         )
 
@@ -169,7 +170,7 @@ class SalesforceTarget:
         if "IsDeleted" in delivery.fields:
             text = "no record leaves the recycle bin over the REST API; restore it in Salesforce"
             return verdict.unsendable("NO_UNDELETE", text)
-        if delivery.guard is not None and pending(delivery.fields):
+        if delivery.guard is not None and delivery.pending:
             return verdict.unsendable(
                 "GUARDED", "a conditional update cannot refer to a record to be created"
             )

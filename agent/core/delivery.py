@@ -58,6 +58,7 @@ class Guarantees:
     tells_merges      a read of a record that is gone tells into which other it was merged
     batch             how many commands one call of ``apply`` may carry
     backlog           how many it may carry where so many wait; 0 where that is no other way
+    families          a create may refer to a record that another create of the same ``apply`` makes
     """
 
     compare_and_set: bool
@@ -69,6 +70,7 @@ class Guarantees:
     max_request_s: float = 0.0
     batch: int = 1
     backlog: int = 0
+    families: bool = False
     tells_merges: bool = False
 
 
@@ -91,6 +93,8 @@ class Delivery:
     message_id   identity at the target: the same on every try, after a restart and a replay
     reference    canonical id of the entity, for targets that keep an external id
     key          the target's key; None for a create
+    pending      reference field → ``reference`` of the create in the same ``apply`` whose key it is to hold;
+                 only where the target guarantees ``families``. One stands before those that refer to it
     payload_hash SHA-256 of kind, key and fields in canonical form; a ledger keeps it beside the message id
     number       the command's number, unique within its epoch (an IDoc's DOCNUM is made of both)
     epoch        the life of the store in which the command was planned
@@ -114,6 +118,7 @@ class Delivery:
     life: str = ""
     uncertain: bool = False
     correlation_id: str = ""
+    pending: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

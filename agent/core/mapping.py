@@ -108,6 +108,20 @@ def encode(
     return encoded
 
 
+def keyless(
+    rules: EntityRules, place: EntityAtSystem, fields: Mapping[str, Canonical], find_key: FindKey
+) -> dict[str, str]:
+    """Reference fields whose record has no key at the system: field → canonical id."""
+    return {
+        name: str(value)
+        for name, value in fields.items()
+        if rules.fields[name].reference is not None
+        and value is not None
+        and not place.fields[name].values
+        and find_key(str(value), place.system) is None
+    }
+
+
 def _encode_value(
     field: ContractField, values: Mapping[str, str], value: Canonical, system: str, find_key: FindKey
 ) -> RawValue:

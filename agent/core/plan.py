@@ -83,6 +83,7 @@ class Surroundings:
     """What a plan may know beyond the entity.
 
     bound       canonical ids that have a live key at the target
+    coming      of those without one: records whose create is ready, so that this one's can go with it
     cycle       of those without one: records that in turn wait for this one, so that neither could be first
     ended       of those without one: records that were deleted and will not be there
     lane_ahead  an earlier entity of the same lane has not arrived at the target
@@ -91,6 +92,7 @@ class Surroundings:
     """
 
     bound: frozenset[str] = frozenset()
+    coming: frozenset[str] = frozenset()
     cycle: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
     lane_ahead: str | None = None
@@ -100,6 +102,9 @@ class Surroundings:
 
 @dataclass
 class _Draft:
+    """``there``: records that may be referred to."""
+
+    there: frozenset[str]
     fields: dict[str, Canonical] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
     rules: dict[str, str] = field(default_factory=dict)
@@ -261,14 +266,14 @@ def _draft(
     around: Surroundings,
 ) -> _Draft:
     """Every mapped field whose agreed value the target does not hold, as far as it may be sent now."""
-    draft = _Draft()
     creating = place.system not in entity.keys
+    draft = _Draft(around.bound | around.coming if creating else around.bound)
     for name in place.fields:
         rule = rules.fields[name]
         source = _source(entity, rules, rule, context)
         if source == place.system:
             if creating and name in entity.agreed:
-                _again(draft, entity, rule, around)
+                _again(draft, entity, rule)
                 draft.rules[name] = f"seed:{source}@{rules.version}"
             continue
         if entity.parked and f"{place.system}.{name}" in entity.parked:
@@ -282,10 +287,10 @@ def _draft(
     return draft
 
 
-def _again(draft: _Draft, entity: Entity, rule: ContractField, around: Surroundings) -> None:
+def _again(draft: _Draft, entity: Entity, rule: ContractField) -> None:
     """A record that is made again at the owner of a field gets back what that owner had said of it."""
     agreed = entity.agreed[rule.name]
-    if rule.reference is None or agreed.value is None or str(agreed.value) in around.bound:
+    if rule.reference is None or agreed.value is None or str(agreed.value) in draft.there:
         draft.fields[rule.name] = agreed.value
         draft.numbers[rule.name] = agreed.number
 
@@ -310,7 +315,7 @@ def _field(
     if name not in image.fields and agreed.value is None and image.grade is not Grade.READ:
         return
     refers = rule.reference is not None and agreed.value is not None
-    if refers and (is_unresolved(agreed.value) or str(agreed.value) not in around.bound):
+    if refers and (is_unresolved(agreed.value) or str(agreed.value) not in draft.there):
         if str(agreed.value) in around.cycle and rule.part is not Part.BODY:
             draft.later = str(agreed.value)
         else:

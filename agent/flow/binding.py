@@ -24,6 +24,11 @@ def follow_up(desk: Desk) -> None:
             if exceptions.close_all(desk.tx, waiting_id, target, (Kind.ORPHAN,), "the record is there again"):
                 obligations.reopen(desk.tx, waiting_id, target)
             planning.reconsider(desk, waiting_id)
+    while desk.coming:
+        parent, target = desk.coming.pop(0)
+        for waiting_id, waiting_target in waiting.on(desk.tx, parent):
+            if waiting_target == target:
+                planning.reconsider(desk, waiting_id)
 
 
 def _resolve_references(desk: Desk, bound: Bound) -> None:

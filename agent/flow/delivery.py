@@ -13,14 +13,14 @@ from agent.core.delivery import Delivery as Outgoing
 from agent.core.delivery import Guard, Outcome, OutcomeKind
 from agent.core.entity import CommandState, Stale
 from agent.core.fence import Shown
-from agent.core.mapping import MappingFault, encode
+from agent.core.mapping import MappingFault, encode, keyless
 from agent.core.transitions import Way, resolve_uncertain
 from agent.errors import IsthmusError, RemoteError, RolledBack
-from agent.flow import answer, duplicate, planning
+from agent.flow import answer, duplicate, families, planning
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
 from agent.ports import System
-from agent.store import bindings, entities, holds, outbox
+from agent.store import entities, holds, outbox
 from agent.store.exceptions import Kind, Raised
 from agent.store.outbox import Command
 
@@ -89,7 +89,7 @@ class Delivery:
         taken = await self._engine.work("delivery.take", self._ready)
         if not taken:
             return 0
-        prepared = await duplicate.probe(self._engine, self._system, taken)
+        prepared = families.whole(await duplicate.probe(self._engine, self._system, taken))
         await self._system.target.prepare(prepared)
         failpoints.hit("delivery.after_prepare")
         numbers = [delivery.number for delivery in prepared]
@@ -171,10 +171,17 @@ class Delivery:
         found, name, limit = [], self._system.name, self._batch
         if self._backlog > limit and outbox.waits(desk.tx, name, limit * DEEP):
             limit = self._backlog
-        for command in outbox.ready(desk.tx, name, limit):
+        created: set[str] = set()
+        for command in families.arrange(desk, outbox.ready(desk.tx, name, limit)):
             outgoing = _outgoing(desk, command)
-            if outgoing is not None:
-                found.append(replace(outgoing, life=self._engine.store.life.id))
+            if outgoing is None:
+                continue
+            if not created.issuperset(outgoing.pending.values()):
+                families.wait(desk, command)  # its parent was refused a moment ago
+                continue
+            if command.create:
+                created.add(command.entity)
+            found.append(replace(outgoing, life=self._engine.store.life.id))
         return found
 
     def _uncertain(self, desk: Desk) -> list[Outgoing]:
@@ -191,7 +198,7 @@ class Delivery:
                     rest = desk.tx.now + int(HELD_REST_S * 1000)
                     outbox.reschedule(desk.tx, command.number, command.attempts, rest)
                 case Way.RESEND:
-                    outgoing = _outgoing(desk, command)
+                    outgoing = None if families.rests(desk, command) else _outgoing(desk, command)
                     if outgoing is not None:
                         _mark(desk, command, "sent again under the same message id")
                         again.append(replace(outgoing, life=self._engine.store.life.id))
@@ -210,15 +217,13 @@ def _outgoing(desk: Desk, command: Command) -> Outgoing | None:
     rules = desk.book.of(command.type)
     place = rules.at(command.target)
     again = command.state is CommandState.UNCERTAIN
-
-    def key_of(id_: str, system: str) -> str | None:
-        """A record that was merged or deleted since the command was sent still has its name in it."""
-        if not again:
-            return bindings.key_of(desk.tx, id_, system)
-        return bindings.last_key_of(desk.tx, entities.successor(desk.tx, id_), system)
-
+    key_of = families.last_key(desk) if again else families.live_key(desk)
+    pending: dict[str, str] = {}
+    if command.create and place.guarantees.families and not again:
+        pending = keyless(rules, place, command.fields, key_of)
     try:
-        fields = encode(rules, place, command.fields, key_of)
+        known = {name: value for name, value in command.fields.items() if name not in pending}
+        fields = encode(rules, place, known, key_of)
         guard = _guard(desk, rules, command)
     except MappingFault as fault:
         if command.state is CommandState.UNCERTAIN:
@@ -243,6 +248,7 @@ def _outgoing(desk: Desk, command: Command) -> Outgoing | None:
         fence=desk.tx.epoch,
         uncertain=command.state is CommandState.UNCERTAIN,
         correlation_id=command.correlation,
+        pending={place.fields[name].source: id_ for name, id_ in pending.items()},
     )
 
 
@@ -250,7 +256,7 @@ def _guard(desk: Desk, rules: EntityRules, command: Command) -> Guard | None:
     if command.guard is None:
         return None
     place = rules.at(command.target)
-    values = encode(rules, place, command.guard, lambda id_, system: bindings.key_of(desk.tx, id_, system))
+    values = encode(rules, place, command.guard, families.live_key(desk))
     return Guard(version=command.version, values=values)
 
 

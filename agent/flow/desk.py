@@ -60,6 +60,7 @@ class Desk:
     retired  (entity, system) pairs whose key was given up
     ended    entities that ended
     released entities that do not refer any more to something that they referred to
+    coming   (entity, target) pairs whose create is ready: those that refer to it may go along
     """
 
     tx: Transaction
@@ -73,6 +74,7 @@ class Desk:
     retired: list[tuple[str, str]] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
+    coming: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def pending(self) -> bool:
@@ -89,7 +91,7 @@ class Desk:
             del following[length:]
 
     def _following(self) -> tuple[list[Any], ...]:
-        return self.bound, self.merged, self.retired, self.ended, self.released
+        return self.bound, self.merged, self.retired, self.ended, self.released, self.coming
 
     def bind(self, entity: str, type_: str, system: str, key: str) -> bool:
         """Give an entity its key at a system; what waited for it is taken up at the end of the work.

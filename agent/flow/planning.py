@@ -156,6 +156,8 @@ def plan_target(desk: Desk, entity: Entity, target: str, rules: EntityRules) -> 
             waiting.clear(desk.tx, entity.id, target)
             _send(desk, entity, target, rules, decision)
             desk.effects.deliver.add(target)
+            if decision.kind is DeliveryKind.CREATE and rules.at(target).guarantees.families:
+                desk.coming.append((entity.id, target))
     return entity
 
 
@@ -227,9 +229,23 @@ def _surroundings(desk: Desk, entity: Entity, target: str, rules: EntityRules) -
         skip = rules.lane_policy is LanePolicy.SKIP
         ahead = entities.lane_ahead(desk.tx, entity.id, target, skip)
     missing = referring - bound
+    coming = _coming(desk, entity, target, rules, missing)
     cycle = frozenset(id_ for id_ in missing if waiting.leads_to(desk.tx, id_, target, entity.id))
     ended = frozenset(id_ for id_ in missing if entities.ended(desk.tx, id_, target))
-    return Surroundings(bound, cycle, ended, ahead)
+    return Surroundings(bound, coming, cycle, ended, ahead)
+
+
+def _coming(
+    desk: Desk, entity: Entity, target: str, rules: EntityRules, missing: frozenset[str]
+) -> frozenset[str]:
+    """Records without a key that can be created together with this one."""
+    if not missing or target in entity.keys or not rules.at(target).guarantees.families:
+        return frozenset()
+    known = [id_ for id_ in missing if not is_unresolved(id_)]
+    found = outbox.coming(desk.tx, entity.id, known, target)
+    return frozenset(
+        id_ for id_, type_ in found.items() if desk.book.of(type_).at(target).guarantees.families
+    )
 
 
 def _around_an_end(desk: Desk, entity: str, target: str) -> Surroundings:

@@ -17,6 +17,8 @@ from agent.store.transaction import Transaction, dump, load
 
 #: Commands that a delivery may take up at their time.
 DUE = "(state = 'uncertain' OR (state = 'ready' AND held = 0))"
+#: Creates that were never tried: others can go along with them.
+_FRESH = "kind = 'create' AND state = 'ready' AND held = 0 AND attempts = 0"
 COLUMNS = (
     "number, epoch, message_id, entity, type, target, kind, key, fields, numbers, guard, version,"
     " payload_hash, state, attempts, sent, handle, correlation, partial, asked, due,"
@@ -166,6 +168,34 @@ def standing(tx: Transaction, entity: str) -> dict[str, OpenCommand]:
         target: OpenCommand(number, CommandState(state), DeliveryKind(kind), load(fields), load(numbers))
         for target, number, state, kind, fields, numbers in found
     }
+
+
+def coming(tx: Transaction, entity: str, refers_to: Collection[str], target: str) -> dict[str, str]:
+    """Of the records referred to: those whose create is ready and was never tried, with their types.
+
+    None whose create in turn stands behind the entity itself.
+    """
+    found: dict[str, str] = {}
+    for one in refers_to:
+        row = tx.one(f"SELECT type FROM outbox WHERE entity = ? AND target = ? AND {_FRESH}", one, target)  # noqa: S608
+        if row is not None and not _behind(tx, one, entity, target):
+            found[one] = str(row[0])
+    return found
+
+
+def _behind(tx: Transaction, entity: str, goal: str, target: str) -> bool:
+    """Whether an entity refers, over records that are all about to be created, to ``goal``."""
+    row = tx.one(
+        "WITH RECURSIVE above (id) AS (VALUES (?) UNION SELECT link.refers_to FROM above"  # noqa: S608
+        " JOIN link ON link.entity = above.id WHERE link.refers_to = ? OR EXISTS (SELECT 1 FROM outbox"
+        f" WHERE outbox.entity = link.refers_to AND outbox.target = ? AND {_FRESH}))"
+        " SELECT 1 FROM above WHERE id = ?",
+        entity,
+        goal,
+        target,
+        goal,
+    )
+    return row is not None
 
 
 def ready(tx: Transaction, target: str, limit: int) -> list[Command]:

@@ -24,6 +24,7 @@ from agent.flow.confirm import Confirm
 from agent.flow.delivery import Delivery
 from agent.flow.engine import Engine
 from agent.flow.intake import Intake
+from agent.flow.recovery import ask_witness, recover
 from agent.store.database import Store
 from agent.store.writer import DirectWriter
 from tests.flow.systems.ledger import Ledger
@@ -37,9 +38,9 @@ FIELDS = {"name": "name", "boss": "boss_key"}
 class Company:
     """People with a boss in ``hr``, copied to ``erp``, which refuses a boss that it does not have."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, erp: Ledger | None = None) -> None:
         self.clock = TestClock()
-        self.hr, self.erp = Ledger("hr"), Strict("erp")
+        self.hr, self.erp = Ledger("hr"), erp or Strict("erp")
         systems = {"hr": self.hr.system(), "erp": self.erp.system()}
         places = {
             name: EntityAtSystem(
@@ -64,12 +65,23 @@ class Company:
             systems=places,
             births=("hr",),
             deletes=Deletes.FOLLOW,
+            key="name",
         )
-        self.store = Store.open(folder, self.clock)
-        book = Rulebook({"person": with_identity(person)})
+        self.folder, self.systems = folder, systems
+        self.book = Rulebook({"person": with_identity(person)})
+        self.start()
+
+    def start(self) -> None:
+        """The agent starts, on the store that it left behind if it died."""
+        self.store = Store.open(self.folder, self.clock)
+        systems = self.systems
         engine = Engine(
-            self.store, DirectWriter(self.store), book, systems, self.clock, chance=random.Random(1)
+            self.store, DirectWriter(self.store), self.book, systems, self.clock, chance=random.Random(1)
         )
+        self.engine = engine
+        for name in systems:
+            now(ask_witness(engine, name))
+        now(recover(engine))
         self.steps = [
             step
             for system in systems.values()

@@ -41,6 +41,13 @@ CONTACT = ObjectSpec(
 _numbers = itertools.count(1)
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Stands in a test for the key of a record that another create of the same call makes."""
+
+    reference: str
+
+
 def command(
     kind: DeliveryKind, key: str | None = None, reference: str = "", object: str = "Account", **more: Any
 ) -> Delivery:
@@ -55,7 +62,11 @@ def command(
         "reference": reference or f"ref-{number}",
         "fields": {},
     }
-    return Delivery(**(plain | more))
+    plain |= more
+    fields: dict[str, Any] = plain["fields"]
+    plain["pending"] = {n: value.reference for n, value in fields.items() if isinstance(value, Pending)}
+    plain["fields"] = {n: value for n, value in fields.items() if n not in plain["pending"]}
+    return Delivery(**plain)
 
 
 def create(reference: str = "", object: str = "Account", **fields: Any) -> Delivery:

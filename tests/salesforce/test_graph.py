@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from adapters.salesforce.graph import MOST_NODES, Graphs, Pending, families
+from adapters.salesforce.graph import MOST_NODES, Graphs, families
 from agent.core.delivery import Delivery, DeliveryKind, Guard, Outcome, OutcomeKind, Reason
 from agent.core.objects import ObjectSpec
 from agent.ports import System
 from tests.salesforce.conftest import Org
-from tests.salesforce.fresh import ACCOUNT, CONTACT, FreshOrg, command, create, update
+from tests.salesforce.fresh import ACCOUNT, CONTACT, FreshOrg, Pending, command, create, update
 from tests.salesforce.peers import Answer, Asked
 from tests.salesforce.samples import ID
 
