@@ -93,6 +93,8 @@ CODES: Mapping[str, Meaning] = {
     "INVALID_FIELD": _FIELD,
     "INVALID_TYPE": _FIELD,
 }
+#: Refusals that may name a field which the object does not have for our user.
+FIELD_CODES = frozenset({"INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"})
 
 
 def meaning(code: str, text: str = "") -> Meaning:

@@ -60,11 +60,11 @@ class Matching:
     ) -> dict[int, list[Row]] | None:
         """The records by question; None where it cannot be said which record answers which."""
         literals = ", ".join(dict.fromkeys(soql(value) for _, value in asked))
-        reply = await self._queries.ask(
-            table.query(f"WHERE {name} IN ({literals}) ORDER BY Id LIMIT {_ROWS}")
+        selected = await self._queries.select(
+            table, f"WHERE {name} IN ({literals}) ORDER BY Id LIMIT {_ROWS}"
         )
-        rows = self._queries.rows(table, reply)
-        if len(rows) == _ROWS or reply.body.get("done") is not True:
+        rows = selected.rows
+        if len(rows) == _ROWS or selected.reply.body.get("done") is not True:
             return None
         found: dict[int, list[Row]] = {at: [] for at, _ in asked}
         by_value: dict[object, list[int]] = defaultdict(list)

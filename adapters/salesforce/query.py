@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from adapters.salesforce.rest import Reply, Rest
 from adapters.salesforce.table import Table
 from agent.core.change import Row
 from agent.errors import Refused, Unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """Records of a query. ``lacking``: mapped fields that the object does not have for our user now."""
+
+    reply: Reply
+    rows: tuple[Row, ...]
+    lacking: frozenset[str]
 
 
 class Queries:
@@ -23,6 +34,21 @@ class Queries:
         if not isinstance(reply.body, dict) or not isinstance(reply.body.get("records"), list):
             raise Unreachable("the answer to a query has no records", where=self._rest.name)
         return reply
+
+    async def select(self, table: Table, tail: str, deleted: bool = False) -> Selected:
+        """The mapped fields of the records that ``tail`` finds; without those that the object lacks.
+
+        A removed field stops only itself. Raises Unreachable, Refused.
+        """
+        while True:
+            view = table.visible()
+            try:
+                reply = await self.ask(view.query(tail), deleted)
+            except Refused as error:
+                if not table.lack(error.message):
+                    raise
+                continue
+            return Selected(reply, self.rows(view, reply), view.lacking)
 
     def rows(self, table: Table, reply: Reply) -> tuple[Row, ...]:
         """The records of an answer. Raises Refused where one is not as mapped."""

@@ -43,19 +43,22 @@ class SalesforceReader:
         table = self._table(object)
         wanted = list(dict.fromkeys(long_id(key) for key in keys if is_id(key)))
         found: dict[str, Row] = {}
+        lacking: set[str] = set()
         windows = []
         size = self._batch(table)
         for start in range(0, len(wanted), size):
             open_ = wanted[start : start + size]
             while open_:
                 ids = ", ".join(soql(key) for key in open_)
-                reply = await self._queries.ask(table.query(f"WHERE Id IN ({ids})"), deleted=True)
-                rows = {long_id(row.key): row for row in self._queries.rows(table, reply)}
+                selected = await self._queries.select(table, f"WHERE Id IN ({ids})", deleted=True)
+                rows = {long_id(row.key): row for row in selected.rows}
                 found |= rows
-                windows.append(of_reply(reply, self._slack))
+                lacking |= selected.lacking
+                windows.append(of_reply(selected.reply, self._slack))
                 # An answer may stop early (wide records): what is not in it is then not missing at all.
-                open_ = self._left(open_, rows, reply)
-        return ReadResult(tuple(_for_key(key, found.get(long_id(key))) for key in keys), *common(windows))
+                open_ = self._left(open_, rows, selected.reply)
+        asked = tuple(_for_key(key, found.get(long_id(key))) for key in keys)
+        return ReadResult(asked, *common(windows), lacking=frozenset(lacking))
 
     def _left(self, asked: list[str], rows: Mapping[str, Row], reply: Reply) -> list[str]:
         """Of the ids asked for, those of which the answer says nothing."""
@@ -95,10 +98,9 @@ class SalesforceReader:
         while len(found) < _FOUND:
             behind = [f"Id > {soql(found[-1].key)}"] if found else []
             where = f"WHERE {' AND '.join(tests + behind)} ORDER BY Id LIMIT {_FOUND}"
-            reply = await self._queries.ask(table.query(where))
-            rows = self._queries.rows(table, reply)
-            found += rows
-            if not rows or reply.body.get("done") is not False:
+            selected = await self._queries.select(table, where)
+            found += selected.rows
+            if not selected.rows or selected.reply.body.get("done") is not False:
                 break
         return found[:_FOUND]
 

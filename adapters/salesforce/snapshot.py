@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from adapters.salesforce import place as places
@@ -20,7 +21,7 @@ from adapters.salesforce.table import Table
 from adapters.salesforce.values import soql
 from adapters.salesforce.window import of_reply
 from agent.core.change import ReadResult
-from agent.errors import Unreachable
+from agent.errors import Refused, Unreachable
 
 
 class Snapshot:
@@ -34,12 +35,20 @@ class Snapshot:
         self._slack = timedelta(seconds=settings.slack_s)
 
     async def pages(self, table: Table, resume: str) -> AsyncGenerator[ReadResult, None]:
-        """Everything behind ``resume``. Raises Unreachable, Refused, PositionLost."""
-        version = self._settings.api_version
-        place = places.read(resume, table, version) if resume else await self._begin(table)
-        async with contextlib.aclosing(self._way(table, place)) as pages:
-            async for page in pages:
-                yield page
+        """Everything behind ``resume``. Raises Unreachable, Refused, PositionLost.
+
+        A reading that a removed field stops can be begun anew, without that field.
+        """
+        view, version = table.visible(), self._settings.api_version
+        place = places.read(resume, view, version) if resume else await self._begin(view)
+        try:
+            async with contextlib.aclosing(self._way(view, place)) as pages:
+                async for page in pages:
+                    yield replace(page, lacking=view.lacking)
+        except Refused as error:
+            if not table.lack(error.message):
+                raise
+            raise Unreachable(error.message, where=error.where, remedy=error.remedy) from error
 
     async def _begin(self, table: Table) -> Place:
         """The beginning of a reading: few records by pages, many by a bulk job."""

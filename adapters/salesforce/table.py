@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from adapters.salesforce.values import from_json, version_in
@@ -15,6 +17,10 @@ _NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")
 _CASE = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 MODIFIED = "LastModifiedDate"
 MASTER = "MasterRecordId"
+#: How the refusal of a query names a field that is not there for our user.
+_COLUMN = re.compile(r"(?:No such column '|Field name not found : )(\w+)")
+#: How long a missing field is not asked for, in seconds; then it may be back.
+_LOOK_AGAIN_S = 30.0
 _PLAIN = frozenset({FieldType.TEXT, FieldType.REFERENCE})
 #: Objects whose records can be merged; a loser names the record that took its place (Object Reference).
 MERGEABLE = frozenset({"Account", "Case", "Contact", "Lead"})
@@ -64,6 +70,9 @@ class Table:
         #: Name, type, and whether text stays as it is: most cells are such, and are not looked at any closer.
         self._columns = tuple((name, kind, kind in _PLAIN) for name, kind in self.kinds.items())
         self.tells_merges = self.name in MERGEABLE
+        #: Mapped fields that the object was found not to have: this table is the view without them.
+        self.lacking: frozenset[str] = frozenset()
+        self._missing: dict[str, float] = {}
         always = ("Id", "IsDeleted", MODIFIED, *((MASTER,) if self.tells_merges else ()))
         self.asked = (*always, *(name for name in self.kinds if name not in always))
         self.select = ", ".join(self.asked)
@@ -73,6 +82,27 @@ class Table:
         external = self.spec.external_id
         known = {field.name for field in self.spec.fields}
         return self.spec.fields + ((FieldSpec(external),) if external and external not in known else ())
+
+    def lack(self, told: str) -> bool:
+        """Take from a refusal which mapped field the object does not have; False where it names no other."""
+        new = {name for name in _COLUMN.findall(told) if name in self.kinds} - self._now_missing()
+        self._missing |= dict.fromkeys(new, time.monotonic() + _LOOK_AGAIN_S)
+        return bool(new)
+
+    def visible(self) -> Table:
+        """The table without the fields that it was found not to have a moment ago; else the table itself."""
+        lacking = self._now_missing()
+        if not lacking:
+            return self
+        external = None if self.spec.external_id in lacking else self.spec.external_id
+        kept = tuple(field for field in self.spec.fields if field.name not in lacking)
+        view = Table(replace(self.spec, fields=kept, external_id=external))
+        view.lacking = lacking
+        return view
+
+    def _now_missing(self) -> frozenset[str]:
+        now = time.monotonic()
+        return frozenset(name for name, until in self._missing.items() if until > now)
 
     def query(self, tail: str = "") -> str:
         """A SOQL query for the mapped fields. Names were checked at construction; the tail holds literals."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import replace
 
 from adapters.salesforce import rivals
-from adapters.salesforce.codes import CODES, LOCKED, meaning
+from adapters.salesforce.codes import CODES, FIELD_CODES, LOCKED, meaning
 from adapters.salesforce.rest import Fault, Reply, limit_wait, read_faults
 from adapters.salesforce.table import long_id
 from agent.core.delivery import Delivery, DeliveryKind, Outcome, OutcomeKind, Reason
@@ -18,8 +19,12 @@ _TELLING = 4
 _TOO_MANY_S = 30.0
 #: The request could not be read, or is too large.
 _UNREADABLE = (400, 413)
+#: How a refusal names a field: "No such column 'X' on sobject of type Y", "Field name not found : X".
+_COLUMN = re.compile(r"(?:No such column '|Field name not found : )(\w+)")
 #: Seconds until a request that was refused as a whole is tried again.
 _WHOLE_S = 300.0
+#: The same where the next request goes without what this one was refused for.
+_WITHOUT_S = 2.0
 #: Seconds until a login that was refused, or a read before a write, is tried again.
 _REFUSED_S = 60.0
 
@@ -51,15 +56,18 @@ def of_reply(reply: Reply, delivery: Delivery) -> Outcome:
 def unreadable(reply: Reply) -> bool:
     """Whether a request for many was refused for what is in it: with fewer records it may be no trouble."""
     fault = reply.faults()[0]
+    if _names_a_field(fault):
+        return False  # each command knows whether it is one of its own
     return reply.status in _UNREADABLE and meaning(fault.code, fault.text).kind is OutcomeKind.REJECTED
 
 
 def whole(reply: Reply, delivery: Delivery) -> Outcome:
     """The outcome for one of many whose request was refused as a whole: it need not be the faulty one."""
     outcome = of_reply(reply, delivery)
-    if outcome.kind is not OutcomeKind.REJECTED:
+    if outcome.kind is not OutcomeKind.REJECTED or outcome.reason is Reason.FIELD:
         return outcome
-    return not_sent(outcome.code, f"the whole request was refused: {outcome.text}", _WHOLE_S)
+    wait = _WITHOUT_S if _names_a_field(reply.faults()[0]) else _WHOLE_S
+    return not_sent(outcome.code, f"the whole request was refused: {outcome.text}", wait)
 
 
 def of_item(item: object, delivery: Delivery, reply: Reply) -> Outcome:
@@ -86,6 +94,9 @@ def of_fault(fault: Fault, delivery: Delivery) -> Outcome:
     elif fault.code == "INVALID_CROSS_REFERENCE_KEY" and not fault.fields:
         # A collection answers an id that is no record like this; one in a field is named.
         reason = reason if delivery.kind is DeliveryKind.CREATE else Reason.GONE
+    lacking = _lacking(fault, delivery)
+    if lacking:
+        reason = Reason.FIELD
     others = rivals.of_fault(fault)
     locked = found is CODES[LOCKED]
     return Outcome(
@@ -94,8 +105,21 @@ def of_fault(fault: Fault, delivery: Delivery) -> Outcome:
         code=LOCKED if locked else fault.code,
         text=_text(fault, delivery, phrase) + others.text(),
         evidence=others.evidence(),
+        fields=lacking,
         retry_after=_apart(found.wait, delivery) if locked else _wait(fault, found.wait),
     )
+
+
+def _names_a_field(fault: Fault) -> bool:
+    return fault.code in FIELD_CODES and bool(fault.fields or _COLUMN.search(fault.text))
+
+
+def _lacking(fault: Fault, delivery: Delivery) -> frozenset[str]:
+    """Fields of the command that the object does not have for our user: the same for every record."""
+    if fault.code not in FIELD_CODES:
+        return frozenset()
+    named = {name.lower() for name in (*fault.fields, *_COLUMN.findall(fault.text))}
+    return frozenset(name for name in (*delivery.fields, *delivery.pending) if name.lower() in named)
 
 
 def accepted(body: object, delivery: Delivery, reply: Reply) -> Outcome:

@@ -119,6 +119,8 @@ class ReadResult:
     resume   where to go on behind this page, opaque; "" where only a new beginning is possible
     total    how many records there are about, where the system tells
     early    the rows may be as old as the beginning of the whole reading, not of this page
+
+    lacking  mapped fields that the object does not have now or does not show: the rows say nothing of them
     """
 
     rows: tuple[Row, ...]
@@ -127,6 +129,7 @@ class ReadResult:
     resume: str = ""
     total: int | None = None
     early: bool = False
+    lacking: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

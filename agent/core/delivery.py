@@ -34,6 +34,7 @@ class Reason(StrEnum):
     PRECONDITION = "precondition"  # the record changed since it was seen; read again and plan again
     GONE = "gone"  # there is no such record any more; read again and plan again
     INVALID = "invalid"  # the target cannot hold this value (too long, wrong type); a person must look
+    FIELD = "field"  # the object lacks a field, or we may not write it; `fields` names it, for every record
     DUPLICATE_ID = "duplicate-id"  # the message id is in the ledger with another payload
 
 
@@ -129,6 +130,7 @@ class Outcome:
     ``evidence`` is what proves it (a response id, a file name), masked and short, for the journal.
     ``retry_after`` in seconds where the target said so. ``carried``: the fields that arrived, where an
     earlier hand-over of the same record stands for this one and said something else; None means all.
+    ``fields``: the target's fields that it lacks or does not let us write (Reason.FIELD).
     """
 
     kind: OutcomeKind
@@ -140,6 +142,7 @@ class Outcome:
     handle: str | None = None
     retry_after: float | None = None
     carried: frozenset[str] | None = None
+    fields: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,7 @@ class Found:
     """What a read by key found; ``fields`` is None when there is no such record.
 
     unknown  fields whose value the contract cannot hold
+    lacking  fields of which it says nothing: they stay as they were seen last
     into     the entity that a record which is gone was merged into
     """
 
@@ -143,6 +144,14 @@ class Found:
     version: str | None = None
     not_before: datetime | None = None
     not_after: datetime | None = None
+    lacking: frozenset[str] = frozenset()
+
+    def onto(self, image: Image | None) -> dict[str, Canonical] | None:
+        """What the system holds now, as far as it is known; None when there is no such record."""
+        if self.fields is None or image is None:
+            return None if self.fields is None else dict(self.fields)
+        kept = {name: image.fields[name] for name in self.lacking if name in image.fields}
+        return {**self.fields, **kept}
 
 
 def apply_read(image: Image | None, found: Found, issued: int, token: int) -> tuple[Image, Effect]:
@@ -150,23 +159,24 @@ def apply_read(image: Image | None, found: Found, issued: int, token: int) -> tu
 
     If the image was touched since, which of both is newer cannot be told: it stays as it is, stale.
     """
+    fields = found.onto(image)
     if image is not None and image.token > issued:
-        if found.fields is None and image.fresh and not image.exists:
+        if fields is None and image.fresh and not image.exists:
             return image, Effect.EQUAL
-        if found.fields is not None and image.exists and dict(image.fields) == dict(found.fields):
+        if fields is not None and image.exists and dict(image.fields) == fields:
             return image, Effect.EQUAL
         return image.marked(Stale.CHANGED, token), Effect.STALE
     earlier = image or Image(fields={}, fresh=False)
     return replace(
         earlier,
-        fields=dict(found.fields) if found.fields is not None else earlier.fields,
-        exists=found.fields is not None,
+        fields=fields if fields is not None else earlier.fields,
+        exists=fields is not None,
         fresh=True,
         stale=None,
         grade=Grade.READ,
         token=token,
         faulty=found.unknown,
-        merged_into=found.into if found.fields is None else None,
+        merged_into=found.into if fields is None else None,
         version=found.version,
         not_before=found.not_before,
         not_after=found.not_after,

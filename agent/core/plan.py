@@ -39,6 +39,7 @@ class Hold(StrEnum):
     DEPENDANT = "dependant"  # a record that refers to it is not deleted: a person must look
     LANE = "lane"  # an earlier one of its lane has not arrived
     PARKED = "parked"  # waits for a person
+    WITHHELD = "withheld"  # the target lacks a field that it differs in, or does not let us write it
     UNMAPPED = "unmapped"  # its owner holds a value that the contract cannot hold
     DELETED = "deleted"  # the record is gone at a system that matters
 
@@ -86,6 +87,7 @@ class Surroundings:
     coming      of those without one: records whose create is ready, so that this one's can go with it
     cycle       of those without one: records that in turn wait for this one, so that neither could be first
     ended       of those without one: records that were deleted and will not be there
+    withheld    fields that the target lacks or does not let us write
     lane_ahead  an earlier entity of the same lane has not arrived at the target
     child       a deleted record that refers to this one and is still at the target
     dependant   a record that refers to this one, is at the target, and was not deleted
@@ -95,6 +97,7 @@ class Surroundings:
     coming: frozenset[str] = frozenset()
     cycle: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
+    withheld: frozenset[str] = frozenset()
     lane_ahead: str | None = None
     child: str | None = None
     dependant: str | None = None
@@ -114,11 +117,18 @@ class _Draft:
     later: str | None = None
     parked: bool = False
     unmapped: str | None = None
+    withheld: str | None = None
+
+    def withhold(self, name: str) -> None:
+        """A field that differs is not sent."""
+        del self.fields[name], self.numbers[name]
+        self.shared.discard(name)
+        self.withheld = name
 
     @property
     def partial(self) -> bool:
         """Whether something that may differ is not in it."""
-        held_back = (self.stale, self.parent, self.later, self.unmapped)
+        held_back = (self.stale, self.parent, self.later, self.unmapped, self.withheld)
         return self.parked or any(one is not None for one in held_back)
 
 
@@ -219,6 +229,8 @@ def _create(
         return Wait(Hold.UNMAPPED, draft.unmapped)
     if draft.parent is not None:
         return Wait(_lacking(draft.parent, around), draft.parent)
+    if draft.withheld is not None and rules.transfer is Transfer.EVENT:
+        return Wait(Hold.WITHHELD, withheld_mark(target, rules.type, draft.withheld))
     if around.lane_ahead is not None:
         return Wait(Hold.LANE, around.lane_ahead)
     filled = {n: value for n, value in draft.fields.items() if value is not None and n != IDENTITY}
@@ -250,7 +262,14 @@ def _update(
         return Wait(Hold.PARKED, target)
     if draft.unmapped is not None:
         return Wait(Hold.UNMAPPED, draft.unmapped)
+    if draft.withheld is not None:
+        return Wait(Hold.WITHHELD, withheld_mark(target, rules.type, draft.withheld))
     return Agree()
+
+
+def withheld_mark(target: str, type_: str, field: str) -> str:
+    """What a plan waits on whose field the target does not take."""
+    return f"{target}.{type_}.{field}"
 
 
 def _lacking(parent: str, around: Surroundings) -> Hold:
@@ -275,6 +294,8 @@ def _draft(
             if creating and name in entity.agreed:
                 _again(draft, entity, rule)
                 draft.rules[name] = f"seed:{source}@{rules.version}"
+                if name in around.withheld and name in draft.fields:
+                    draft.withhold(name)
             continue
         if entity.parked and f"{place.system}.{name}" in entity.parked:
             draft.parked = True
@@ -282,6 +303,8 @@ def _draft(
         if not creating and rules.transfer is Transfer.EVENT and rule.part is Part.BODY:
             continue
         _field(draft, entity, rule, source, image, around)
+        if name in around.withheld and name in draft.fields:
+            draft.withhold(name)
         if name in draft.fields:
             draft.rules[name] = f"{_rule_name(rule, source)}@{rules.version}"
     return draft

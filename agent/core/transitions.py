@@ -62,6 +62,7 @@ class Follow(StrEnum):
     CONFIRM = "confirm"  # the target's image is stale until our write is seen
     READ_AGAIN = "read-again"  # the target's image is stale: what it holds now is not known
     EXCEPTION = "exception"  # a person must look
+    WITHHOLD = "withhold"  # some fields are not sent any more, for no record; the others are planned again
     BACK_OFF = "back-off"  # not before a later time
 
 
@@ -78,6 +79,8 @@ def after_outcome(kind: OutcomeKind, reason: Reason | None) -> tuple[CommandStat
             return S.UNCERTAIN, Follow.NOTHING
     if reason in (Reason.PRECONDITION, Reason.GONE):
         return S.SUPERSEDED, Follow.READ_AGAIN
+    if reason is Reason.FIELD:
+        return S.REJECTED, Follow.WITHHOLD
     return S.REJECTED, Follow.EXCEPTION
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from agent.core.entity import OPEN, CommandState, Stale
 from agent.core.fate import Fate
 from agent.errors import InputError
-from agent.flow import holding, planning, resolution, ruling
+from agent.flow import holding, planning, resolution, ruling, withholding
 from agent.flow.acted import Acted, note
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
@@ -101,6 +101,9 @@ def _retry(desk: Desk, number: int, reason: str) -> Acted:
         acted = Acted(False, f"exception {number} is closed already")
     elif found.kind in (Kind.REJECTED, Kind.LOOP) or _never_created(desk, found):
         acted = _send_again(desk, found, reason)
+    elif found.kind is Kind.FIELD:
+        done = withholding.retry(desk, found.system, found.subject, f"retried: {reason}")
+        acted = Acted(done, f"{found.subject} is sent to {found.system} again")
     elif found.kind is Kind.UNMAPPED:
         acted = _read_again(desk, found)
     elif found.kind is Kind.CONFLICT:

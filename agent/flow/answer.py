@@ -11,7 +11,7 @@ from agent.core.entity import CommandState, Entity, Grade, Image, Stale
 from agent.core.observe import assume
 from agent.core.survivorship import accepted
 from agent.core.transitions import Follow, after_outcome
-from agent.flow import existence, planning
+from agent.flow import existence, planning, withholding
 from agent.flow.desk import Desk
 from agent.store import bindings, entities, exceptions, inbox, obligations, outbox
 from agent.store.exceptions import Kind, Raised
@@ -32,7 +32,10 @@ def record(desk: Desk, number: int, outcome: Outcome) -> None:
             after = arrived(desk, before, command, outcome.key, None)
         case Follow.READ_AGAIN:
             after = _distrusted(desk, before, command, outcome.key)
-        case Follow.EXCEPTION:
+        case Follow.WITHHOLD if withholding.note(desk, command, outcome):
+            obligations.reopen(desk.tx, command.entity, command.target)
+            after = before
+        case Follow.EXCEPTION | Follow.WITHHOLD:
             after = refuse(desk, before, command, outcome.code, outcome.text)
         case _:
             after = before
@@ -81,6 +84,7 @@ def arrived(desk: Desk, entity: Entity, command: Command, key: str | None, order
     """
     target = command.target
     place = desk.book.of(entity.type).at(target)
+    withholding.accepted(desk, command)
     exceptions.close_all(
         desk.tx,
         entity.id,

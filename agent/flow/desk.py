@@ -13,9 +13,10 @@ from agent.core.mapping import Decoder
 from agent.core.retry import Retry
 from agent.core.rulebook import Rulebook, agreed_value, context_of
 from agent.flow.effects import Effects
-from agent.store import bindings, entities
+from agent.store import bindings, entities, withheld
 from agent.store.exceptions import Raised, open_
 from agent.store.transaction import Transaction
+from agent.store.withheld import Withheld
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Desk:
     ended: list[str] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     coming: list[tuple[str, str]] = field(default_factory=list)
+    _withheld: list[Withheld] | None = None
 
     @property
     def pending(self) -> bool:
@@ -87,8 +89,19 @@ class Desk:
 
     def take_back(self, mark: tuple[int, ...]) -> None:
         """Forget what follows from work that was rolled back. A loop woken for nothing does no harm."""
+        self._withheld = None
         for following, length in zip(self._following(), mark, strict=True):
             del following[length:]
+
+    def withheld(self, target: str, type_: str) -> dict[str, Withheld]:
+        """Fields that a target does not take, by name. Read once per transaction."""
+        if self._withheld is None:
+            self._withheld = withheld.all_(self.tx)
+        return {one.field: one for one in self._withheld if one.target == target and one.type == type_}
+
+    def look_again(self) -> None:
+        """What is withheld has changed."""
+        self._withheld = None
 
     def _following(self) -> tuple[list[Any], ...]:
         return self.bound, self.merged, self.retired, self.ended, self.released, self.coming

@@ -25,7 +25,7 @@ from agent.core.observe import (
 from agent.core.ownership import possible_owners
 from agent.core.survivorship import accepted, answered_by_read, maybe_ours
 from agent.core.value import Canonical
-from agent.flow import answer, existence, planning
+from agent.flow import answer, existence, planning, withholding
 from agent.flow.desk import Desk
 from agent.store import (
     bindings,
@@ -297,6 +297,8 @@ def take_rows(
 ) -> None:
     """Take the rows of a read, or some of them. ``issue``: the token at which it was issued."""
     rules = desk.book.of(type_)
+    for name in withholding.seen(desk, rules, system, result.lacking):
+        lose_track(desk, rules, system, f"its field '{name}' was not shown for a while")
     for row in result.rows if rows is None else rows:
         read(desk, rules, system, row, result, issue)
 
@@ -306,15 +308,17 @@ def read(desk: Desk, rules: EntityRules, system: str, row: Row, result: ReadResu
     place = rules.at(system)
     decoded = Decoded({})
     fields = None
+    lacking = frozenset(name for name, mapped in place.fields.items() if mapped.source in result.lacking)
     if row.fields is not None:
         decoded = desk.decoder(rules, place).decode(row.fields, whole=True)
-        fields = decoded.fields
+        fields = {name: value for name, value in decoded.fields.items() if name not in lacking}
     entity = _read_of(desk, rules, place, row, decoded)
     if entity is None:
         return
     before = entities.get(desk.tx, entity)
     into = _master(desk, rules, system, row)
-    found = Found(fields, decoded.unknown, into, row.version, result.not_before, result.not_after)
+    window = (result.not_before, result.not_after)
+    found = Found(fields, decoded.unknown, into, row.version, *window, lacking)
     earlier = before.images.get(system)
     image, effect = apply_read(earlier, found, issue, desk.tx.token)
     after = before.with_image(system, image)

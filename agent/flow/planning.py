@@ -222,6 +222,8 @@ def unpark(desk: Desk, entity: Entity, mark: str, why: str) -> Entity:
 def _surroundings(desk: Desk, entity: Entity, target: str, rules: EntityRules) -> Surroundings:
     if entity.ended is not None:
         return _around_an_end(desk, entity.id, target)
+    held = desk.withheld(target, entity.type)
+    withheld = frozenset(name for name, one in held.items() if one.refused and one.probe != entity.id)
     referring = referred(entity, rules)
     bound = frozenset(id_ for id_ in referring if bindings.key_of(desk.tx, id_, target) is not None)
     ahead = None
@@ -232,7 +234,7 @@ def _surroundings(desk: Desk, entity: Entity, target: str, rules: EntityRules) -
     coming = _coming(desk, entity, target, rules, missing)
     cycle = frozenset(id_ for id_ in missing if waiting.leads_to(desk.tx, id_, target, entity.id))
     ended = frozenset(id_ for id_ in missing if entities.ended(desk.tx, id_, target))
-    return Surroundings(bound, coming, cycle, ended, ahead)
+    return Surroundings(bound, coming, cycle, ended, withheld, ahead)
 
 
 def _coming(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.flow import guarding
+from agent.flow import guarding, withholding
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
 from agent.flow.recovery import plan_unsettled
@@ -31,6 +31,7 @@ async def sweep(engine: Engine) -> Swept:
     overdue = await engine.work("sweep.overdue", _overdue)
     unbound = await engine.work("sweep.unbound", _unbound)
     await engine.work("sweep.held", guarding.review)
+    await engine.work("sweep.withheld", withholding.review)
     return Swept(overdue, unbound, await plan_unsettled(engine))
 
 

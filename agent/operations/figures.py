@@ -23,6 +23,7 @@ from agent.operations.wire import (
     Queue,
     Reading,
     SystemStatus,
+    Withheld,
     clean,
 )
 from agent.store import reads
@@ -66,6 +67,7 @@ async def systems(snapshot: Snapshot, life: Life, now: datetime) -> tuple[System
     holds = await held(snapshot)
     retrying = {str(row["target"]): row for row in await snapshot.rows(reads.RETRYING)}
     reading, gauges = await readings(snapshot, now), life.gauges()
+    withheld = await _withheld(snapshot)
     found = []
     for name in sorted({*life.kinds, *known, *queues, *oldest}):
         row = known.get(name, {})
@@ -90,6 +92,7 @@ async def systems(snapshot: Snapshot, life: Life, now: datetime) -> tuple[System
                     "retrying": retrying[name]["count"] if name in retrying else 0,
                     "next_try": _time(retrying[name]["next"]) if name in retrying else None,
                     "readings": reading.get(name, ()),
+                    "withheld": withheld.get(name, ()),
                     "gauges": dict(gauges.get(name, {})),
                 }
             )
@@ -114,6 +117,26 @@ async def readings(snapshot: Snapshot, now: datetime) -> dict[str, list[Reading]
                 total=total,
                 rate=round(rate, 1),
                 left_s=None if left is None else round(left, 1),
+            )
+        )
+    return found
+
+
+async def _withheld(snapshot: Snapshot) -> dict[str, list[Withheld]]:
+    """System → the fields that it does not take or show."""
+    found: dict[str, list[Withheld]] = {}
+    for row in await snapshot.rows(reads.WITHHELD):
+        found.setdefault(str(row["system"]), []).append(
+            Withheld(
+                type=clean(row["type"]),
+                field=clean(row["field"]),
+                since=moment(row["since"]),
+                refused=bool(row["refused"]),
+                unseen=bool(row["unseen"]),
+                waiting=int(row["waiting"]),
+                cause=clean(row["cause"]),
+                remedy=clean(row["remedy"]),
+                exception=int(row["exception"]),
             )
         )
     return found

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from agent.core.obligation import ObligationState
 from agent.operations.verdict import Verdict
-from agent.operations.wire import Conservation, Reading, Status, SystemStatus, age
+from agent.operations.wire import Conservation, Reading, Status, SystemStatus, Withheld, age
 
 #: Cells of a bar.
 BAR = 20
@@ -28,6 +28,7 @@ def status_text(status: Status, judged: Verdict) -> str:
     lines.append(f"Conflicts     {status.conflicts.open} open, {status.conflicts.decided} decided by rules")
     for system in status.systems:
         lines += [f"Reading       {_reading(reading, system.name)}" for reading in system.readings]
+        lines += [f"Field         {_withheld(one, system.name)}" for one in system.withheld]
         lines += [f"API calls     {text}" for text in _calls(system)]
     if status.replay_headroom_s is not None:
         lines.append(f"Replay        {age(status.replay_headroom_s)} of 72h left")
@@ -108,6 +109,13 @@ def _reading(reading: Reading, system: str) -> str:
     if reading.left_s is not None:
         text += f", {age(reading.left_s)} left"
     return f"{text}: {reading.reason}"
+
+
+def _withheld(one: Withheld, system: str) -> str:
+    """A field that does not go there, or cannot be seen there, and how many records wait for it."""
+    what = " and ".join(word for word, holds in (("sent", one.refused), ("read", one.unseen)) if holds)
+    text = f"{one.type}.{one.field} is not {what} at {system}, {one.waiting:,} records wait for it"
+    return f"{text}: exception {one.exception}" if one.exception else text
 
 
 def _calls(system: SystemStatus) -> list[str]:

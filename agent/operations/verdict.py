@@ -88,6 +88,11 @@ def _degraded(status: Status, limits: Limits) -> tuple[str, ...]:
             if system.state != "up"
         ]
     found += [
+        f"{one.cause or f'{system.name} does not take {one.type}.{one.field}'}: {one.remedy}"
+        for system in status.systems
+        for one in system.withheld
+    ]
+    found += [
         f"{system.name} is held by {system.held.actor}: {system.held.reason}"
         for system in status.systems
         if system.held is not None

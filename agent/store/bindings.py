@@ -56,6 +56,18 @@ def retired(tx: Transaction, entity: str) -> dict[str, str]:
     return {str(system): str(key) for system, key in found}
 
 
+def any_at(tx: Transaction, type_: str, system: str) -> str | None:
+    """Some entity of a type that has a live key at a system and was seen there; None where there is none."""
+    row = tx.one(
+        "SELECT binding.entity FROM binding JOIN image ON image.entity = binding.entity"
+        " AND image.system = binding.system WHERE binding.system = ? AND binding.type = ?"
+        " AND binding.role = 'live' AND binding.valid_to IS NULL AND image.present = 1 LIMIT 1",
+        system,
+        type_,
+    )
+    return str(row[0]) if row else None
+
+
 def key_of(tx: Transaction, entity: str, system: str) -> str | None:
     """The live key of an entity at a system."""
     return keys(tx, entity).get(system)

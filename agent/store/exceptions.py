@@ -29,6 +29,7 @@ class Kind(StrEnum):
     MERGED = "merged"  # records that one system merged are still two at another
     LOOP = "loop"  # a program at the target alters what is written there, again and again
     MASS_CHANGE = "mass-change"  # so much of a scope is to be written that a person must agree
+    FIELD = "field"  # the target lacks a field, or does not let us write it
     GAP = "gap"  # a stretch of a stream is missing: records that were born in it are not known
     FENCED = "fenced"  # another agent on a copy of this store has taken over
     RESTORED = "restored"  # the store was older than what had been done with it

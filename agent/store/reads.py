@@ -27,6 +27,14 @@ STORY = 500
 SYSTEMS = "SELECT name, kind, state, since, reason, contact, event FROM system ORDER BY name"
 POSITIONS = "SELECT system, min(moved) AS moved FROM position GROUP BY system"
 GAPS = "SELECT system, type, since, why, taken, total, going, paced FROM gap ORDER BY system, since"
+#: Fields that a system does not take or show, with the exception that stands for each and who waits.
+WITHHELD = """
+SELECT w.target AS system, w.type, w.field, w.refused, w.unseen, w.since, coalesce(x.cause, '') AS cause,
+ coalesce(x.remedy, '') AS remedy, coalesce(x.id, 0) AS exception, (SELECT count(*) FROM waiting AS p
+  WHERE p.waits_on = w.target || '.' || w.type || '.' || w.field) AS waiting
+ FROM withheld AS w LEFT JOIN exception AS x ON x.kind = 'field' AND x.entity = '' AND x.state = 'open'
+  AND x.system = w.target AND x.mark = '' AND x.subject = w.type || '.' || w.field
+ ORDER BY w.target, w.type, w.field"""
 #: The oldest change that each target has still to be told of.
 OLDEST_OPEN = """
 SELECT o.target, min(coalesce(i.at, i.received)) AS at FROM obligation AS o JOIN inbox AS i ON i.seq = o.inbox

@@ -13,11 +13,11 @@ from agent.core.change import ChangeKind
 from agent.core.contract import Role
 from agent.core.entity import OPEN, CommandState, Grade, Stale
 from agent.core.obligation import ObligationState
+from agent.store import obstacles as obstacles
 from agent.store.outbox import DUE
 from agent.store.planned import COUNTED as LASTING
-from agent.store.types import binary, one_of, serial, text, whole
+from agent.store.types import STRICT, binary, one_of, serial, text, whole
 
-STRICT = {"sqlite_strict": True}
 COUNTED = {"sqlite_strict": True, "sqlite_autoincrement": True}
 
 
@@ -399,65 +399,6 @@ class Reference(SQLModel, table=True):
     __table_args__ = (STRICT,)
     placeholder: str = text(primary=True)
     entity: str = text(primary=True)
-
-
-class Gap(SQLModel, table=True):
-    """A stretch of a stream that is missing, until a snapshot begun after ``token`` has seen everything.
-
-    behind        the source's commit time up to which nothing is missing, where that is known
-    begun         token at which the snapshot that runs, or ran last, was begun;  resume: where it goes on
-    taken, total  rows that it has taken, of about so many
-    going, paced  when it began or went on last, and how many rows it had then: for its rate
-    """
-
-    __tablename__ = "gap"
-    __table_args__ = (STRICT,)
-    system: str = text(primary=True)
-    type: str = text(primary=True)
-    since: int = whole()
-    token: int = whole()
-    why: str = text()
-    behind: int | None = whole(null=True)
-    begun: int | None = whole(null=True)
-    resume: str = text(default="")
-    taken: int = whole(default=0)
-    total: int | None = whole(null=True)
-    going: int | None = whole(null=True)
-    paced: int = whole(default=0)
-
-
-class Look(SQLModel, table=True):
-    """When it was last looked at what was touched, and until when that reached by the system's clock."""
-
-    __tablename__ = "look"
-    __table_args__ = (STRICT,)
-    system: str = text(primary=True)
-    type: str = text(primary=True)
-    made: int = whole()
-    until: int = whole()
-
-
-class Waiting(SQLModel, table=True):
-    """Why a plan sent nothing, and what it waits for, so that it is planned again when that arrives."""
-
-    __tablename__ = "waiting"
-    __table_args__ = (Index("ix_waiting_on", "waits_on"), STRICT)
-    entity: str = text(primary=True)
-    target: str = text(primary=True)
-    reason: str = text()
-    waits_on: str = text(default="")
-    since: int = whole()
-
-
-class Hold(SQLModel, table=True):
-    """What is not to be written now. ``scope``: ``*``, a system, or a scope such as customer@erp:update."""
-
-    __tablename__ = "hold"
-    __table_args__ = (STRICT,)
-    scope: str = text(primary=True)
-    since: int = whole()
-    actor: str = text()
-    why: str = text()
 
 
 class ScopeState(SQLModel, table=True):

@@ -9,6 +9,8 @@ from pydantic_core import PydanticUndefined
 from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, LargeBinary, Text
 from sqlmodel import Field
 
+#: Table options: every value has its column's type.
+STRICT = {"sqlite_strict": True}
 #: 64-bit whole numbers: SQLite's INTEGER, BIGINT elsewhere. Times are milliseconds since 1970 UTC.
 Int64 = BigInteger().with_variant(Integer(), "sqlite")
 

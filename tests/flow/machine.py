@@ -110,6 +110,13 @@ class Machine(RuleBasedStateMachine):
     def fault(self, system: str, kind: str) -> None:
         self.do("fault", system, kind)
 
+    @rule(
+        place=st.sampled_from([("sf", "Terms"), ("sf", "Phone"), ("sf", "Amount"), ("erp", "name")]),
+        gone=st.booleans(),
+    )
+    def lack(self, place: tuple[str, str], gone: bool) -> None:
+        self.do("lack", *place, gone)
+
     @rule(never=st.booleans())
     def refuse(self, never: bool) -> None:
         self.do("reject" if never else "refuse")

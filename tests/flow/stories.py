@@ -199,6 +199,16 @@ def _rest(chance: random.Random) -> list[Operation]:
     ]
 
 
+def _lack(chance: random.Random) -> list[Operation]:
+    """A system does not take a field any more, or does again."""
+    system, names = chance.choice(
+        (("sf", ("Terms", "Phone", "Block", "Amount")), ("erp", ("name", "phone", "note")))
+    )
+    lack: Operation = ("lack", (system, chance.choice(names), chance.random() < 0.7))
+    hide: Operation = ("hide", (chance.choice(("Name", "Phone", "Terms")), chance.random() < 0.6))
+    return [chance.choice((lack, hide))]
+
+
 #: What may happen next, and how often.
 KINDS: list[tuple[Draw, int]] = [
     (lambda chance: [_user(chance)], 30),
@@ -216,6 +226,7 @@ KINDS: list[tuple[Draw, int]] = [
     (_deletion, 5),
     (_time, 8),
     (_held, 5),
+    (_lack, 2),
     (_rest, 8),
 ]
 

@@ -374,6 +374,15 @@ class World(People):
         elif system != "eu":
             (self.cloud if system == "sf" else self.erp).faults.append(kind)
 
+    def lack(self, system: str, name: str, gone: bool) -> None:
+        """A system does not let anybody write a field through its interface any more, or does again."""
+        lacking = (self.cloud if system == "sf" else self.erp).lacking
+        lacking.add(name) if gone else lacking.discard(name)
+
+    def hide(self, name: str, gone: bool) -> None:
+        """The cloud does not show a field any more, or does again."""
+        self.cloud.hidden.add(name) if gone else self.cloud.hidden.discard(name)
+
     def refuse(self) -> None:
         """SAP can't post the next message for now."""
         self.sap.refuse += 1
@@ -498,7 +507,10 @@ class World(People):
         """The same, while what is armed stays armed."""
         self.meanwhile.armed.clear()
         self.erp.witness.silent = self.sap.witness.silent = False
-        quiet = 0
+        self.cloud.lacking.clear()
+        self.cloud.hidden.clear()
+        self.erp.lacking.clear()
+        quiet, tries = 0, 20
         for _ in range(600):
             moved = sum(self.intake(name) for name in self.systems)
             moved += sum(self.deliver(name) for name in self.systems)
@@ -508,6 +520,15 @@ class World(People):
                 quiet = 0
                 continue
             if self.let_go():
+                quiet = 0
+                continue
+            if tries and self.rows(
+                "SELECT 1 FROM waiting WHERE reason = 'withheld'"
+                " UNION SELECT 1 FROM withheld WHERE unseen = 1"
+            ):
+                tries -= 1
+                self.wait(3600.0)
+                self.sweep()
                 quiet = 0
                 continue
             quiet += 1

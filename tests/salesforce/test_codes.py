@@ -39,7 +39,7 @@ REFUSED = {
     "DUPLICATE_EXTERNAL_ID": Reason.BUSINESS,
     "FIELD_CUSTOM_VALIDATION_EXCEPTION": Reason.BUSINESS,
     "REQUIRED_FIELD_MISSING": Reason.BUSINESS,
-    "INVALID_FIELD_FOR_INSERT_UPDATE": Reason.BUSINESS,
+    "INVALID_FIELD_FOR_INSERT_UPDATE": Reason.FIELD,
     "INSUFFICIENT_ACCESS_OR_READONLY": Reason.BUSINESS,
     "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": Reason.BUSINESS,
     "INVALID_CROSS_REFERENCE_KEY": Reason.BUSINESS,
@@ -57,7 +57,7 @@ REFUSED = {
     "MALFORMED_ID": Reason.INVALID,
     "JSON_PARSER_ERROR": Reason.INVALID,
     "JSON_VALIDATION_ERROR": Reason.INVALID,
-    "INVALID_FIELD": Reason.INVALID,
+    "INVALID_FIELD": Reason.FIELD,
     "INVALID_TYPE": Reason.INVALID,
     "ENTITY_IS_DELETED": Reason.GONE,
     "NOT_FOUND": Reason.GONE,
@@ -101,6 +101,29 @@ async def test_an_item_that_was_refused_is_refused_alone(org: Org, code: str, re
     outcome = await of_item(org, item(code))
     assert (outcome.kind, outcome.reason, outcome.code) == (OutcomeKind.REJECTED, reason, code)
     assert "Phone" in outcome.text
+
+
+@pytest.mark.parametrize("code", sorted(codes.FIELD_CODES))
+async def test_a_field_that_nobody_sent_is_no_field_of_the_command(org: Org, code: str) -> None:
+    outcome = await of_item(org, item(code, fields=("Fax",)))
+    assert outcome.reason in (Reason.BUSINESS, Reason.INVALID)
+    assert outcome.fields == frozenset()
+
+
+@pytest.mark.parametrize("told", [(), ("Phone",)])
+async def test_a_refused_request_names_the_field_for_those_that_hold_it(
+    org: Org, told: tuple[str, ...]
+) -> None:
+    """The whole collection is refused once; it is not cut in two again and again to find the record."""
+    text = "No such column 'Phone' on sobject of type Account"
+    org.http.answer = lambda asked: single(400, "INVALID_FIELD", text, fields=list(told))
+    outcomes = await org.connect().target.apply([update(ID, Phone="1"), update(OTHER, Name="2")])
+    assert [(one.kind, one.fields) for one in outcomes] == [
+        (OutcomeKind.REJECTED, frozenset({"Phone"})),
+        (OutcomeKind.RETRY, frozenset()),
+    ]
+    assert outcomes[1].retry_after == 2.0
+    assert len([one for one in org.http.asked if one.method == "PATCH"]) == 1
 
 
 async def test_an_unknown_exception_may_have_been_carried_out(org: Org) -> None:

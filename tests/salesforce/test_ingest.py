@@ -166,7 +166,7 @@ async def test_a_column_that_the_org_does_not_know_is_refused_row_by_row_at_last
     lot = creates(Unknown__c="1")
     assert kinds(await system.target.apply(lot)) == {OutcomeKind.RETRY}
     outcomes = await system.target.apply(lot)
-    assert {(one.reason, one.code) for one in outcomes} == {(Reason.INVALID, "INVALID_FIELD")}
+    assert {(one.reason, one.code) for one in outcomes} == {(Reason.FIELD, "INVALID_FIELD")}
 
 
 async def test_few_commands_go_by_requests_unless_calls_are_short(fresh: FreshOrg) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from agent.operations import wire
-from agent.operations.wire import Event, Overview, Reading, Status, SystemStatus
+from agent.operations.wire import Event, Overview, Reading, Status, SystemStatus, Withheld
 from tui.look import Look, age, clock, money
 from tui.screens.listed import line
 from tui.screens.watched import LEFT, WIDE, Watched, bound
@@ -73,6 +73,11 @@ def _figures(status: Status, width: int, look: Look) -> list[Row]:
         for system in status.systems
         for reading in system.readings
     ]
+    rows += [
+        Row.of(look.fit(f" FIELD     {system.name} {_withheld(one)}", width), "warn")
+        for system in status.systems
+        for one in system.withheld
+    ]
     left = status.replay_headroom_s
     stock = [] if left is None else [f"REPLAY    {wire.age(left)} of 72h left"]
     stock += [text for system in status.systems for text in _calls(system)]
@@ -92,6 +97,14 @@ def _reading(reading: Reading, system: str) -> str:
         text += f"{reading.taken:,} rows"
     text += f"  {reading.rate:,.0f}/s" if reading.rate else ""
     return text + (f"  {wire.age(reading.left_s)} left" if reading.left_s is not None else "")
+
+
+def _withheld(one: Withheld) -> str:
+    """A field that is not sent or not seen, and how many records wait for it."""
+    what = " and ".join(
+        word for word, holds in (("NOT SENT", one.refused), ("NOT READ", one.unseen)) if holds
+    )
+    return f"{one.type}.{one.field} {what}, {one.waiting:,} wait (exception {one.exception})"
 
 
 def _calls(system: SystemStatus) -> list[str]:

@@ -19,6 +19,7 @@ from agent.operations.wire.status import (
     Reading,
     Status,
     SystemStatus,
+    Withheld,
 )
 from agent.operations.wire.story import (
     CommandState,
@@ -71,6 +72,7 @@ __all__ = [
     "SystemStatus",
     "Trace",
     "VerbResult",
+    "Withheld",
     "age",
     "clean",
     "mask",

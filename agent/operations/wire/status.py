@@ -58,6 +58,23 @@ class Reading(Wire):
         return min(self.taken / self.total, 1.0) if self.total else None
 
 
+class Withheld(Wire):
+    """A field that a system does not take (``refused``) or does not show (``unseen``); all else goes on.
+
+    waiting    records that only wait for it;  exception: the number of the exception that stands for it, or 0
+    """
+
+    type: str
+    field: str
+    since: datetime
+    refused: bool
+    unseen: bool
+    waiting: int = 0
+    cause: str = ""
+    remedy: str = ""
+    exception: int = 0
+
+
 class SystemStatus(Wire):
     """One system.
 
@@ -66,6 +83,7 @@ class SystemStatus(Wire):
     lag_s    age in seconds of the oldest change that it has still to be told of, 0 when there is none
     contact  when it last answered;  event: when it last sent a change (proof of life)
     readings gaps that are being closed there
+    withheld fields that it does not take or show
     gauges   figures of now that it tells itself (api_calls_used, api_calls_limit, api_calls_reserve)
     """
 
@@ -82,6 +100,7 @@ class SystemStatus(Wire):
     retrying: int = 0
     next_try: datetime | None = None
     readings: tuple[Reading, ...] = ()
+    withheld: tuple[Withheld, ...] = ()
     gauges: dict[str, float] = Field(default_factory=dict)
 
     @property

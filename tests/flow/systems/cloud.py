@@ -44,7 +44,8 @@ class Late:
 class Cloud:
     """The system itself, and its ports.
 
-    ``lists``: it can tell what was touched; None: now it can, now it cannot.
+    ``lists``: it can tell what was touched; None: now it can, now it cannot. ``lacking`` fields cannot be
+    written through an interface any more, ``hidden`` ones not be read.
     """
 
     clock: TestClock
@@ -63,6 +64,8 @@ class Cloud:
     repeat: int | None = None
     at_once: int = 2
     lists: bool | None = None
+    lacking: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
     backlog: ClassVar[int] = 0
     history: list[tuple[datetime, str, str]] = field(default_factory=list)
     _position: int = 0
@@ -214,6 +217,11 @@ class Cloud:
         return outcome
 
     def _apply(self, delivery: Delivery) -> Outcome:
+        lacking = self.lacking & delivery.fields.keys()
+        if lacking:
+            return Outcome(
+                OutcomeKind.REJECTED, reason=Reason.FIELD, code="INVALID_FIELD", fields=frozenset(lacking)
+            )
         if delivery.kind is DeliveryKind.CREATE:
             return self._upsert(delivery)
         record = self.records.get(delivery.key or "")
@@ -314,8 +322,9 @@ class Cloud:
             if record is None:
                 rows.append(Row(key, None, merged_into=self.merged.get(key)))
             else:
-                rows.append(Row(key, dict(record.fields), record.modified.isoformat()))
-        return ReadResult(tuple(rows), now, now + timedelta(seconds=1))
+                fields = {name: value for name, value in record.fields.items() if name not in self.hidden}
+                rows.append(Row(key, fields, record.modified.isoformat()))
+        return ReadResult(tuple(rows), now, now + timedelta(seconds=1), lacking=frozenset(self.hidden))
 
     # --- inside
 

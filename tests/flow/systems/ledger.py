@@ -26,6 +26,7 @@ class Ledger:
     faults: list[str] = field(default_factory=list)
     meanwhile: Meanwhile = field(default_factory=Meanwhile)
     witness: MarkRow = field(default_factory=lambda: MarkRow("erp"))
+    lacking: set[str] = field(default_factory=set)
     _seq: int = 0
     _keys: int = 0
 
@@ -139,6 +140,9 @@ class Ledger:
             if known[0] != delivery.payload_hash:
                 return Outcome(OutcomeKind.REJECTED, reason=Reason.DUPLICATE_ID)
             return Outcome(OutcomeKind.ACCEPTED, key=known[1])
+        lacking = frozenset(self.lacking & delivery.fields.keys())
+        if lacking:
+            return Outcome(OutcomeKind.REJECTED, reason=Reason.FIELD, code="42703", fields=lacking)
         if delivery.kind is DeliveryKind.CREATE:
             self._keys += 1
             key = f"e{self._keys}"
