@@ -67,6 +67,11 @@ class Firm(Company):
             except failpoints.Crash:
                 self.start_again()
 
+    def take_up(self) -> None:
+        """Everything that happened in ``hr`` is known and planned, and nothing sent yet."""
+        while now(self.steps[0]()):
+            pass
+
     def start_again(self) -> None:
         """The agent died here."""
         failpoints.disarm()
@@ -122,6 +127,16 @@ def test_those_who_refer_to_each_other_are_never_pending_on_each_other(firm: Fir
     hire(firm, {"a": "b", "b": "a", "c": "c"})
     firm.settle()
     assert firm.bosses() == {"a": "b", "b": "a", "c": "c"}
+
+
+def test_a_create_that_others_go_along_with_is_not_put_behind_them(firm: Firm) -> None:
+    hire(firm, {"a": "b", "b": "a"})
+    firm.take_up()
+    firm.hr.user_edit("person", "b", "name", "b2")  # planned again while the other one's create hangs on it
+    firm.hr.user_edit("person", "a", "name", "a2")
+    firm.take_up()
+    firm.settle()
+    assert firm.bosses() == {"a2": "b2", "b2": "a2"}
 
 
 def test_a_parent_that_the_target_has_already_leaves_its_child_behind(firm: Firm) -> None:
