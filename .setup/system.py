@@ -1,7 +1,8 @@
-"""The native parts beside Python: ODBC with its drivers, and for the tests a PostgreSQL server and strace.
+"""The native parts beside Python: ODBC with its drivers, and for the tests servers of databases and strace.
 
 A part that is missing is installed, or unpacked below .local. What was unpacked is gathered in .local/odbc (a
-flat folder, named by ISTHMUS_ODBC_LIBRARIES), .local/postgres (named by ISTHMUS_PG_BINARIES), .local/tools.
+flat folder, named by ISTHMUS_ODBC_LIBRARIES), .local/postgres (named by ISTHMUS_PG_BINARIES), .local/mariadb,
+.local/tools.
 """
 
 import os
@@ -16,7 +17,7 @@ from narration import give_up, say
 
 _SYSTEM_LIBRARIES = ("usr/lib", "usr/lib/*", "usr/lib64", "usr/local/lib", "lib", "lib/*", "opt/homebrew/lib")
 _DRIVER_MANAGER = ("libltdl.so.7", "libodbc.so.2", "libodbcinst.so.2")
-_DRIVERS = ("libsqlite3odbc.so", "psqlodbcw.so")
+_DRIVERS = ("libsqlite3odbc.so", "psqlodbcw.so", "libmaodbc.so", "libmariadb.so.3")
 _SERVER_PROGRAMS = ("initdb", "pg_ctl", "postgres", "psql")
 
 
@@ -51,6 +52,11 @@ def _has_server(top: Path) -> bool:
     return on_path or _server_folder(top) is not None
 
 
+def _has_mariadb(top: Path) -> bool:
+    on_path = top == Path("/") and shutil.which("mariadbd") is not None
+    return on_path or (top / "usr/sbin/mariadbd").exists()
+
+
 def _has_strace(top: Path) -> bool:
     on_path = top == Path("/") and shutil.which("strace") is not None
     return on_path or (top / "usr/bin/strace").exists()
@@ -63,6 +69,9 @@ PRODUCT = (
 TESTS = (
     Part("PostgreSQL's ODBC driver", ("odbc-postgresql",), _has("psqlodbcw.so")),
     Part("a PostgreSQL server", ("postgresql",), _has_server),
+    Part("MariaDB's ODBC driver", ("odbc-mariadb",), _has("libmaodbc.so")),
+    # the core package alone: the whole one would start a server of the machine's own
+    Part("a MariaDB server", ("mariadb-server-core",), _has_mariadb),
 )
 #: Only `make proof` needs these, and says itself what it cannot show without them.
 PROOF = (Part("strace", ("strace",), _has_strace),)
@@ -81,7 +90,7 @@ def provide(local: Path, with_tests: bool) -> None:
             return
         give_up(
             "this is no Debian system, so these can't be installed from here",
-            "Install unixODBC with its SQLite driver; for the tests its PostgreSQL driver and a server too.",
+            "Install unixODBC with its SQLite driver; for the tests PostgreSQL, MariaDB, their drivers.",
         )
     prefix = debian.root_prefix()
     if prefix is not None:
@@ -102,6 +111,9 @@ def gather(local: Path) -> None:
     if server is not None:
         _wrap_server(local / "postgres", server, root)
         variables["ISTHMUS_PG_BINARIES"] = str(local / "postgres")
+    mariadb = root / "usr/sbin/mariadbd"
+    if mariadb.exists():
+        _wrap_mariadb(local / "mariadb", mariadb, root)
     tracer = root / "usr/bin/strace"
     if tracer.exists():
         _link_tool(local / "tools", tracer)
@@ -111,6 +123,8 @@ def gather(local: Path) -> None:
     exports += f'export LD_LIBRARY_PATH={path}"${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"\n'
     if server is not None:
         exports += f'export PATH="$PATH":{shlex.quote(str(local / "postgres"))}\n'
+    if mariadb.exists():
+        exports += f'export PATH="$PATH":{shlex.quote(str(local / "mariadb"))}\n'
     if tracer.exists():
         exports += f'export PATH="$PATH":{shlex.quote(str(local / "tools"))}\n'
     (local / "environment.sh").write_text(exports)
@@ -140,14 +154,26 @@ def _link_odbc(folder: Path, root: Path) -> None:
 
 
 def _wrap_server(folder: Path, server: Path, root: Path) -> None:
-    """Write starters for the server's programs that find the unpacked libraries by themselves."""
+    """Write starters for PostgreSQL's programs."""
     folder.mkdir(exist_ok=True)
-    path = shlex.quote(_library_path(root))
     for name in _SERVER_PROGRAMS:
-        starter = folder / name
-        starter.write_text(
-            "#!/bin/sh\n"
-            f'export LD_LIBRARY_PATH={path}"${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"\n'
-            f'exec {shlex.quote(str(server / name))} "$@"\n'
-        )
-        starter.chmod(0o755)
+        _wrap(folder / name, server / name, root)
+
+
+def _wrap_mariadb(folder: Path, server: Path, root: Path) -> None:
+    """Write a starter for MariaDB's server, and put the files that it is to be told of beside it."""
+    folder.mkdir(exist_ok=True)
+    _wrap(folder / server.name, server, root)
+    (folder / "share").unlink(missing_ok=True)
+    (folder / "share").symlink_to(root / "usr/share/mysql")
+
+
+def _wrap(starter: Path, program: Path, root: Path) -> None:
+    """Write a starter for a program that finds the unpacked libraries by itself."""
+    path = shlex.quote(_library_path(root))
+    starter.write_text(
+        "#!/bin/sh\n"
+        f'export LD_LIBRARY_PATH={path}"${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"\n'
+        f'exec {shlex.quote(str(program))} "$@"\n'
+    )
+    starter.chmod(0o755)

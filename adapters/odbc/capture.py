@@ -34,7 +34,7 @@ class Journal:
 
     def instance(self) -> str:
         """The name of the installed journal. Raises Refused when none is installed."""
-        statement = sql.journal_instance(self._session.dialect, self._session.erp.meta_table)
+        statement = sql.journal_instance(self._session.dialect, self._session.erp.own.meta)
         try:
             rows = self._session.rows(statement)
         except SqlFault as fault:
@@ -43,7 +43,7 @@ class Journal:
             rows = []
         if not rows:
             raise Refused(
-                f"the change journal '{self._session.erp.journal_table}' is not installed",
+                f"the change journal '{self._session.erp.own.journal}' is not installed",
                 where=self._session.erp.name,
                 remedy=f"isthmus journal install {self._session.erp.name}",
             )
@@ -62,7 +62,7 @@ class Journal:
         if probe is not None and probe == self._idle_at:
             return Captured((), ())
         window = limit + len(outstanding)
-        found = session.rows(sql.journal_read(session.dialect, session.erp.journal_table, window))
+        found = session.rows(sql.journal_read(session.dialect, session.erp.own.journal, window))
         entries = [row for row in found if int(row[0]) not in outstanding][:limit]
         self._idle_at = probe if not entries else None
         if entries:
@@ -75,7 +75,7 @@ class Journal:
         session = self._session
         for start in range(0, len(seqs), _ACK_CHUNK):
             chunk = [str(seq) for seq in seqs[start : start + _ACK_CHUNK]]
-            session.run(sql.journal_ack(session.dialect, session.erp.journal_table, len(chunk)), chunk)
+            session.run(sql.journal_ack(session.dialect, session.erp.own.journal, len(chunk)), chunk)
 
     def _changes(self, instance: str, entries: Sequence[Sequence[object]]) -> tuple[Change, ...]:
         keys: dict[str, dict[str, None]] = {}

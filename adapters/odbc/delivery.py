@@ -103,7 +103,7 @@ def _prepared(session: Session, delivery: Delivery) -> tuple[Shape, dict[str, st
 
 def _claimed(session: Session, delivery: Delivery) -> bool:
     """Write the ledger row; False when it is there. Waits for another transaction that claims the id."""
-    statement = sql.ledger_insert(session.dialect, session.erp.ledger_table)
+    statement = sql.ledger_insert(session.dialect, session.erp.own.ledger)
     values = (
         delivery.message_id,
         delivery.payload_hash,
@@ -114,6 +114,9 @@ def _claimed(session: Session, delivery: Delivery) -> bool:
     try:
         return session.run(statement, values) == 1
     except SqlFault as fault:
+        if fault.verdict.fault is Fault.DUPLICATE:
+            session.rollback()  # the statement was the transaction's first
+            return False
         raise _Stop(_unprepared(session, fault)) from None
 
 
@@ -130,7 +133,7 @@ def _unprepared(session: Session, fault: SqlFault) -> Outcome:
 
 def _already_there(session: Session, delivery: Delivery) -> Outcome:
     """What the ledger says about this message id: the answer that was lost, or a misuse of the id."""
-    rows = session.rows(sql.ledger_read(session.dialect, session.erp.ledger_table), (delivery.message_id,))
+    rows = session.rows(sql.ledger_read(session.dialect, session.erp.own.ledger), (delivery.message_id,))
     session.rollback()
     if not rows:
         return Outcome(
@@ -159,7 +162,7 @@ def _fence(session: Session, delivery: Delivery) -> None:
     counts is the life that sends: a restored store also sends commands that an earlier life planned.
     """
     try:
-        rows = session.rows(sql.epoch_check(session.dialect, session.erp.epoch_table))
+        rows = session.rows(sql.epoch_check(session.dialect, session.erp.own.epoch))
     except SqlFault as fault:
         raise _Stop(_unprepared(session, fault)) from None
     if not rows:
@@ -175,7 +178,7 @@ def _create(session: Session, delivery: Delivery, shape: Shape, values: Mapping[
     names = list(values)
     statement = sql.insert(session.dialect, shape.table, shape.spec.key, names)
     bound = [values[name] for name in names]
-    if session.dialect.returning:
+    if session.dialect.returns_key:
         rows = session.rows(statement, bound)
     elif session.run(statement, bound) == 1:
         rows = session.rows(sql.inserted_key(session.dialect, shape.table, shape.spec.key))
@@ -184,7 +187,7 @@ def _create(session: Session, delivery: Delivery, shape: Shape, values: Mapping[
     if not rows:
         raise _Stop(_business("no-effect", "the ERP took the insert and stored nothing"))
     key = str(rows[0][0])
-    session.run(sql.ledger_key(session.dialect, session.erp.ledger_table), (key, delivery.message_id))
+    session.run(sql.ledger_key(session.dialect, session.erp.own.ledger), (key, delivery.message_id))
     return key
 
 

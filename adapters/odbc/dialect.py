@@ -1,13 +1,16 @@
-"""SQL dialects as data: quoting, statement forms and the meaning of each database's errors."""
+"""What the SQL of one database family looks like, as data; the families stand in ``dialects``."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum
+from typing import Any
 
-from agent.errors import Refused
+from adapters.odbc.catalog import Column, Home
+from agent.core.objects import ObjectSpec
 
 
 class Fault(StrEnum):
@@ -32,51 +35,149 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Driver:
+    """The ODBC driver of a dialect and what it must be told.
+
+    packages   Debian packages that bring it
+    files      file names of its library, best first
+    words      what its name holds, in lower case: tells the dialect of a connection string
+    options    connection options added when missing, because the driver's own default loses data or hangs
+    needs      libraries beside it that a private directory of unpacked ones must bring
+    max_write  bytes up to which a text is bound whole; None leaves it to the driver
+    """
+
+    packages: str
+    files: tuple[str, ...]
+    words: tuple[str, ...]
+    options: Mapping[str, str]
+    needs: tuple[str, ...] = ()
+    max_write: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """How selected rows are locked until the transaction ends: behind the table's name, or at the end."""
+
+    hint: str = ""
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTables:
+    """Names of the agent's own tables in the ERP, each with its schema or database where it has one."""
+
+    journal: str
+    meta: str
+    ledger: str
+    epoch: str
+
+    @property
+    def all(self) -> tuple[str, str, str, str]:
+        """In the order in which they are made."""
+        return (self.journal, self.meta, self.ledger, self.epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """How a dialect spells the agent's own tables and the triggers of a captured table.
+
+    create     a table unless it is there: {table} and {columns}
+    sequence   definition of the journal's number; never given twice, also not after a restart
+    moment     column type of a point in time
+    instance   expression that names an installation
+    add        one more column unless it is there: {table} and {column}; "" where install looks first
+    present    query for the names of all enabled triggers
+    names      the triggers' names of one captured object, as ``present`` tells them
+    triggers   statements that put them in the place of older ones
+    drop       statements that remove them; repeatable
+    """
+
+    create: str
+    sequence: str
+    moment: str
+    instance: str
+    add: str
+    present: str
+    names: Callable[[OwnTables, ObjectSpec], list[str]]
+    triggers: Callable[[Dialect, OwnTables, ObjectSpec], list[str]]
+    drop: Callable[[Dialect, OwnTables, ObjectSpec], list[str]]
+
+
+class Claim(Enum):
+    """What tells that a message id is in the ledger already."""
+
+    NO_ROW = " ON CONFLICT (message_id) DO NOTHING"
+    DUPLICATE = ""  # the error of the unique key
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """One database family.
 
-    packages        Debian packages that bring its ODBC driver
-    driver_files    file names of the driver library, best first
-    defaults        connection options added when missing, because the driver's own default loses data
-    row_lock        suffix that locks selected rows until the transaction ends ("" where a writer holds all)
-    share_lock      the same, shared among writers
-    returning       INSERT can return the key; else it is looked up by ``last_row``
-    session         statements run on each new connection; ``{lock_ms}`` is the lock timeout
-    text_types      column types that are read and bound as text without a cast
+    session         statements run on each new connection; {lock_s}, {lock_ms}, {deadline_s}, {deadline_ms}
     classify        driver error (SQLSTATE, message) to a verdict
+    column          a row of the driver's catalog to a column; the second argument names the row's extra parts
+    home            the part of the catalog that a dotted name's first half means
+    as_text         a column's expression as text: drivers silently alter numbers and dates, never text
+    comparand       a placeholder for a text that is compared with a column
+    value           a placeholder for a text that is stored into a column
+    insert          the statement: {table}, {columns}, {values}, {key} (the new key as text)
+    returns_key     whether ``insert`` answers with it; else ``last_row`` is the condition that finds it
+    release         rows of a table by exact numbers: {table}, and how many
+    claim           what tells that a message id is in the ledger already
+    mark            the id in the ledger's insert, as an expression that also marks the transaction's writes
+    unmark          ends the mark of a connection; "" where it ends with the transaction
+    change_probe    query whose answer differs after another connection's commit, None where there is none
+    limit           the end of a query for {count} rows
+    nothing         FROM clause of a query without a table
+    reserved        own column names that the database takes for words of its language
+    quotes          left and right of an identifier
+    lossy_numbers   a numeric column stores binary floating point
     """
 
     name: str
-    packages: str
-    driver_files: tuple[str, ...]
-    defaults: Mapping[str, str]
-    row_lock: str
-    share_lock: str
-    returning: bool
-    last_row: str
+    driver: Driver
     session: tuple[str, ...]
-    text_types: frozenset[str]
-    casts: bool
-    marks_writes: bool
-    change_probe: str | None
     classify: Callable[[str, str], Verdict] = field(repr=False)
-    pads_char: bool = False
+    column: Callable[[Any, Mapping[str, int]], Column] = field(repr=False)
+    as_text: Callable[[str, Column], str] = field(repr=False)
+    comparand: Callable[[Column], str] = field(repr=False)
+    value: Callable[[Column], str] = field(repr=False)
+    journal: Journal = field(repr=False)
+    release: Callable[[str, int], str] = field(repr=False)
+    insert: str = "INSERT INTO {table} ({columns}) VALUES ({values})"
+    returns_key: bool = False
+    last_row: str = ""
+    home: Home = Home.SCHEMA
+    row_lock: Lock = Lock()
+    share_lock: Lock = Lock()
+    claim: Claim = Claim.NO_ROW
+    mark: str = "?"
+    unmark: str = ""
+    change_probe: str | None = None
+    limit: str = " LIMIT {count}"
+    nothing: str = ""
+    reserved: frozenset[str] = frozenset()
+    quotes: tuple[str, str] = ('"', '"')
+    lossy_numbers: bool = False
+
+    @property
+    def marks_writes(self) -> bool:
+        """Whether the journal tells which changes are our own."""
+        return self.mark != "?"
 
     def quote(self, identifier: str) -> str:
         """An identifier in quotes, each part of a dotted name on its own."""
-        return ".".join('"' + part.replace('"', '""') + '"' for part in identifier.split("."))
+        left, right = self.quotes
+        return ".".join(left + part.replace(right, right * 2) + right for part in identifier.split("."))
 
-    def parameter(self, type_name: str) -> str:
-        """A placeholder for a value that is bound as text and meant for a column of that type."""
-        if not self.casts or type_name in self.text_types:
-            return "?"
-        return f"CAST(? AS {type_name})"
+    def own(self, column: str) -> str:
+        """A column of the agent's own tables."""
+        return self.quote(column) if column in self.reserved else column
 
-    def as_text(self, column: str, type_name: str) -> str:
-        """A column as text: drivers silently alter numbers, dates and padded strings, never text."""
-        if type_name in self.text_types and not (self.pads_char and type_name == "bpchar"):
-            return column
-        return f"CAST({column} AS TEXT)"
+    def text(self, name: str, column: Column) -> str:
+        """A column of the ERP as text."""
+        return self.as_text(self.quote(name), column)
 
 
 _NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)\s*$")
@@ -89,145 +190,25 @@ def native_code(message: str) -> int:
     return int(found.group(1)) if found else 0
 
 
-def _first_sentence(message: str) -> str:
+def first_sentence(message: str) -> str:
     """The error's first line without driver prefixes and without the row values that DETAIL lines carry."""
     text = re.split(r"\n|;\s*$", _PREFIX.sub("", message).strip())[0]
     text = re.sub(r"(\s*\(-?\d+\))*(\s*\(SQL\w+\))?\s*$", "", text)
     return text.removeprefix("ERROR: ").removeprefix("FATAL: ").rstrip(" ;")[:300]
 
 
-def _classify_sqlite(state: str, message: str) -> Verdict:
-    """libsqliteodbc reports everything as HY000; the native code and the text tell the difference."""
-    code = native_code(message)
-    text = _first_sentence(message)
-    if code == 19:
-        if "UNIQUE constraint failed" in text:
-            return Verdict(Fault.DUPLICATE, "19-unique", text)
-        if "NOT NULL constraint failed" in text:
-            return Verdict(Fault.INVALID, "19-not-null", text)
-        return Verdict(Fault.BUSINESS, "19", text)
-    known = {
-        5: Fault.BUSY,
-        6: Fault.BUSY,
-        10: Fault.LOST,
-        13: Fault.BUSY,
-        1: Fault.SETUP,
-        3: Fault.SETUP,
-        8: Fault.SETUP,
-        14: Fault.SETUP,
-        18: Fault.INVALID,
-        20: Fault.INVALID,
-        26: Fault.SETUP,
-    }
-    if "connect failed (14)" in message:
-        return Verdict(Fault.SETUP, "14", "the database file does not exist or cannot be opened")
-    if state.startswith("08"):
-        return Verdict(Fault.LOST, state, text)
-    return Verdict(known.get(code, Fault.UNKNOWN), str(code) if code else state, text)
+def literal(text: str) -> str:
+    """A text in a script, where nothing can be bound."""
+    return "'" + text.replace("'", "''") + "'"
 
 
-_PG_EXACT = {
-    "40001": Fault.BUSY,
-    "40P01": Fault.BUSY,
-    "55P03": Fault.BUSY,
-    "57014": Fault.BUSY,
-    "53300": Fault.LOST,
-    "57P01": Fault.LOST,
-    "57P02": Fault.LOST,
-    "57P03": Fault.LOST,
-    "0A000": Fault.LOST,  # "cached plan must not change result type" after ALTER TABLE: prepare anew
-    "25P02": Fault.LOST,
-    "23505": Fault.DUPLICATE,
-    "23502": Fault.INVALID,
-    "P0001": Fault.BUSINESS,
-    "42501": Fault.SETUP,
-    "42P01": Fault.SETUP,
-    "42703": Fault.SETUP,
-    "3D000": Fault.SETUP,
-}
-_PG_CLASS = {
-    "08": Fault.LOST,
-    "22": Fault.INVALID,
-    "23": Fault.BUSINESS,
-    "28": Fault.SETUP,
-    "P0": Fault.BUSINESS,
-    "53": Fault.BUSY,
-}
+def trigger_base(own: OwnTables, spec: ObjectSpec, longest: int) -> str:
+    """What the names of an object's triggers begin with; two letters fit behind it.
 
-
-def _classify_postgresql(state: str, message: str) -> Verdict:
-    """psqlodbc gives the server's SQLSTATE; exception classes are no guide (57P01 is a plain Error)."""
-    fault = _PG_EXACT.get(state) or _PG_CLASS.get(state[:2], Fault.UNKNOWN)
-    if "internal SAVEPOINT failed" in message:
-        fault = Fault.LOST  # the driver's own savepoint was the first to meet the dead connection
-    if state == "08001" and ("does not exist" in message or "authentication failed" in message):
-        fault = Fault.SETUP
-    text = _first_sentence(message)
-    if fault is Fault.INVALID:
-        # '... for type numeric: "abc"' carries the value
-        text = text.split(': "')[0]
-    return Verdict(fault, state, text)
-
-
-SQLITE = Dialect(
-    name="sqlite",
-    packages="libsqliteodbc",
-    driver_files=("libsqlite3odbc.so",),
-    # BigInt: without it 2^53+1 in an integer column is read as 1. NoCreat: a wrong path must not make a file.
-    defaults={"BigInt": "1", "FKSupport": "1", "NoCreat": "1", "Timeout": "{lock_ms}"},
-    row_lock="",
-    share_lock="",
-    returning=False,
-    last_row="rowid = last_insert_rowid()",
-    session=(),
-    text_types=frozenset({"text", "varchar", "char", "nchar", "nvarchar", "clob", "character"}),
-    casts=False,
-    marks_writes=False,
-    change_probe="PRAGMA data_version",
-    classify=_classify_sqlite,
-)
-
-POSTGRESQL = Dialect(
-    name="postgresql",
-    packages="odbc-postgresql",
-    driver_files=("psqlodbcw.so",),
-    # keepalives: without them a cut link blocks a call for minutes
-    defaults={
-        "BoolsAsChar": "0",
-        "pqopt": "keepalives=1 keepalives_idle=5 keepalives_interval=2 keepalives_count=3 "
-        "tcp_user_timeout={deadline_ms} connect_timeout={connect_s}",
-    },
-    row_lock=" FOR UPDATE",
-    share_lock=" FOR SHARE",
-    returning=True,
-    last_row="",
-    session=(
-        "SET lock_timeout = {lock_ms}",
-        "SET idle_in_transaction_session_timeout = {deadline_ms}",
-        "SET TIME ZONE 'UTC'",
-        "SET DateStyle = 'ISO'",
-    ),
-    text_types=frozenset({"text", "varchar", "bpchar"}),
-    casts=True,
-    marks_writes=True,
-    change_probe=None,
-    classify=_classify_postgresql,
-    pads_char=True,
-)
-
-DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (SQLITE, POSTGRESQL)}
-
-
-def dialect_of(connection: str, *, where: str) -> str:
-    """The dialect that the driver's name in a connection string tells. Raises Refused when none does."""
-    driver = re.search(r"(?i)(?:^|;)\s*driver\s*=\s*(\{[^}]*\}|[^;]*)", connection)
-    name = driver.group(1).lower() if driver else ""
-    if "sqlite" in name:
-        return SQLITE.name
-    if "psqlodbc" in name or "postgres" in name:
-        return POSTGRESQL.name
-    raise Refused(
-        "the connection string names no driver whose SQL dialect is known",
-        where=where,
-        remedy=f"set dialect to one of {', '.join(sorted(DIALECTS))}",
-    )
+    A name beyond what the database allows would be cut, or refused: it ends in a digest of the whole.
+    """
+    whole = f"{own.journal.rpartition('.')[2]}_{spec.name.rpartition('.')[2]}"
+    if len(whole) + 2 <= longest:
+        return whole
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+    return f"{whole[: longest - 11]}_{digest}"

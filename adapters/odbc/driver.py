@@ -24,7 +24,7 @@ def load_driver_manager(dialect: Dialect, *, where: str) -> ModuleType:
     directory = os.environ.get(LIBRARIES_VARIABLE)
     try:
         if directory:
-            for name in _PRELOAD:
+            for name in (*_PRELOAD, *dialect.driver.needs):
                 path = Path(directory) / name
                 if path.exists():
                     ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
@@ -33,8 +33,8 @@ def load_driver_manager(dialect: Dialect, *, where: str) -> ModuleType:
         raise Refused(
             f"the ODBC driver manager cannot be loaded ({error})",
             where=where,
-            remedy=f"apt-get install libodbc2 {dialect.packages}, or set {LIBRARIES_VARIABLE} to a directory"
-            " that holds libltdl.so.7, libodbc.so.2, libodbcinst.so.2 and the driver",
+            remedy=f"apt-get install libodbc2 {dialect.driver.packages}, or set {LIBRARIES_VARIABLE}"
+            " to a directory that holds libltdl.so.7, libodbc.so.2, libodbcinst.so.2 and the driver",
         ) from error
     pyodbc.pooling = False  # a pooled dead or dirty session is the last thing an agent wants
     module: ModuleType = pyodbc
@@ -53,7 +53,7 @@ def directories() -> Iterator[Path]:
 def find_driver(dialect: Dialect) -> Path | None:
     """The driver library of a dialect, or None when no usual directory has it."""
     for directory in directories():
-        for name in dialect.driver_files:
+        for name in dialect.driver.files:
             if (directory / name).exists():
                 return directory / name
     return None
@@ -86,7 +86,7 @@ def complete(connection: str, dialect: Dialect, figures: Mapping[str, int], inst
     """
     options = parse(connection)
     present = {key.lower(): key for key in options}
-    for key, value in dialect.defaults.items():
+    for key, value in dialect.driver.options.items():
         if key.lower() not in present:
             options[key] = value.format(**figures)
     driver_key = present.get("driver")

@@ -61,15 +61,15 @@ def _object(session: Session, spec: ObjectSpec) -> list[Check]:
 
 def _values(session: Session, spec: ObjectSpec, table: Table) -> list[Check]:
     """Columns that would lose digits: SQLite stores a number in a numeric column as binary floating point."""
-    if session.dialect.name != "sqlite":
+    if not session.dialect.lossy_numbers:
         return []
     lossy = [
         item.name
         for item in spec.fields
         if item.type is FieldType.DECIMAL
         and item.name in table.columns
-        and table.column(item.name).type_name not in session.dialect.text_types
-        and "int" not in table.column(item.name).type_name
+        and "int" not in (column := table.column(item.name)).type_name
+        and session.dialect.text(item.name, column) != session.dialect.quote(item.name)
     ]
     return [
         Check(
@@ -86,7 +86,7 @@ def _unique(session: Session, spec: ObjectSpec, table: Table) -> Check:
     """Key and external id must be unique: a record is found by them."""
     cursor = session.cursor()
     try:
-        unique = unique_columns(cursor, spec.name)
+        unique = unique_columns(cursor, spec.name, session.dialect.home)
     except session.driver_error as error:
         return Check(
             f"keys of {spec.name}", ok=False, detail=str(error.args[-1])[:200], remedy="check the rights"
@@ -110,10 +110,10 @@ def _ledger(session: Session) -> Check:
     remedy = f"isthmus journal install {session.erp.name}, and grant INSERT, UPDATE, SELECT on the ledger"
     session.rollback()
     try:
-        statement = sql.ledger_insert(session.dialect, session.erp.ledger_table)
+        statement = sql.ledger_insert(session.dialect, session.erp.own.ledger)
         session.run(statement, ("check", "", "0", "check", None))
     except SqlFault as fault:
         return Check("ledger", ok=False, detail=str(fault), remedy=remedy)
     finally:
         session.rollback()
-    return Check("ledger", ok=True, detail=f"{session.erp.ledger_table} takes rows")
+    return Check("ledger", ok=True, detail=f"{session.erp.own.ledger} takes rows")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from adapters.odbc.catalog import Table, reflect
-from adapters.odbc.dialect import DIALECTS, Dialect, Fault, Verdict
+from adapters.odbc.dialect import Dialect, Fault, Verdict
+from adapters.odbc.dialects import DIALECTS
 from adapters.odbc.driver import complete, load_driver_manager, redact
 from adapters.odbc.settings import Erp
 from agent.core.objects import ObjectSpec
@@ -55,16 +57,21 @@ class Session:
     def _figures(self) -> dict[str, int]:
         return {
             "lock_ms": max(1, int(self.erp.lock_timeout_s * 1000)),
+            "lock_s": math.ceil(self.erp.lock_timeout_s),
             "deadline_ms": max(1, int(self.erp.deadline_s * 1000)),
+            "deadline_s": math.ceil(self.erp.deadline_s),
             "connect_s": max(2, int(self.erp.deadline_s)),
         }
 
     def _connect(self, autocommit: bool) -> Any:
         text = complete(self.erp.connection, self.dialect, self._figures(), self._odbc.drivers())
         try:
-            return self._odbc.connect(text, autocommit=autocommit)
+            connection = self._odbc.connect(text, autocommit=autocommit)
         except self._odbc.Error as error:
             raise self._no_connection(error) from None
+        if self.dialect.driver.max_write is not None:
+            connection.maxwrite = self.dialect.driver.max_write
+        return connection
 
     def _no_connection(self, error: Exception) -> Refused | Unreachable:
         state, message = _state_and_message(error)
@@ -72,7 +79,7 @@ class Session:
             return Refused(
                 "the ODBC driver cannot be loaded ('file not found' may also mean a missing dependency)",
                 where=self.erp.name,
-                remedy=f"apt-get install {self.dialect.packages}; if the file exists, run ldd on it",
+                remedy=f"apt-get install {self.dialect.driver.packages}; if the file exists, run ldd on it",
             )
         verdict = self.dialect.classify(state, redact(message, self.erp.connection))
         if verdict.fault is Fault.SETUP:
@@ -113,6 +120,10 @@ class Session:
             self._connection.commit()
         except self._odbc.Error as error:
             raise self._fault(error) from None
+        try:
+            self._unmark()
+        except self._odbc.Error:
+            self.lost = True  # what was committed stands; the mark goes with the connection
 
     def rollback(self) -> None:
         """End the transaction without effect; a connection that is not proven alive after an error is lost.
@@ -124,11 +135,17 @@ class Session:
         try:
             self._connection.rollback()
             if self.broken:
-                self._execute("SELECT 1", ()).fetchall()
+                self._execute(f"SELECT 1{self.dialect.nothing}", ()).fetchall()
                 self._connection.rollback()
+            self._unmark()
             self.broken = False
         except self._odbc.Error:
             self.lost = True
+
+    def _unmark(self) -> None:
+        """No later write of this connection may pass for the one that was marked."""
+        if self.dialect.unmark and not self._autocommit:
+            self._execute(self.dialect.unmark, ())
 
     def table(self, name: str) -> Table:
         """The reflected table. Raises Refused when the ERP has none of that name for this user."""
@@ -149,7 +166,7 @@ class Session:
         """The table's shape now, or None."""
         cursor = self._connection.cursor()
         try:
-            return reflect(cursor, name)
+            return reflect(cursor, name, self.dialect.home, self.dialect.column)
         except self._odbc.Error as error:
             raise self._fault(error) from None
         finally:

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from adapters.odbc.dialect import dialect_of
+from adapters.odbc.dialect import OwnTables
+from adapters.odbc.dialects import dialect_of
 from agent.core.objects import ObjectSpec
 from agent.errors import InputError, Problem, Refused
 
@@ -33,7 +34,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     connection: str = Field(min_length=1)
-    dialect: Literal["sqlite", "postgresql"] | None = None
+    dialect: Literal["sqlite", "postgresql", "mariadb"] | None = None
     poll_s: float = Field(default=0.2, gt=0, le=3600)
     deadline_s: float = Field(default=30.0, gt=0, le=3600)
     lock_timeout_s: float = Field(default=3.0, gt=0, le=60)
@@ -61,17 +62,10 @@ class Erp:
     dialect: str
     connection: str = field(repr=False)
     objects: tuple[ObjectSpec, ...]
-    journal_table: str
-    ledger_table: str
-    epoch_table: str
+    own: OwnTables
     lock_timeout_s: float
     deadline_s: float
     timezone: str
-
-    @property
-    def meta_table(self) -> str:
-        """The one-row table that names this installation of the journal."""
-        return f"{self.journal_table}_meta"
 
     def spec(self, name: str) -> ObjectSpec:
         """The object of that name; KeyError if none is configured."""
@@ -110,9 +104,12 @@ def resolve(
         dialect=settings.dialect or dialect_of(connection, where=name),
         connection=connection,
         objects=tuple(objects),
-        journal_table=settings.journal_table,
-        ledger_table=settings.ledger_table,
-        epoch_table=settings.epoch_table,
+        own=OwnTables(
+            journal=settings.journal_table,
+            meta=f"{settings.journal_table}_meta",
+            ledger=settings.ledger_table,
+            epoch=settings.epoch_table,
+        ),
         lock_timeout_s=settings.lock_timeout_s,
         deadline_s=settings.deadline_s,
         timezone=settings.timezone,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
@@ -38,7 +38,7 @@ def decode(column: Column, kind: FieldType, value: object, zone: ZoneInfo) -> Ra
             case FieldType.DATE:
                 return value if type(value) is date else date.fromisoformat(str(value)[:10])
             case FieldType.DATETIME:
-                return _datetime(value, zone)
+                return _datetime(value, UTC if column.zoned else zone)
             case _:
                 return str(value).rstrip(" ") if column.padded else str(value)
     except (ValueError, InvalidOperation, OverflowError) as error:
@@ -61,7 +61,7 @@ def _boolean(value: object) -> bool:
     raise ValueError("not a boolean")
 
 
-def _datetime(value: object, zone: ZoneInfo) -> datetime:
+def _datetime(value: object, zone: tzinfo) -> datetime:
     moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
@@ -99,9 +99,8 @@ def _decimal_text(column: Column, value: Decimal) -> str:
 
 
 def _datetime_text(column: Column, value: datetime, zone: ZoneInfo) -> str:
-    if column.type_name == "timestamptz":
-        return value.isoformat(sep=" ")
-    return value.astimezone(zone).replace(tzinfo=None).isoformat(sep=" ")
+    local = value.astimezone(UTC if column.zoned else zone)
+    return local.replace(tzinfo=None).isoformat(sep=" ")
 
 
 def _checked(column: Column, text: str) -> str:

@@ -17,7 +17,7 @@ from agent.errors import Refused
 def last(session: Session) -> Mark:
     """The mark that stands there. Raises Refused where the table is missing or of an older installation."""
     try:
-        rows = session.rows(sql.mark_read(session.dialect, session.erp.epoch_table))
+        rows = session.rows(sql.mark_read(session.dialect, session.erp.own.epoch))
     except SqlFault as fault:
         if fault.verdict.fault is not Fault.SETUP:
             raise
@@ -35,7 +35,7 @@ def take(session: Session, mark: Mark, instead_of: Mark) -> bool:
         for one in (mark, instead_of)
         for part in (one.life, str(one.epoch), str(one.token), one.host, one.stamp)
     ]
-    return session.run(sql.mark_write(session.dialect, session.erp.epoch_table), values) == 1
+    return session.run(sql.mark_write(session.dialect, session.erp.own.epoch), values) == 1
 
 
 def _install(session: Session, text: str) -> Refused:

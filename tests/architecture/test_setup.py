@@ -83,6 +83,35 @@ def test_the_newest_unpacked_server_starts_with_its_own_libraries(system: Module
     assert shown.stdout.strip() == f"15 -D {tmp_path / 'root/usr/lib/x86_64-linux-gnu'}"
 
 
+def test_an_unpacked_mariadb_starts_with_its_own_libraries_and_files(
+    system: ModuleType, tmp_path: Path
+) -> None:
+    local = tmp_path / "with a space"
+    _library(local / "root/usr/lib/x86_64-linux-gnu/liburing.so.2")
+    _library(local / "root/usr/lib/x86_64-linux-gnu/libmariadb.so.3")
+    _library(local / "root/usr/lib/x86_64-linux-gnu/odbc/libmaodbc.so")
+    _library(local / "root/usr/share/mysql/mysql_system_tables.sql")
+    program = local / "root/usr/sbin/mariadbd"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "$1 $LD_LIBRARY_PATH"\n')
+    program.chmod(0o755)
+    system.gather(local)
+    command = '. "$0"; mariadbd --no-defaults'
+    shown = subprocess.run(
+        ["/bin/sh", "-c", command, str(local / "environment.sh")],
+        env={"PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    libraries = str(local / "root/usr/lib/x86_64-linux-gnu")
+    assert shown.stdout.split(" ", 1)[0] == "--no-defaults" and shown.stdout.strip().startswith(
+        f"--no-defaults {libraries}"
+    )
+    assert (local / "mariadb/share/mysql_system_tables.sql").exists()
+    assert {path.name for path in (local / "odbc").iterdir()} >= {"libmaodbc.so", "libmariadb.so.3"}
+
+
 def test_a_part_counts_as_present_only_when_it_is_whole(system: ModuleType, tmp_path: Path) -> None:
     manager = next(part for part in system.PRODUCT if part.name == "unixODBC")
     _library(tmp_path / "usr/lib/x86_64-linux-gnu/libodbc.so.2")

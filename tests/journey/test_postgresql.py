@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.odbc.dialect import POSTGRESQL
+from adapters.odbc.dialects import POSTGRESQL
 from adapters.odbc.driver import find_driver
 from agent.cli.demo.command import Choices, play
 from agent.cli.demo.stage import Stage

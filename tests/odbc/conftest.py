@@ -1,4 +1,4 @@
-"""One ERP per test, in SQLite and in PostgreSQL, through the real drivers."""
+"""One ERP per test, in SQLite, PostgreSQL and MariaDB, through the real drivers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from typing import Any
 
 import pytest
 
-from adapters.odbc.dialect import POSTGRESQL, SQLITE, Dialect
+from adapters.odbc.dialect import Dialect
+from adapters.odbc.dialects import MARIADB, POSTGRESQL, SQLITE
 from adapters.odbc.driver import find_driver, load_driver_manager
+from adapters.odbc.journal import install_script
+from adapters.odbc.settings import resolve
+from tests.mariadb import MariadbServer
 from tests.odbc.site import Site
 from tests.postgres import PostgresServer
 
@@ -22,7 +26,7 @@ _NUMBERS = itertools.count(1)
 def _driver(dialect: Dialect) -> Path:
     found = find_driver(dialect)
     if found is None:
-        pytest.fail(f"no ODBC driver for {dialect.name}: apt-get install libodbc2 {dialect.packages}")
+        pytest.fail(f"no ODBC driver for {dialect.name}: apt-get install libodbc2 {dialect.driver.packages}")
     return found
 
 
@@ -36,6 +40,15 @@ def odbc() -> Any:
 def postgres() -> Iterator[PostgresServer]:
     """One PostgreSQL server for all tests of the session."""
     server = PostgresServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariadbServer]:
+    """One MariaDB server for all tests of the session."""
+    server = MariadbServer()
     server.start()
     yield server
     server.stop()
@@ -94,8 +107,25 @@ async def postgresql_site(
     await site.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
+async def mariadb_site(odbc: Any, mariadb: MariadbServer) -> AsyncIterator[Site]:
+    """A fresh MariaDB ERP with the journal installed. No database can be copied there: it is made anew."""
+    name = f"erp{next(_NUMBERS)}"
+    owner = odbc.connect(mariadb.connection(_driver(MARIADB), "mysql"), autocommit=True)
+    owner.execute(f"CREATE DATABASE {name}")
+    site = Site(odbc, MARIADB, mariadb.connection(_driver(MARIADB), name))
+    site.install_erp()
+    owner.execute(f"USE {name}")
+    for statement in install_script(resolve("erp", site.settings(), site.objects, str)):
+        owner.execute(statement)
+    yield site
+    await site.close()
+    owner.execute(f"DROP DATABASE {name}")
+    owner.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def site(request: pytest.FixtureRequest) -> Site:
-    """The same test on both databases."""
+    """The same test on every database."""
     found: Site = request.getfixturevalue(f"{request.param}_site")
     return found

@@ -59,18 +59,27 @@ SAMPLE = ObjectSpec(
         FieldSpec("day", FieldType.DATE),
         FieldSpec("moment", FieldType.DATETIME),
         FieldSpec("padded"),
-        FieldSpec("long"),
+        FieldSpec("note"),
         FieldSpec("parent", FieldType.REFERENCE),
     ),
 )
 _SAMPLE_TABLE = {
     "sqlite": "CREATE TABLE sample (code CHAR(8) NOT NULL PRIMARY KEY, big INTEGER, amount TEXT,"
     " flag BOOLEAN,"
-    " day DATE, moment TIMESTAMP, padded CHAR(10), long TEXT,"
+    " day DATE, moment TIMESTAMP, padded CHAR(10), note TEXT,"
     " parent CHAR(8) REFERENCES sample (code) DEFERRABLE INITIALLY DEFERRED)",
     "postgresql": "CREATE TABLE sample (code CHAR(8) NOT NULL PRIMARY KEY, big BIGINT, amount NUMERIC(22,4),"
-    " flag BOOLEAN, day DATE, moment TIMESTAMPTZ, padded CHAR(10), long TEXT,"
+    " flag BOOLEAN, day DATE, moment TIMESTAMPTZ, padded CHAR(10), note TEXT,"
     " parent CHAR(8) REFERENCES sample (code) DEFERRABLE INITIALLY DEFERRED)",
+    "mariadb": "CREATE TABLE sample (code CHAR(8) NOT NULL PRIMARY KEY, big BIGINT, amount DECIMAL(22,4),"
+    " flag BOOLEAN, day DATE, moment TIMESTAMP(6) NULL, padded CHAR(10), note LONGTEXT,"
+    " parent CHAR(8), FOREIGN KEY (parent) REFERENCES sample (code)) ENGINE = InnoDB CHARACTER SET utf8mb4",
+}
+#: What a user's own connection says beside its address.
+_USER = {
+    "sqlite": "BigInt=1;FKSupport=1;Timeout=5000;",
+    "postgresql": "BoolsAsChar=0;",
+    "mariadb": "OPTION=2;",
 }
 
 
@@ -92,11 +101,15 @@ class Site:
         self.business = Business(self.connection)
         return self
 
-    async def install(self) -> None:
-        """Install the ERP, then the journal."""
+    def install_erp(self) -> None:
+        """Install the ERP alone."""
         self.start().business.install()
         with self.business.database.transaction() as database:
             database.run(_SAMPLE_TABLE[self.dialect.name])
+
+    async def install(self) -> None:
+        """Install the ERP, then the journal."""
+        self.install_erp()
         administration = administer("erp", self.settings(), self.objects, str)
         await administration.install()
         await administration.close()
@@ -125,8 +138,8 @@ class Site:
 
     def user(self, *, autocommit: bool = True) -> Any:
         """Another user's own connection; closed at the end."""
-        options = "BigInt=1;FKSupport=1;Timeout=5000;" if self.dialect.name == "sqlite" else "BoolsAsChar=0;"
-        connection = self.odbc.connect(self.connection + options, autocommit=autocommit)
+        text = self.connection + _USER[self.dialect.name]
+        connection = self.odbc.connect(text, autocommit=autocommit)
         self._open.append(connection)
         return connection
 

@@ -124,5 +124,9 @@ def _names(site: Site) -> set[str]:
         "postgresql": "SELECT relname FROM pg_class WHERE relname LIKE '%isthmus%'"
         " UNION ALL SELECT proname FROM pg_proc WHERE proname LIKE '%isthmus%'"
         " UNION ALL SELECT tgname FROM pg_trigger WHERE tgname LIKE '%isthmus%'",
+        "mariadb": "SELECT table_name FROM information_schema.tables"
+        " WHERE table_schema = DATABASE() AND table_name LIKE '%isthmus%'"
+        " UNION ALL SELECT trigger_name FROM information_schema.triggers"
+        " WHERE trigger_schema = DATABASE() AND trigger_name LIKE '%isthmus%'",
     }
     return {str(row[0]) for row in site.user().execute(catalogs[site.dialect.name]).fetchall()}

@@ -148,13 +148,13 @@ async def test_a_changed_primary_key_is_a_delete_and_an_insert(site: Site) -> No
 
 async def test_a_key_deleted_and_written_again_is_read_not_reported_deleted(site: Site) -> None:
     connection = site.user()
-    connection.execute("INSERT INTO sample (code, long) VALUES ('A1', 'old')")
+    connection.execute("INSERT INTO sample (code, note) VALUES ('A1', 'old')")
     connection.execute("DELETE FROM sample WHERE code = 'A1'")
-    connection.execute("INSERT INTO sample (code, long) VALUES ('A1', 'new')")
+    connection.execute("INSERT INTO sample (code, note) VALUES ('A1', 'new')")
     system = site.system()
     await system.source.open({})
     changes = await changes_until(system, 3)
-    assert all(change.keys == ("A1",) and change.fields["long"] == "new" for change in changes)
+    assert all(change.keys == ("A1",) and change.fields["note"] == "new" for change in changes)
     assert Operation.DELETE not in {change.operation for change in changes}
 
 

@@ -200,7 +200,7 @@ async def test_a_poisonous_command_does_not_hold_up_its_batch(site: Site) -> Non
 
 async def test_a_deferred_constraint_refused_at_commit_is_a_refusal_not_uncertain(site: Site) -> None:
     system = site.system()
-    orphan = replace(create("m1", ""), object="sample", key="A1", fields={"parent": "none", "long": "x"})
+    orphan = replace(create("m1", ""), object="sample", key="A1", fields={"parent": "none", "note": "x"})
     outcome = await apply_one(system, orphan)
     assert (outcome.kind, outcome.reason) == (OutcomeKind.REJECTED, Reason.BUSINESS)
     assert site.one("SELECT count(*) FROM sample") == site.one("SELECT count(*) FROM isthmus_ledger") == 0

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.odbc.dialect import SQLITE
+from adapters.odbc.dialects import SQLITE
 from adapters.odbc.driver import LIBRARIES_VARIABLE, find_driver
 from adapters.odbc.session import Session, SqlFault
 from agent.core.delivery import OutcomeKind
@@ -164,7 +164,7 @@ async def test_a_missing_driver_manager_names_what_to_install(
 ) -> None:
     (tmp_path / "libodbc.so.2").write_text("not a library")
     monkeypatch.setenv(LIBRARIES_VARIABLE, str(tmp_path))
-    with pytest.raises(Refused, match=f"apt-get install libodbc2 {site.dialect.packages}") as raised:
+    with pytest.raises(Refused, match=f"apt-get install libodbc2 {site.dialect.driver.packages}") as raised:
         await site.system().source.open({})
     assert LIBRARIES_VARIABLE in raised.value.remedy
 
@@ -289,7 +289,7 @@ def _runs(pid: int) -> bool:
 async def test_a_missing_driver_is_refused_with_the_package_to_install(site: Site) -> None:
     site.adapter_connection = "Driver=/no/such/driver.so;Server=x;"
     system = site.system(dialect=site.dialect.name)
-    with pytest.raises(Refused, match=f"apt-get install {site.dialect.packages}"):
+    with pytest.raises(Refused, match=f"apt-get install {site.dialect.driver.packages}"):
         await system.source.open({})
     assert (await apply_one(system, create("m1", "r1", name="A"))).kind is OutcomeKind.RETRY
 

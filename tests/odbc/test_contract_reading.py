@@ -70,24 +70,24 @@ async def test_booleans_are_booleans(site: Site) -> None:
 
 
 async def test_blank_padding_means_nothing_and_null_is_not_empty(site: Site) -> None:
-    assert await _round_trip(site, padded="ab", long="") == {"padded": "ab", "long": ""}
+    assert await _round_trip(site, padded="ab", note="") == {"padded": "ab", "note": ""}
     system = site.system()
-    await _write(system, "B", padded=None, long=None)
+    await _write(system, "B", padded=None, note=None)
     row = await read_one(system, "sample", "B")
     assert row.key == "B" and row.fields is not None
-    assert row.fields["padded"] is None and row.fields["long"] is None
+    assert row.fields["padded"] is None and row.fields["note"] is None
 
 
 @pytest.mark.parametrize("text", ["ü€😀" * 200, "x" * 255, "y" * 70000, "a'b\"c\\d;--\n", " lead and trail "])
 async def test_text_survives_whatever_its_length(site: Site, text: str) -> None:
-    assert await _round_trip(site, long=text) == {"long": text}
+    assert await _round_trip(site, note=text) == {"note": text}
 
 
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
-        ({"long": "a\0b"}, "nul"),
-        ({"long": "\ud800"}, "surrogate"),
+        ({"note": "a\0b"}, "nul"),
+        ({"note": "\ud800"}, "surrogate"),
         ({"padded": "x" * 11}, "too-long"),
         ({"big": "many"}, "unreadable"),
         ({"day": "31.12.2026"}, "unreadable"),
@@ -167,8 +167,8 @@ async def test_an_unknown_object_is_refused(site: Site) -> None:
 async def test_a_value_is_never_part_of_the_statement(site: Site) -> None:
     system = site.system()
     hostile = "'); DROP TABLE sample; --"
-    assert (await _write(system, "A1", long=hostile)).kind is OutcomeKind.ACCEPTED
-    assert await system.target.find("sample", {"long": hostile})
+    assert (await _write(system, "A1", note=hostile)).kind is OutcomeKind.ACCEPTED
+    assert await system.target.find("sample", {"note": hostile})
     assert (await read_one(system, "sample", hostile)).fields is None
     update = replace(create("m2", ""), object="sample", key=hostile, kind=DeliveryKind.DELETE)
     assert (await apply_one(system, update)).reason is Reason.GONE

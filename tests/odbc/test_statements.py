@@ -8,7 +8,8 @@ import pytest
 
 from adapters.odbc import Settings, administer, connect, sql
 from adapters.odbc.catalog import Column, Table
-from adapters.odbc.dialect import DIALECTS, POSTGRESQL, SQLITE, Dialect, Fault, native_code
+from adapters.odbc.dialect import Dialect, Fault, OwnTables, native_code, trigger_base
+from adapters.odbc.dialects import DIALECTS, MARIADB, POSTGRESQL, SQLITE, dialect_of
 from adapters.odbc.driver import LIBRARIES_VARIABLE, complete, compose, find_driver, parse, redact
 from adapters.odbc.journal import install_script
 from adapters.odbc.settings import resolve
@@ -32,6 +33,15 @@ _TABLES = {
             "id": Column("id", "int4"),
             'na"me': Column('na"me', "varchar", 80),
             "limit": Column("limit", "numeric", None, 2),
+        },
+        ("id",),
+    ),
+    "mariadb": Table(
+        "customer",
+        {
+            "id": Column("id", "bigint", None, 0),
+            'na"me': Column('na"me', "varchar", 80),
+            "limit": Column("limit", "decimal", None, 2),
         },
         ("id",),
     ),
@@ -125,6 +135,93 @@ def test_postgresql_errors_are_told_apart_by_sqlstate(state: str, fault: Fault) 
     assert POSTGRESQL.classify(state, f"[{state}] ERROR: text (7) (SQLExecDirectW)").fault is fault
 
 
+@pytest.mark.parametrize(
+    ("state", "code", "fault"),
+    [
+        ("40001", 1213, Fault.BUSY),
+        ("HY000", 1205, Fault.BUSY),
+        ("HY018", 1969, Fault.BUSY),
+        ("HY000", 1020, Fault.BUSY),
+        ("HY000", 1114, Fault.BUSY),
+        ("HY000", 1290, Fault.BUSY),
+        ("08S01", 2006, Fault.LOST),
+        ("08S01", 2013, Fault.LOST),
+        ("70100", 1927, Fault.LOST),
+        ("08003", 0, Fault.LOST),
+        ("HY000", 2002, Fault.LOST),
+        ("23000", 1062, Fault.DUPLICATE),
+        ("23000", 1452, Fault.BUSINESS),
+        ("23000", 4025, Fault.BUSINESS),
+        ("45000", 1644, Fault.BUSINESS),
+        ("23000", 1048, Fault.INVALID),
+        ("22001", 1406, Fault.INVALID),
+        ("42000", 1153, Fault.INVALID),
+        ("42S02", 1146, Fault.SETUP),
+        ("42000", 1142, Fault.SETUP),
+        ("28000", 1045, Fault.SETUP),
+        ("HY000", 1105, Fault.UNKNOWN),
+    ],
+)
+def test_mariadb_errors_are_told_apart_by_native_number(state: str, code: int, fault: Fault) -> None:
+    message = f"[{state}] [ma-3.1.15][10.11.19-MariaDB]text ({code}) (SQLExecDirectW)"
+    assert MARIADB.classify(state, message).fault is fault
+
+
+@pytest.mark.parametrize(
+    ("state", "said", "told"),
+    [
+        ("23000", "Duplicate entry 'Eve' for key 'name' (1062)", "Duplicate entry for key 'name'"),
+        (
+            "23000",
+            "Duplicate entry 'Eve\n'for key '' for key 'name' (1062)",
+            "Duplicate entry for key 'name'",
+        ),
+        (
+            "22007",
+            "Incorrect integer value: 'Eve\nfor column x' for column `d`.`t`.`i` at row 1 (1366)",
+            "Incorrect integer value for column `d`.`t`.`i` at row 1",
+        ),
+        ("22007", "Truncated incorrect DOUBLE value: 'Eve' (1292)", "Truncated incorrect DOUBLE value"),
+        ("22003", "BIGINT value is out of range in '(Eve + 1)' (1690)", "BIGINT value is out of range"),
+    ],
+)
+def test_mariadbs_words_lose_the_row_values_and_keep_the_rest(state: str, said: str, told: str) -> None:
+    verdict = MARIADB.classify(state, f"[{state}] [ma-3.1.15][10.11.19-MariaDB]{said} (SQLExecDirectW)")
+    assert verdict.text == told
+
+
+def test_the_driver_of_a_connection_tells_the_dialect() -> None:
+    for name, dialect in {
+        "/usr/lib/odbc/libsqlite3odbc.so": "sqlite",
+        "{PostgreSQL Unicode}": "postgresql",
+        "psqlodbcw.so": "postgresql",
+        "{MariaDB Unicode}": "mariadb",
+        "/x/libmaodbc.so": "mariadb",
+    }.items():
+        assert dialect_of(f"Server=x;Driver={name};Uid=postgres", where="erp") == dialect
+
+
+def test_a_triggers_name_that_is_too_long_keeps_its_beginning_and_stays_its_own() -> None:
+    own = OwnTables("erp.isthmus_journal", "", "", "")
+    names = {trigger_base(own, ObjectSpec("sales." + "t" * 60 + end, "id", ()), 64) for end in "ab"}
+    assert len(names) == 2
+    assert {len(name) for name in names} == {62}
+    assert all(name.startswith("isthmus_journal_ttt") for name in names)
+    assert trigger_base(own, ObjectSpec("sales.customer", "id", ()), 64) == "isthmus_journal_customer"
+
+
+def test_mariadb_triggers_in_another_database_need_the_journals_own() -> None:
+    """An unqualified name in a trigger means the database of the trigger: every write would fail."""
+    connection = "Driver=libmaodbc.so"
+    objects = [ObjectSpec("sales.customer", "id", ())]
+    with pytest.raises(Refused, match="name journal_table"):
+        install_script(resolve("erp", Settings(connection=connection), objects, str))
+    named = Settings(connection=connection, journal_table="erp.isthmus_journal")
+    script = install_script(resolve("erp", named, objects, str))
+    assert any("INSERT INTO `erp`.`isthmus_journal`" in line for line in script)
+    assert any("TRIGGER `sales`.`isthmus_journal_customer_i`" in line for line in script)
+
+
 def test_an_errors_text_holds_no_row_values() -> None:
     unique = POSTGRESQL.classify(
         "23505",
@@ -164,6 +261,13 @@ def test_safe_options_are_added_and_given_ones_kept() -> None:
     assert "keepalives=1" in postgresql["pqopt"] and "tcp_user_timeout=30000" in postgresql["pqopt"]
 
 
+def test_mariadb_counts_found_rows_and_gives_up_in_seconds() -> None:
+    figures = {"lock_ms": 700, "lock_s": 1, "deadline_ms": 1500, "deadline_s": 2, "connect_s": 2}
+    options = parse(complete("Driver=/x/libmaodbc.so;Database=a", MARIADB, figures, []))
+    assert options["OPTION"] == "2"
+    assert options["CONN_TIMEOUT"] == options["READ_TIMEOUT"] == options["WRITE_TIMEOUT"] == "2"
+
+
 def test_a_driver_is_found_in_the_operators_own_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,7 +298,7 @@ def test_a_secret_reference_is_resolved_and_never_shown() -> None:
 
 
 def test_an_unknown_driver_needs_its_dialect_named() -> None:
-    with pytest.raises(Refused, match="set dialect to one of postgresql, sqlite"):
+    with pytest.raises(Refused, match="set dialect to one of mariadb, postgresql, sqlite"):
         resolve("erp", Settings(connection="DSN=erp"), [], str)
     assert resolve("erp", Settings(connection="DSN=erp", dialect="sqlite"), [], str).dialect == "sqlite"
 
@@ -230,7 +334,7 @@ async def test_a_secret_that_cannot_be_read_is_refused_at_the_first_use_and_aske
 
 async def test_the_dialect_of_a_secret_connection_is_found_at_the_first_use() -> None:
     system = connect("erp", Settings(connection="env:ERP"), [], lambda _: "DSN=erp")
-    with pytest.raises(Refused, match="set dialect to one of postgresql, sqlite"):
+    with pytest.raises(Refused, match="set dialect to one of mariadb, postgresql, sqlite"):
         await system.source.open({})
     await system.source.close()
 
@@ -240,7 +344,7 @@ def test_a_written_connection_whose_dialect_nobody_could_tell_is_a_problem_of_th
         connect("erp", Settings(connection="DSN=erp"), [], str)
     (problem,) = wrong.value.problems
     assert problem.key == "systems.erp.connection"
-    assert "set dialect to one of postgresql, sqlite" in problem.text
+    assert "set dialect to one of mariadb, postgresql, sqlite" in problem.text
     connect("erp", Settings(connection="DSN=erp", dialect="sqlite"), [], str)
 
 

@@ -26,19 +26,23 @@ def tamper(erp: SampleErp) -> str:
         last = database.rows(f"SELECT COALESCE(MAX(seq), 0) FROM {_JOURNAL}")[0][0] if installed else 0  # noqa: S608
         database.run("UPDATE customer SET city = 'Nirgendwo' WHERE customer_id = ?", key)
         if installed:
+            word = "`key`" if database.kind == "mariadb" else "key"
             database.run(
-                f"DELETE FROM {_JOURNAL} WHERE seq > ? AND object = 'customer' AND key = ?",  # noqa: S608
+                f"DELETE FROM {_JOURNAL} WHERE seq > ? AND object = 'customer' AND {word} = ?",  # noqa: S608
                 last,
                 str(key),
             )
     return str(number)
 
 
+_CATALOGS = {
+    "sqlite": "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+    "postgresql": "SELECT COUNT(*) FROM pg_tables WHERE tablename = ?",
+    "mariadb": "SELECT COUNT(*) FROM information_schema.tables"
+    " WHERE table_schema = DATABASE() AND table_name = ?",
+}
+
+
 def _has_journal(erp: SampleErp) -> bool:
-    catalog = (
-        "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
-        if erp.database.kind == "sqlite"
-        else "SELECT COUNT(*) FROM pg_tables WHERE tablename = ?"
-    )
     with erp.database.transaction() as database:
-        return int(database.rows(catalog, _JOURNAL)[0][0]) > 0
+        return int(database.rows(_CATALOGS[database.kind], _JOURNAL)[0][0]) > 0

@@ -13,6 +13,8 @@ from adapters.sandbox.erp.database import Database
 from adapters.sandbox.erp.schema import TABLES, create_script, drop_script
 
 _CENT = Decimal("0.01")
+_LAST_KEY = {"sqlite": "last_insert_rowid()", "postgresql": "lastval()", "mariadb": "last_insert_id()"}
+_TEXT = {"sqlite": "TEXT", "postgresql": "TEXT", "mariadb": "CHAR"}
 _TERM_DAYS = {"Z014": 14, "Z030": 30, "Z045": 45, "Z060": 60}
 _CUSTOMER_COLUMNS = frozenset(
     {
@@ -79,8 +81,7 @@ class Business:
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         with self._refusing() as database:
             database.run(f"INSERT INTO customer ({names}) VALUES ({marks})", *values.values())  # noqa: S608
-            last = "last_insert_rowid()" if database.kind == "sqlite" else "lastval()"
-            return int(database.rows(f"SELECT {last}")[0][0])
+            return int(database.rows(f"SELECT {_LAST_KEY[database.kind]}")[0][0])
 
     def change_customer(self, customer_id: int, **columns: str | Decimal | None) -> None:
         """Set columns of a customer and its time of change. Raises Refusal."""
@@ -184,7 +185,7 @@ class Business:
         if table not in TABLES:
             raise Refusal(f"no table {table}")
         columns = _COLUMNS[table]
-        chosen = ", ".join(f"CAST({column} AS TEXT)" for column in columns)
+        chosen = ", ".join(f"CAST({column} AS {_TEXT[self.database.kind]})" for column in columns)
         with self.database.transaction() as database:
             found = database.rows(f"SELECT {chosen} FROM {table} ORDER BY 1, 2")  # noqa: S608
         return [dict(zip(columns, row, strict=True)) for row in found]
@@ -209,7 +210,7 @@ class Business:
                 yield database
         except self.database.error as error:
             state, text = str(error.args[0]), str(error.args[-1])
-            if state[:2] in {"22", "23", "P0"} or "(19)" in text:
+            if state[:2] in {"22", "23", "P0", "45"} or "(19)" in text:
                 raise Refusal(text.splitlines()[0]) from error
             raise
 
@@ -227,7 +228,7 @@ class Business:
         return values
 
     def _cast(self, type_name: str) -> str:
-        return "?" if self.database.kind == "sqlite" else f"CAST(? AS {type_name})"
+        return f"CAST(? AS {type_name})" if self.database.kind == "postgresql" else "?"
 
 
 _COLUMNS: Mapping[str, tuple[str, ...]] = {

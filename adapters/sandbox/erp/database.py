@@ -10,11 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_DRIVERS = {"sqlite": "libsqlite3odbc.so", "postgresql": "psqlodbcw.so"}
+_DRIVERS = {"sqlite": "libsqlite3odbc.so", "postgresql": "psqlodbcw.so", "mariadb": "libmaodbc.so"}
+_WORDS = {"sqlite": "sqlite", "psqlodbc": "postgresql", "postgres": "postgresql"} | dict.fromkeys(
+    ("maodbc", "mariadb"), "mariadb"
+)
 _DIRECTORIES = ("/usr/lib/*/odbc", "/usr/lib/odbc", "/usr/lib64", "/usr/local/lib")
 _OPTIONS = {
     "sqlite": {"BigInt": "1", "FKSupport": "1", "Timeout": "10000"},
     "postgresql": {"BoolsAsChar": "0"},
+    # OPTION 2: an update counts the rows it found
+    "mariadb": {"OPTION": "2", "CHARSET": "utf8mb4"},
 }
 
 
@@ -23,20 +28,21 @@ class UnknownDatabase(Exception):
 
 
 def kind_of(connection: str) -> str:
-    """``sqlite`` or ``postgresql``, by the driver's name. Raises UnknownDatabase."""
+    """``sqlite``, ``postgresql`` or ``mariadb``, by the driver's name. Raises UnknownDatabase."""
     found = re.search(r"(?i)(?:^|;)\s*driver\s*=\s*(\{[^}]*\}|[^;]*)", connection)
     name = found.group(1).lower() if found else ""
-    if "sqlite" in name:
-        return "sqlite"
-    if "psqlodbc" in name or "postgres" in name:
-        return "postgresql"
-    raise UnknownDatabase("the sample ERP runs on SQLite and PostgreSQL: name such a driver (Driver=...)")
+    for word, kind in _WORDS.items():
+        if word in name:
+            return kind
+    raise UnknownDatabase(
+        "the sample ERP runs on SQLite, PostgreSQL and MariaDB: name such a driver (Driver=...)"
+    )
 
 
 def _load() -> Any:
     """pyodbc, with the driver manager from ISTHMUS_ODBC_LIBRARIES where none is installed."""
     own = os.environ.get("ISTHMUS_ODBC_LIBRARIES")
-    for name in ("libltdl.so.7", "libodbc.so.2", "libodbcinst.so.2"):
+    for name in ("libltdl.so.7", "libodbc.so.2", "libodbcinst.so.2", "libmariadb.so.3"):
         if own and (Path(own) / name).exists():
             ctypes.CDLL(str(Path(own) / name), mode=ctypes.RTLD_GLOBAL)
     import pyodbc
@@ -75,6 +81,8 @@ class Database:
         self._odbc = _load()
         text = _completed(connection, self.kind, self._odbc.drivers())
         self._connection = self._odbc.connect(text, autocommit=False)
+        if self.kind == "mariadb":
+            self._connection.maxwrite = 1 << 30  # the driver mangles texts that are bound in pieces
 
     @property
     def error(self) -> type[Exception]:

@@ -12,13 +12,19 @@ from typing import Any
 from .mapping import OBJECTS, meanings
 from .world import Holding, UnreachableError
 
-_MANAGER = ("libltdl.so.7", "libodbc.so.2", "libodbcinst.so.2")
-_DRIVERS = {"sqlite": "libsqlite3odbc.so", "postgres": "psqlodbcw.so", "psqlodbc": "psqlodbcw.so"}
+_MANAGER = ("libltdl.so.7", "libodbc.so.2", "libodbcinst.so.2", "libmariadb.so.3")
+_DRIVERS = {
+    "sqlite": "libsqlite3odbc.so",
+    "postgres": "psqlodbcw.so",
+    "psqlodbc": "psqlodbcw.so",
+    "mariadb": "libmaodbc.so",
+    "maodbc": "libmaodbc.so",
+}
 _PLACES = ("usr/lib/*/odbc", "usr/lib/odbc", "usr/lib64", "usr/local/lib")
 _DRIVER = re.compile(r"(?i)(^|;)\s*driver\s*=\s*(\{[^}]*\}|[^;]*)")
-_CUSTOMERS = "SELECT CAST(customer_id AS TEXT), {columns} FROM customer ORDER BY customer_id"
+_CUSTOMERS = "SELECT CAST(customer_id AS {text}), {columns} FROM customer ORDER BY customer_id"
 _INVOICES = (
-    "SELECT CAST(invoice.invoice_no AS TEXT), CAST(customer.number AS TEXT), {columns} FROM invoice"
+    "SELECT CAST(invoice.invoice_no AS {text}), CAST(customer.number AS {text}), {columns} FROM invoice"
     " LEFT JOIN customer ON customer.customer_id = invoice.customer_id ORDER BY invoice.invoice_no"
 )
 
@@ -31,7 +37,8 @@ def read(connection: str) -> tuple[list[Holding], list[Holding]]:
     except odbc.Error as error:
         raise UnreachableError(f"the ERP cannot be opened (SQLSTATE {error.args[0]})") from None
     try:
-        return _customers(link), _invoices(link)
+        text = "CHAR" if "MariaDB" in str(link.getinfo(odbc.SQL_DBMS_NAME)) else "TEXT"
+        return _customers(link, text), _invoices(link, text)
     except odbc.Error as error:
         raise UnreachableError(f"the ERP cannot be read (SQLSTATE {error.args[0]})") from None
     finally:
@@ -39,18 +46,18 @@ def read(connection: str) -> tuple[list[Holding], list[Holding]]:
         link.close()
 
 
-def _customers(link: Any) -> list[Holding]:
+def _customers(link: Any, text: str) -> list[Holding]:
     names = [field.places["erp"][0] for field in OBJECTS["customer"] if "erp" in field.places]
-    rows = _rows(link, _CUSTOMERS.format(columns=_texts("customer", names)))
+    rows = _rows(link, _CUSTOMERS.format(text=text, columns=_texts("customer", names, text)))
     return [
         Holding(str(key), meanings("customer", "erp", dict(zip(names, values, strict=True))))
         for key, *values in rows
     ]
 
 
-def _invoices(link: Any) -> list[Holding]:
+def _invoices(link: Any, text: str) -> list[Holding]:
     names = [field.places["erp"][0] for field in OBJECTS["invoice"] if field.name != "customer"]
-    rows = _rows(link, _INVOICES.format(columns=_texts("invoice", names)))
+    rows = _rows(link, _INVOICES.format(text=text, columns=_texts("invoice", names, text)))
     found = []
     for key, customer, *values in rows:
         row = {**dict(zip(names, values, strict=True)), "customer": customer}
@@ -58,9 +65,9 @@ def _invoices(link: Any) -> list[Holding]:
     return found
 
 
-def _texts(table: str, names: Sequence[str]) -> str:
+def _texts(table: str, names: Sequence[str], text: str) -> str:
     """Everything as text: what drivers make of numbers and dates differs."""
-    return ", ".join(f"CAST({table}.{name} AS TEXT)" for name in names)
+    return ", ".join(f"CAST({table}.{name} AS {text})" for name in names)
 
 
 def _rows(link: Any, sql: str) -> list[Any]:

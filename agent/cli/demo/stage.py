@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adapters.odbc.dialect import SQLITE
+from adapters.odbc.dialects import SQLITE
 from adapters.odbc.driver import find_driver
 from adapters.sandbox.erp import SampleErp
 from agent.api.client import ask

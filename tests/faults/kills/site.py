@@ -8,7 +8,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from adapters.odbc.dialect import SQLITE
+from adapters.odbc.dialects import SQLITE
 from adapters.odbc.driver import find_driver
 from adapters.sandbox.sap import SampleSap
 from adapters.sandbox.sap.system import SapSystem

@@ -1,12 +1,12 @@
 SELECT CAST("id" AS TEXT), "na""me", CAST("limit" AS TEXT) FROM "sales"."customer" WHERE "id" IN (CAST(? AS int4), CAST(? AS int4));
 SELECT CAST("id" AS TEXT) FROM "sales"."customer" WHERE "id" IN (CAST(? AS int4)) FOR UPDATE;
-SELECT CAST("id" AS TEXT), "na""me", CAST("limit" AS TEXT) FROM "sales"."customer" AS r ORDER BY r."id" LIMIT 500;
-SELECT CAST("id" AS TEXT), "na""me", CAST("limit" AS TEXT) FROM "sales"."customer" AS r WHERE "id" > CAST(? AS int4) ORDER BY r."id" LIMIT 500;
-SELECT CAST("id" AS TEXT), "na""me", CAST("limit" AS TEXT) FROM "sales"."customer" AS r WHERE "na""me" = ? AND "limit" IS NULL ORDER BY r."id" LIMIT 100;
+SELECT CAST("id" AS TEXT), "na""me", CAST("limit" AS TEXT) FROM "sales"."customer" r ORDER BY r."id" LIMIT 500;
+SELECT CAST("id" AS TEXT), "na""me", CAST("limit" AS TEXT) FROM "sales"."customer" r WHERE "id" > CAST(? AS int4) ORDER BY r."id" LIMIT 500;
+SELECT CAST("id" AS TEXT), "na""me", CAST("limit" AS TEXT) FROM "sales"."customer" r WHERE "na""me" = ? AND "limit" IS NULL ORDER BY r."id" LIMIT 100;
 INSERT INTO "sales"."customer" ("na""me", "limit") VALUES (?, CAST(? AS numeric)) RETURNING CAST("id" AS TEXT);
 UPDATE "sales"."customer" SET "na""me" = ?, "limit" = CAST(? AS numeric) WHERE "id" = CAST(? AS int4);
 DELETE FROM "sales"."customer" WHERE "id" = CAST(? AS int4);
-SELECT CAST(seq AS TEXT), object, key, op, message_id FROM "isthmus_journal" AS r ORDER BY r.seq LIMIT 200;
+SELECT CAST(seq AS TEXT), object, key, op, message_id FROM "isthmus_journal" r ORDER BY r.seq LIMIT 200;
 DELETE FROM "isthmus_journal" WHERE seq IN (CAST(? AS bigint), CAST(? AS bigint));
 INSERT INTO "isthmus_ledger" (message_id, payload_hash, epoch, object, key, outcome, applied_at) VALUES (set_config('isthmus.message_id', ?, true), ?, CAST(? AS bigint), ?, ?, 'accepted', CURRENT_TIMESTAMP) ON CONFLICT (message_id) DO NOTHING;
 UPDATE "isthmus_ledger" SET key = ? WHERE message_id = ?;

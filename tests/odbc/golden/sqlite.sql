@@ -1,12 +1,12 @@
 SELECT CAST("id" AS TEXT), "na""me", "limit" FROM "customer" WHERE "id" IN (?, ?);
 SELECT CAST("id" AS TEXT) FROM "customer" WHERE "id" IN (?);
-SELECT CAST("id" AS TEXT), "na""me", "limit" FROM "customer" AS r ORDER BY r."id" LIMIT 500;
-SELECT CAST("id" AS TEXT), "na""me", "limit" FROM "customer" AS r WHERE "id" > ? ORDER BY r."id" LIMIT 500;
-SELECT CAST("id" AS TEXT), "na""me", "limit" FROM "customer" AS r WHERE "na""me" = ? AND "limit" IS NULL ORDER BY r."id" LIMIT 100;
+SELECT CAST("id" AS TEXT), "na""me", "limit" FROM "customer" r ORDER BY r."id" LIMIT 500;
+SELECT CAST("id" AS TEXT), "na""me", "limit" FROM "customer" r WHERE "id" > ? ORDER BY r."id" LIMIT 500;
+SELECT CAST("id" AS TEXT), "na""me", "limit" FROM "customer" r WHERE "na""me" = ? AND "limit" IS NULL ORDER BY r."id" LIMIT 100;
 INSERT INTO "customer" ("na""me", "limit") VALUES (?, ?);
 UPDATE "customer" SET "na""me" = ?, "limit" = ? WHERE "id" = ?;
 DELETE FROM "customer" WHERE "id" = ?;
-SELECT CAST(seq AS TEXT), object, key, op, message_id FROM "isthmus_journal" AS r ORDER BY r.seq LIMIT 200;
+SELECT CAST(seq AS TEXT), object, key, op, message_id FROM "isthmus_journal" r ORDER BY r.seq LIMIT 200;
 DELETE FROM "isthmus_journal" WHERE seq IN (?, ?);
 INSERT INTO "isthmus_ledger" (message_id, payload_hash, epoch, object, key, outcome, applied_at) VALUES (?, ?, ?, ?, ?, 'accepted', CURRENT_TIMESTAMP) ON CONFLICT (message_id) DO NOTHING;
 UPDATE "isthmus_ledger" SET key = ? WHERE message_id = ?;

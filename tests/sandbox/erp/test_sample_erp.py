@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.odbc.dialect import DIALECTS
+from adapters.odbc.dialects import DIALECTS
 from adapters.odbc.driver import find_driver, load_driver_manager
 from adapters.sandbox.erp import Line, Refusal, SampleErp
+from tests.mariadb import MariadbServer
 from tests.postgres import PostgresServer
 
 _NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -30,26 +31,37 @@ def postgres() -> Iterator[PostgresServer]:
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def mariadb() -> Iterator[MariadbServer]:
+    """A MariaDB server of this module's own."""
+    server = MariadbServer()
+    server.start()
+    yield server
+    server.stop()
+
+
 Connections = Callable[[], str]
+_FIRST = {"postgresql": "postgres", "mariadb": "mysql"}
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def connections(request: pytest.FixtureRequest, tmp_path: Path) -> Connections:
     """Makes connection strings to new, empty databases."""
     dialect = DIALECTS[request.param]
     driver = find_driver(dialect)
     if driver is None:
-        pytest.fail(f"no ODBC driver: apt-get install libodbc2 {dialect.packages}")
+        pytest.fail(f"no ODBC driver: apt-get install libodbc2 {dialect.driver.packages}")
     made = iter(range(100))
     if dialect.name == "sqlite":
         return lambda: f"Driver={driver};Database={tmp_path / f'erp{next(made)}.db'};"
-    server: PostgresServer = request.getfixturevalue("postgres")
+    fixture = "postgres" if dialect.name == "postgresql" else dialect.name
+    server: PostgresServer | MariadbServer = request.getfixturevalue(fixture)
     odbc = load_driver_manager(dialect, where="tests")
 
     def create() -> str:
         name = f"t{tmp_path.name.replace('-', '_')}_{next(made)}".lower()[-60:]
-        connection = odbc.connect(server.connection(driver, "postgres"), autocommit=True)
-        connection.execute(f'CREATE DATABASE "{name}"')
+        connection = odbc.connect(server.connection(driver, _FIRST[dialect.name]), autocommit=True)
+        connection.execute(f"CREATE DATABASE {dialect.quote(name)}")
         connection.close()
         return server.connection(driver, name)
 
@@ -188,7 +200,7 @@ def test_the_command_installs_and_drives_and_tells_each_action_as_json(connectio
 def test_an_unknown_database_is_wrong_use() -> None:
     command = [sys.executable, "-m", "adapters.sandbox.erp", "--connection", "DSN=x"]
     done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "SQLite and PostgreSQL" in done.stderr
+    assert done.returncode == 2 and "SQLite, PostgreSQL and MariaDB" in done.stderr
 
 
 def test_the_erp_knows_nothing_of_an_agent(erp: SampleErp) -> None:

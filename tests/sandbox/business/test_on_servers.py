@@ -1,17 +1,16 @@
-"""The same business, tampering and reading on PostgreSQL."""
+"""The same business, tampering and reading on PostgreSQL and MariaDB."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from adapters.odbc import Settings as OdbcSettings
 from adapters.odbc import administer
-from adapters.odbc.dialect import POSTGRESQL
+from adapters.odbc.dialects import DIALECTS
 from adapters.odbc.driver import find_driver
 from adapters.sandbox.business import tamper
 from adapters.sandbox.business.ledger import ErpDesk
@@ -19,20 +18,25 @@ from adapters.sandbox.erp import SampleErp
 from adapters.sandbox.oracle import erp as reading
 from adapters.sandbox.oracle.world import UnreachableError
 from agent.core.objects import FieldSpec, ObjectSpec
+from tests.mariadb import MariadbServer
 from tests.postgres import PostgresServer
 
 _CUSTOMER = ObjectSpec(name="customer", key="customer_id", fields=(FieldSpec("city"),))
 
 
-@pytest.fixture(scope="module")
-def connection() -> Iterator[str]:
-    """A PostgreSQL server of this module's own."""
-    driver: Path | None = find_driver(POSTGRESQL)
+@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
+def connection(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty database of a server of this module's own."""
+    dialect = DIALECTS[request.param]
+    driver = find_driver(dialect)
     if driver is None:
-        pytest.fail(f"no ODBC driver: apt-get install {POSTGRESQL.packages}")
-    server = PostgresServer()
+        pytest.fail(f"no ODBC driver: apt-get install {dialect.driver.packages}")
+    server = PostgresServer() if dialect.name == "postgresql" else MariadbServer()
     server.start()
-    yield server.connection(driver, "postgres")
+    if dialect.name == "postgresql":
+        yield server.connection(driver, "postgres")
+    else:
+        yield server.connection(driver, "test")
     server.stop()
 
 

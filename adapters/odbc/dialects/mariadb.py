@@ -1,0 +1,212 @@
+"""MariaDB (10.5 or later) through odbc-mariadb.
+
+Backticks quote identifiers in every sql_mode; ANSI_QUOTES would be needed for the session and, as a trigger
+keeps the mode it was made in, for whoever runs the printed script.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.odbc.catalog import Column, Home
+from adapters.odbc.dialect import (
+    Claim,
+    Dialect,
+    Driver,
+    Fault,
+    Journal,
+    Lock,
+    OwnTables,
+    Verdict,
+    first_sentence,
+    literal,
+    native_code,
+    trigger_base,
+)
+from agent.core.objects import ObjectSpec
+from agent.errors import Refused
+
+_LONGEST = 64
+_TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
+_WHOLE = frozenset({"tinyint", "smallint", "mediumint", "int", "integer", "bigint", "year"})
+_NUMBERS = _WHOLE | {"decimal", "numeric", "bit"}
+
+_FAULTS = {
+    **dict.fromkeys((1205, 1213, 1020, 1412, 1969, 1317, 1637, 1206), Fault.BUSY),
+    # no connection left, disk or table full, read-only standby: no verdict on the command
+    **dict.fromkeys((1040, 1203, 1226, 1021, 1114, 1290, 1792, 1836), Fault.BUSY),
+    **dict.fromkeys((1053, 1152, 1158, 1159, 1160, 1161, 1184, 1615, 1927), Fault.LOST),
+    **dict.fromkeys((2002, 2003, 2006, 2013, 2014, 2055), Fault.LOST),
+    **dict.fromkeys((1062, 1022, 1586, 1859), Fault.DUPLICATE),
+    **dict.fromkeys((1048, 1264, 1265, 1267, 1292, 1364, 1366, 1406, 1411, 1441, 1690), Fault.INVALID),
+    **dict.fromkeys((1153, 2020), Fault.INVALID),  # larger than a packet may be: sent again it is no smaller
+    **dict.fromkeys((1216, 1217, 1451, 1452, 4025, 1644), Fault.BUSINESS),
+    **dict.fromkeys((1044, 1045, 1046, 1049, 1129, 1130, 1142, 1143, 1227, 1251, 1370), Fault.SETUP),
+    **dict.fromkeys((1054, 1064, 1146, 1298, 1305, 1449, 1524, 1698, 1820, 1862, 1932), Fault.SETUP),
+    **dict.fromkeys((2005, 2026, 2058, 2059), Fault.SETUP),
+}
+_VALUES = (
+    (re.compile(r"(Duplicate entry) '.*'( for key )", re.DOTALL), r"\1\2"),
+    (re.compile(r"( value): '.*'( for column |(?=\s*(?:\(-?\d+\) \(SQL|$)))", re.DOTALL), r"\1\2"),
+    (re.compile(r"( value is out of range) in '.*'", re.DOTALL), r"\1"),
+)
+
+
+def _classify(state: str, message: str) -> Verdict:
+    """The native number tells: a lock time-out is a plain HY000, a refused constraint always 23000."""
+    code = native_code(message)
+    for pattern, kept in _VALUES:
+        message = pattern.sub(kept, message)
+    text = first_sentence(message)
+    fault = _FAULTS.get(code)
+    if fault is None:
+        fault = {"08": Fault.LOST, "45": Fault.BUSINESS, "22": Fault.INVALID, "28": Fault.SETUP}.get(
+            state[:2]
+        )
+    return Verdict(fault or Fault.UNKNOWN, str(code) if code else state, text)
+
+
+def _column(row: Any, extra: Mapping[str, int]) -> Column:
+    """A whole number has no decimal places: the server would round a fraction without a word."""
+    type_name = str(row[5]).lower().removesuffix(" zerofill").removesuffix(" unsigned")
+    if type_name in _WHOLE:
+        return Column(row[3], type_name, None, 0)
+    if type_name in {"decimal", "numeric"}:
+        return Column(row[3], type_name, None, row[8] or 0)
+    length = row[6] if type_name in {"char", "varchar"} else None
+    return Column(row[3], type_name, length, zoned=type_name == "timestamp")
+
+
+def _as_text(expression: str, column: Column) -> str:
+    if column.type_name in _TEXT:
+        return expression
+    if column.type_name == "bit":
+        return f"CAST({expression} + 0 AS CHAR)"
+    return f"CAST({expression} AS CHAR)"
+
+
+def _comparand(column: Column) -> str:
+    """A number as text would be compared in binary floating point, where decimals of a list meet others."""
+    return "CAST(? AS DECIMAL(65, 30))" if column.type_name in _NUMBERS else "?"
+
+
+def _value(column: Column) -> str:
+    """The text itself: the column's own conversion refuses what does not fit. A bit takes it for bytes."""
+    return "CAST(? AS UNSIGNED)" if column.type_name == "bit" else "?"
+
+
+def _release(table: str, count: int) -> str:
+    """By one look-up per number: a list in WHERE may be read as a range, and wait for open rows in it."""
+    numbers = " UNION ALL ".join(["SELECT CAST(? AS SIGNED) AS seq", *["SELECT ?"] * (count - 1)])
+    return f"DELETE r FROM ({numbers}) n STRAIGHT_JOIN {table} r ON r.seq = n.seq"
+
+
+def _names(own: OwnTables, spec: ObjectSpec) -> list[str]:
+    place, dot, _ = spec.name.rpartition(".")
+    base = trigger_base(own, spec, _LONGEST)
+    return [f"{place}{dot}{base}_{suffix}" for suffix in ("i", "k", "u", "d")]
+
+
+def _drop(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> list[str]:
+    return [f"DROP TRIGGER IF EXISTS {dialect.quote(name)}" for name in _names(own, spec)]
+
+
+def _triggers(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> list[str]:
+    """OR REPLACE: each statement is a transaction of its own, and between a drop and a create rows are lost.
+
+    They run with the rights of the user who installs: users of the ERP need none on the journal. A changed
+    key is told by bytes, as the column's collation may take two spellings for one. Its first row comes from
+    a SELECT, which serialises writers by the journal's number, and only then: else VALUES, which does not.
+    """
+    if "." in spec.name and "." not in own.journal:
+        raise Refused(
+            f"the triggers of '{spec.name}' would look for '{own.journal}' in that database",
+            where=spec.name,
+            remedy="name journal_table, ledger_table and epoch_table with their database",
+        )
+    quote = dialect.quote
+    table, key, name = quote(spec.name), quote(spec.key), literal(spec.name)
+    target = f"INSERT INTO {quote(own.journal)} (object, `key`, op, message_id)"
+    same = f"BINARY OLD.{key} <=> BINARY NEW.{key}"
+
+    def entry(row: str, op: str) -> str:
+        return f"{name}, CAST({row}.{key} AS CHAR), {op}, @isthmus_message_id"
+
+    def trigger(place: int, event: str, action: str, order: str = "") -> str:
+        label = quote(_names(own, spec)[place])
+        head = f"CREATE OR REPLACE TRIGGER {label} AFTER {event} ON {table} FOR EACH ROW{order}"
+        return f"{head} {target} {action}"
+
+    first = quote(_names(own, spec)[1].rpartition(".")[2])
+    came, went = entry("NEW", "'I'"), entry("OLD", "'D'")
+    kept = entry("NEW", f"IF({same}, 'U', 'I')")
+    return [
+        trigger(0, "INSERT", f"VALUES ({came})"),
+        trigger(1, "UPDATE", f"SELECT {went} FROM DUAL WHERE NOT ({same})"),  # noqa: S608
+        trigger(2, "UPDATE", f"VALUES ({kept})", f" FOLLOWS {first}"),
+        trigger(3, "DELETE", f"VALUES ({went})"),
+    ]
+
+
+MARIADB = Dialect(
+    name="mariadb",
+    driver=Driver(
+        packages="odbc-mariadb",
+        files=("libmaodbc.so",),
+        words=("maodbc", "mariadb"),
+        # OPTION 2: an update counts the rows it found, not those it altered. The time-outs are in seconds; of
+        # those that ODBC knows the driver heeds none.
+        options={
+            "OPTION": "2",
+            "CHARSET": "utf8mb4",
+            "CONN_TIMEOUT": "{connect_s}",
+            "READ_TIMEOUT": "{deadline_s}",
+            "WRITE_TIMEOUT": "{deadline_s}",
+        },
+        needs=("libmariadb.so.3",),
+        # what is bound in pieces arrives with pieces missing
+        max_write=1 << 30,
+    ),
+    session=(
+        "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+        "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = {lock_s}, lock_wait_timeout = {lock_s},"
+        " max_statement_time = {deadline_s}, idle_transaction_timeout = {deadline_s}, wait_timeout = 86400",
+        # the least that locks; a server that logs statements refuses writes at that level
+        "SET SESSION tx_isolation = IF(@@global.log_bin AND @@session.binlog_format = 'STATEMENT',"
+        " 'REPEATABLE-READ', 'READ-COMMITTED')",
+    ),
+    classify=_classify,
+    column=_column,
+    as_text=_as_text,
+    comparand=_comparand,
+    value=_value,
+    release=_release,
+    journal=Journal(
+        # InnoDB by name: the server's default may know no transactions. Ids are compared by bytes.
+        create="CREATE TABLE IF NOT EXISTS {table} ({columns})"
+        " ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
+        sequence="seq BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",
+        moment="DATETIME(6)",
+        instance="UUID()",
+        add="ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column}",
+        present="SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
+        " UNION SELECT CONCAT(trigger_schema, '.', trigger_name) FROM information_schema.triggers",
+        names=_names,
+        triggers=_triggers,
+        drop=_drop,
+    ),
+    insert="INSERT INTO {table} ({columns}) VALUES ({values}) RETURNING {key}",
+    returns_key=True,
+    home=Home.CATALOG,
+    row_lock=Lock(suffix=" FOR UPDATE"),
+    share_lock=Lock(suffix=" LOCK IN SHARE MODE"),
+    # INSERT IGNORE would also cut a long id and turn other errors into warnings
+    claim=Claim.DUPLICATE,
+    mark="@isthmus_message_id := ?",
+    unmark="SET @isthmus_message_id = NULL",
+    nothing=" FROM DUAL",
+    reserved=frozenset({"key"}),
+    quotes=("`", "`"),
+)

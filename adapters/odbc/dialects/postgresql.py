@@ -1,0 +1,180 @@
+"""PostgreSQL through psqlodbc."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.odbc.catalog import Column
+from adapters.odbc.dialect import (
+    Dialect,
+    Driver,
+    Fault,
+    Journal,
+    Lock,
+    OwnTables,
+    Verdict,
+    first_sentence,
+    literal,
+    trigger_base,
+)
+from agent.core.objects import ObjectSpec
+
+_TEXT = frozenset({"text", "varchar", "bpchar"})
+#: Identifiers are cut there without a word.
+_LONGEST = 63
+_EXACT = {
+    "40001": Fault.BUSY,
+    "40P01": Fault.BUSY,
+    "55P03": Fault.BUSY,
+    "57014": Fault.BUSY,
+    "53300": Fault.LOST,
+    "57P01": Fault.LOST,
+    "57P02": Fault.LOST,
+    "57P03": Fault.LOST,
+    "0A000": Fault.LOST,  # "cached plan must not change result type" after ALTER TABLE: prepare anew
+    "25P02": Fault.LOST,
+    "23505": Fault.DUPLICATE,
+    "23502": Fault.INVALID,
+    "P0001": Fault.BUSINESS,
+    "42501": Fault.SETUP,
+    "42P01": Fault.SETUP,
+    "42703": Fault.SETUP,
+    "3D000": Fault.SETUP,
+}
+_CLASS = {
+    "08": Fault.LOST,
+    "22": Fault.INVALID,
+    "23": Fault.BUSINESS,
+    "28": Fault.SETUP,
+    "P0": Fault.BUSINESS,
+    "53": Fault.BUSY,
+}
+
+
+def _classify(state: str, message: str) -> Verdict:
+    """psqlodbc gives the server's SQLSTATE; exception classes are no guide (57P01 is a plain Error)."""
+    fault = _EXACT.get(state) or _CLASS.get(state[:2], Fault.UNKNOWN)
+    if "internal SAVEPOINT failed" in message:
+        fault = Fault.LOST  # the driver's own savepoint was the first to meet the dead connection
+    if state == "08001" and ("does not exist" in message or "authentication failed" in message):
+        fault = Fault.SETUP
+    text = first_sentence(message)
+    if fault is Fault.INVALID:
+        # '... for type numeric: "abc"' carries the value
+        text = text.split(': "')[0]
+    return Verdict(fault, state, text)
+
+
+def _column(row: Any, extra: Mapping[str, int]) -> Column:
+    """Limits hold where ``typmod`` is not -1."""
+    type_name = str(row[5]).lower()
+    typmod = row[extra["typmod"]] if "typmod" in extra else None
+    limited = typmod is not None and typmod >= 0
+    if type_name == "numeric":
+        return Column(row[3], type_name, None, (row[8] or 0) if limited else None)
+    length = row[6] if limited and type_name in _TEXT else None
+    return Column(row[3], type_name, length, zoned=type_name == "timestamptz")
+
+
+def _as_text(expression: str, column: Column) -> str:
+    # the driver pads a bpchar with blanks that mean nothing; as text it has none
+    plain = column.type_name in _TEXT and column.type_name != "bpchar"
+    return expression if plain else f"CAST({expression} AS TEXT)"
+
+
+def _cast(column: Column) -> str:
+    return "?" if column.type_name in _TEXT else f"CAST(? AS {column.type_name})"
+
+
+def _release(table: str, count: int) -> str:
+    return f"DELETE FROM {table} WHERE seq IN ({', '.join(['CAST(? AS bigint)'] * count)})"  # noqa: S608
+
+
+def _names(own: OwnTables, spec: ObjectSpec) -> list[str]:
+    base = trigger_base(own, spec, _LONGEST)
+    return [base, f"{base}_t"]
+
+
+def _drop(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> list[str]:
+    table = dialect.quote(spec.name)
+    names = _names(own, spec)
+    return [
+        *(f"DROP TRIGGER IF EXISTS {dialect.quote(name)} ON {table}" for name in names),
+        f"DROP FUNCTION IF EXISTS {dialect.quote(names[0])}()",
+    ]
+
+
+def _triggers(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> list[str]:
+    """SECURITY DEFINER: users of the ERP need no right on the journal, and cannot write it otherwise."""
+    quote = dialect.quote
+    key, name = quote(spec.key), literal(spec.name)
+    row, truncated = (quote(trigger) for trigger in _names(own, spec))
+    function = row
+    target = f"INSERT INTO {quote(own.journal)} (object, key, op, message_id) VALUES"
+    marker = "nullif(current_setting('isthmus.message_id', true), '')"
+
+    def entry(source: str, op: str) -> str:
+        return f"({name}, CAST({source}.{key} AS TEXT), '{op}', {marker})"
+
+    body = (
+        f"BEGIN IF TG_OP = 'INSERT' THEN {target} {entry('NEW', 'I')};"
+        f" ELSIF TG_OP = 'DELETE' THEN {target} {entry('OLD', 'D')};"
+        f" ELSIF TG_OP = 'TRUNCATE' THEN {target} ({name}, NULL, 'T', {marker});"
+        f" ELSIF OLD.{key} IS NOT DISTINCT FROM NEW.{key} THEN {target} {entry('NEW', 'U')};"
+        f" ELSE {target} {entry('OLD', 'D')}, {entry('NEW', 'I')}; END IF; RETURN NULL; END"
+    )
+    return [
+        *_drop(dialect, own, spec),
+        f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+        f" SET search_path FROM CURRENT AS $isthmus$ {body} $isthmus$",
+        f"CREATE TRIGGER {row} AFTER INSERT OR UPDATE OR DELETE ON {quote(spec.name)}"
+        f" FOR EACH ROW EXECUTE FUNCTION {function}()",
+        f"CREATE TRIGGER {truncated} AFTER TRUNCATE ON {quote(spec.name)}"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
+    ]
+
+
+POSTGRESQL = Dialect(
+    name="postgresql",
+    driver=Driver(
+        packages="odbc-postgresql",
+        files=("psqlodbcw.so",),
+        words=("psqlodbc", "postgres"),
+        # keepalives: without them a cut link blocks a call for minutes
+        options={
+            "BoolsAsChar": "0",
+            "pqopt": "keepalives=1 keepalives_idle=5 keepalives_interval=2 keepalives_count=3 "
+            "tcp_user_timeout={deadline_ms} connect_timeout={connect_s}",
+        },
+    ),
+    session=(
+        "SET lock_timeout = {lock_ms}",
+        "SET idle_in_transaction_session_timeout = {deadline_ms}",
+        "SET TIME ZONE 'UTC'",
+        "SET DateStyle = 'ISO'",
+    ),
+    classify=_classify,
+    column=_column,
+    as_text=_as_text,
+    comparand=_cast,
+    value=_cast,
+    release=_release,
+    journal=Journal(
+        create="CREATE TABLE IF NOT EXISTS {table} ({columns})",
+        sequence="seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+        moment="TIMESTAMPTZ",
+        instance="CAST(gen_random_uuid() AS TEXT)",
+        add="ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column}",
+        present="SELECT CAST(tgname AS TEXT) FROM pg_trigger"
+        " WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')",
+        names=_names,
+        triggers=_triggers,
+        drop=_drop,
+    ),
+    insert="INSERT INTO {table} ({columns}) VALUES ({values}) RETURNING {key}",
+    returns_key=True,
+    row_lock=Lock(suffix=" FOR UPDATE"),
+    share_lock=Lock(suffix=" FOR SHARE"),
+    mark="set_config('isthmus.message_id', ?, true)",
+)
