@@ -124,7 +124,12 @@ def late(scene: Scene) -> Iterator[None]:
     scene.met("delay", 1)
 
 
-@fault("event-never-sent", ORDER, edits=False, others=False)
+def looking_often(scene: Scene) -> None:
+    """What was touched is looked at every second."""
+    scene.place.tune(look_every_s=1.0)
+
+
+@fault("event-never-sent", ORDER, edits=False, others=False, prepare=looking_often)
 def never(scene: Scene) -> Iterator[None]:
     """Rarely an event never reaches the bus (Pub/Sub API guide): a look at what was touched finds it."""
     scene.arm("lose", scope="Account")

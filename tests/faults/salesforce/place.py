@@ -16,7 +16,8 @@ from tests.salesforce.authority import Authority, Leaf
 #: Names of the org, which only a proxy can find.
 HOST, EVENTS = "org.isthmus.example", "events.isthmus.example"
 Keys = Mapping[str, object]
-_SECTION = re.compile(r"(?ms)^\[systems\.salesforce\]\n(.*?)(?=^\[)")
+_ORG = re.compile(r"(?ms)^\[systems\.salesforce\]\n(.*?)(?=^\[)")
+_AGENT = re.compile(r"(?ms)^\[agent\]\n(.*?)(?=^\[)")
 
 
 class Place:
@@ -49,9 +50,16 @@ class Place:
 
     def configure(self, **changes: object) -> None:
         """Set keys of the section [systems.salesforce], read when the agent starts; None takes one out."""
+        self._set(_ORG, changes)
+
+    def tune(self, **changes: object) -> None:
+        """The same for the section [agent]."""
+        self._set(_AGENT, changes)
+
+    def _set(self, section: re.Pattern[str], changes: Keys) -> None:
         file = self.site.stage.config
         text = file.read_text()
-        found = _SECTION.search(text)
+        found = section.search(text)
         assert found is not None
         lines = {line.partition(" = ")[0]: line for line in found[1].splitlines() if " = " in line}
         for name, value in changes.items():
