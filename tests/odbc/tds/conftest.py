@@ -55,4 +55,5 @@ def connect(odbc: Any, driver: Path, server: Server) -> Iterator[Connect]:
 
     yield connect
     for connection in made:
-        connection.close()
+        if not connection.closed:
+            connection.close()

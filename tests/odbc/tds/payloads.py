@@ -6,6 +6,8 @@ import struct
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Context, Decimal
 
+from tests.odbc.tds.wire import Malformed
+
 _DAY_ONE = date(1, 1, 1)
 _EPOCH = datetime(1900, 1, 1)
 _TICKS_PER_SECOND = 300
@@ -63,8 +65,11 @@ def date_bytes(value: date) -> bytes:
 
 
 def read_date(data: bytes) -> date:
-    """Days since the year 1."""
-    return _DAY_ONE + timedelta(days=int.from_bytes(data, "little"))
+    """Days since the year 1. Raises Malformed behind the year 9999."""
+    days = int.from_bytes(data, "little")
+    if days > (date.max - _DAY_ONE).days:
+        raise Malformed(f"day {days} is no date")
+    return _DAY_ONE + timedelta(days=days)
 
 
 def time_size(scale: int) -> int:

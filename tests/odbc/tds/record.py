@@ -47,8 +47,7 @@ class Record:
         self._events: list[Event] = []
         self._durable: list[Statement] = []
         self._logins: list[Login] = []
-        #: What the server could not make sense of, and statements that no rule answered.
-        self.problems: list[str] = []
+        self._problems: list[str] = []
 
     def note(self, event: Event) -> None:
         """Add an event."""
@@ -62,11 +61,30 @@ class Record:
             self._logins.append(login)
             self._changed.notify_all()
 
+    def note_problem(self, text: str) -> None:
+        """Add something that the server could not make sense of, or that no rule answers."""
+        with self._changed:
+            self._problems.append(text)
+            self._changed.notify_all()
+
     def note_durable(self, statements: list[Statement]) -> None:
         """Statements whose effect stays from now on."""
         with self._changed:
             self._durable += statements
             self._changed.notify_all()
+
+    @property
+    def problems(self) -> list[str]:
+        """What fails the test as the server ends."""
+        with self._changed:
+            return list(self._problems)
+
+    def forgive(self) -> list[str]:
+        """The problems that a test has caused on purpose: waits for the first, and fails nothing any more."""
+        self.wait_until(lambda: bool(self._problems), "nothing went wrong")
+        with self._changed:
+            problems, self._problems = self._problems, []
+        return problems
 
     @property
     def events(self) -> list[Event]:

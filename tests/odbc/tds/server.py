@@ -46,7 +46,12 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        if error is None and self.record.problems:
+        if error is None:
+            self.judge()
+
+    def judge(self) -> None:
+        """Find fault with what was asked so far. Raises ScriptMismatch."""
+        if self.record.problems:
             raise ScriptMismatch("; ".join(self.record.problems))
 
     def connection_string(self, driver: Path, **options: str) -> str:
@@ -99,6 +104,6 @@ class Server:
         except asyncio.CancelledError:
             writer.transport.abort()  # the server stops, whether or not the client still reads
         except Exception as error:  # whatever it is, the test must hear of it
-            self.record.problems.append(f"connection {number}: {type(error).__name__}: {error}")
+            self.record.note_problem(f"connection {number}: {type(error).__name__}: {error}")
         finally:
             self._sessions.discard(task)

@@ -120,11 +120,11 @@ class Session:
         listening = asyncio.create_task(self._channel.see())
         try:
             await asyncio.wait({working, listening}, return_when=asyncio.FIRST_COMPLETED)
-            heard = listening.result() if listening.done() else message
             # a client may ask anew as soon as it has read the reply, a little before the work here is over
-            if heard is not None and heard.kind is not Kind.ATTENTION:
-                await working
-                self._current = None
+            if not working.done() and _interrupts(listening.result()):
+                return
+            await working
+            self._current = None
         finally:
             working.cancel()
             listening.cancel()
@@ -217,7 +217,7 @@ class Session:
         self._note(What.ASKED, statement)
         steps = self._script.answer(statement)
         if steps is None:
-            self._record.problems.append(f"no rule answers: {statement.sql}")
+            self._record.note_problem(f"no rule answers: {statement.sql}")
             reply.fail(Failure(UNSCRIPTED, f"The script has no answer for: {statement.sql}"))
             return
         await self._player.play(steps, reply, lambda: self._transactions.take_effect(statement))
@@ -245,3 +245,7 @@ class Session:
     async def _play(self, moment: Moment, reply: Reply, effect: Callable[[], None]) -> None:
         about = Statement(moment, Via.BATCH, connection=self._number, transaction=self._transactions.open)
         await self._player.play(self._script.steps(moment, about), reply, effect)
+
+
+def _interrupts(heard: Message | None) -> bool:
+    return heard is None or heard.kind is Kind.ATTENTION
