@@ -17,7 +17,7 @@ from narration import give_up, say
 
 _SYSTEM_LIBRARIES = ("usr/lib", "usr/lib/*", "usr/lib64", "usr/local/lib", "lib", "lib/*", "opt/homebrew/lib")
 _DRIVER_MANAGER = ("libltdl.so.7", "libodbc.so.2", "libodbcinst.so.2")
-_DRIVERS = ("libsqlite3odbc.so", "psqlodbcw.so", "libmaodbc.so", "libmariadb.so.3")
+_DRIVERS = ("libsqlite3odbc.so", "psqlodbcw.so", "libmaodbc.so", "libmariadb.so.3", "libtdsodbc.so")
 _SERVER_PROGRAMS = ("initdb", "pg_ctl", "postgres", "psql")
 
 
@@ -68,6 +68,7 @@ PRODUCT = (
 )
 TESTS = (
     Part("PostgreSQL's ODBC driver", ("odbc-postgresql",), _has("psqlodbcw.so")),
+    Part("SQL Server's ODBC driver", ("tdsodbc",), _has("libtdsodbc.so")),
     Part("a PostgreSQL server", ("postgresql",), _has_server),
     Part("MariaDB's ODBC driver", ("odbc-mariadb",), _has("libmaodbc.so")),
     # the core package alone: the whole one would start a server of the machine's own
@@ -90,7 +91,7 @@ def provide(local: Path, with_tests: bool) -> None:
             return
         give_up(
             "this is no Debian system, so these can't be installed from here",
-            "Install unixODBC with its SQLite driver; for the tests PostgreSQL, MariaDB, their drivers.",
+            "Install unixODBC with its SQLite driver; for tests PostgreSQL, MariaDB, their drivers, FreeTDS.",
         )
     prefix = debian.root_prefix()
     if prefix is not None:

@@ -57,8 +57,11 @@ def test_a_build_tool_that_the_lock_lacks_ends_the_setup(monkeypatch: pytest.Mon
 def test_unpacked_drivers_and_server_are_named_in_the_environment(system: ModuleType, tmp_path: Path) -> None:
     local = tmp_path / "with a space"
     libraries = local / "root/usr/lib/x86_64-linux-gnu"
-    for name in ("libltdl.so.7", "libodbc.so.2", "libodbcinst.so.2", "libpq.so.5", "odbc/psqlodbcw.so"):
+    drivers = ("psqlodbcw.so", "libtdsodbc.so")
+    for name in ("libltdl.so.7", "libodbc.so.2", "libodbcinst.so.2", "libpq.so.5"):
         _library(libraries / name)
+    for name in drivers:
+        _library(libraries / "odbc" / name)
     _server(local / "root", "15")
     system.gather(local)
     command = '. "$0" && echo "$ISTHMUS_ODBC_LIBRARIES|$ISTHMUS_PG_BINARIES|$LD_LIBRARY_PATH"'
@@ -70,7 +73,8 @@ def test_unpacked_drivers_and_server_are_named_in_the_environment(system: Module
         check=True,
     )
     assert shown.stdout.strip() == f"{local / 'odbc'}|{local / 'postgres'}|{libraries}:before"
-    assert (local / "odbc" / "psqlodbcw.so").resolve() == libraries / "odbc/psqlodbcw.so"
+    for name in drivers:
+        assert (local / "odbc" / name).resolve() == libraries / "odbc" / name
 
 
 def test_the_newest_unpacked_server_starts_with_its_own_libraries(system: ModuleType, tmp_path: Path) -> None:
