@@ -16,7 +16,7 @@ ILL = r"^salesforce .*(DOWN|DEGRADED) .*"
 CALLS_A_SECOND = 4.0
 
 
-def _bill(scene: Scene) -> None:
+def bill(scene: Scene) -> None:
     """The ERP bills every customer, so that there is something to write to Salesforce."""
     for customer in scene.customers:
         scene.site.erp.change_payment_terms(customer.customer_id, "Z060")
@@ -33,7 +33,7 @@ def _few_calls(scene: Scene, seconds: float) -> None:
 def unavailable(scene: Scene) -> Iterator[None]:
     """Every call of the agent's is answered 503 for a while."""
     scene.arm("unavailable", client=OURS, count=1000)
-    _bill(scene)
+    bill(scene)
     yield
     _few_calls(scene, 4.0)
     scene.history.ask("DELETE", "faults")
@@ -44,7 +44,7 @@ def concurrent(scene: Scene) -> Iterator[None]:
     """Too many long requests at once: free again within seconds."""
     detail = "ConcurrentPerOrgLongTxn Limit exceeded."
     scene.arm("limit", client=OURS, count=1000, detail=detail)
-    _bill(scene)
+    bill(scene)
     yield
     _few_calls(scene, 4.0)
     scene.history.ask("DELETE", "faults")
@@ -54,7 +54,7 @@ def concurrent(scene: Scene) -> Iterator[None]:
 def daily(scene: Scene) -> Iterator[None]:
     """The day's calls are used up: next to nothing is asked until somebody says that there are more."""
     scene.arm("limit", client=OURS, count=1000, detail="TotalRequests Limit exceeded.")
-    _bill(scene)
+    bill(scene)
     yield
     _few_calls(scene, 4.0)
     scene.history.ask("DELETE", "faults")
@@ -65,7 +65,7 @@ def daily(scene: Scene) -> Iterator[None]:
 def once(scene: Scene) -> Iterator[None]:
     """One single refusal, and there is quota again: the agent finds out by itself."""
     scene.arm("limit", client=OURS, count=1, detail="TotalRequests Limit exceeded.")
-    _bill(scene)
+    bill(scene)
     scene.struck("limit")
     yield
 
@@ -74,7 +74,7 @@ def once(scene: Scene) -> Iterator[None]:
 def locked(scene: Scene) -> Iterator[None]:
     """Rows are locked again and again; nothing becomes a matter for a person."""
     scene.arm("lock-row", client=OURS, scope="*", count=12)
-    _bill(scene)
+    bill(scene)
     yield
     until(lambda: bool(scene.history.rejected()), "a row being locked")
 
@@ -89,7 +89,7 @@ def partial(scene: Scene) -> Iterator[None]:
     }
     scene.history.ask("POST", "validations", rule)
     with scene.site.nobody_looking():
-        _bill(scene)
+        bill(scene)
     (item,) = until(lambda: scene.site.exceptions("rejected") or None, "the refusal being told")
     holds(item.business_key == scene.customers[1].number, f"the refusal is about {item.business_key}")
     for customer in (scene.customers[0], scene.customers[2]):
@@ -105,6 +105,6 @@ def partially_locked(scene: Scene) -> Iterator[None]:
     """One row of a collection is locked: it alone is sent again."""
     scene.arm("lock-row", client=OURS, scope="Account", after=1)
     with scene.site.nobody_looking():
-        _bill(scene)
+        bill(scene)
     scene.struck("lock-row")
     yield
