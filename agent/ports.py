@@ -130,6 +130,7 @@ class System:
 
     ``witness`` is None where nothing can be kept for us. ``gauges`` tells figures of now that a person should
     see, by name (Salesforce: api_calls_used, api_calls_limit, api_calls_reserve); asked often, never waits.
+    ``ailments`` tells, a sentence each, what does not work there while the rest does, and what to do.
     """
 
     name: str
@@ -140,3 +141,4 @@ class System:
     probe: Probe
     witness: Witness | None = None
     gauges: Callable[[], Mapping[str, float]] | None = None
+    ailments: Callable[[], Sequence[str]] | None = None

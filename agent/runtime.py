@@ -231,6 +231,11 @@ class Runtime:
                 kinds={name: system.kind for name, system in self._engine.systems.items()},
                 started=self._engine.clock.now(),
                 progress=lambda: dict(self._progress),
+                ailments=lambda: {
+                    name: system.ailments()
+                    for name, system in self._engine.systems.items()
+                    if system.ailments is not None
+                },
                 gauges=lambda: {
                     name: system.gauges()
                     for name, system in self._engine.systems.items()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from adapters.salesforce.avro import EventSchema
-from adapters.salesforce.channel import Channel, channels_of, moved, topic_of
+from adapters.salesforce.channel import channels_of, moved, topic_of
 from adapters.salesforce.feed import Feed
 from adapters.salesforce.http import HttpLink
 from adapters.salesforce.managed import ManagedFollower
@@ -26,6 +26,8 @@ _log = structlog.get_logger(__name__)
 
 #: Bytes of events that may wait for the engine, over all streams.
 BACKLOG_BYTES = 8 * 1024 * 1024
+#: Seconds until a stream that was refused is asked for again.
+ASK_AGAIN_S = 60.0
 _USER = "source"
 
 
@@ -59,13 +61,17 @@ class SalesforceSource:
         self._backlog = Backlog(BACKLOG_BYTES)
         self._assemblies: dict[str, Assembly] = {}
         self._followers: dict[str, Follower] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[asyncio.Task[None], str] = {}
         self._failure: Exception | None = None
+        self._refused: dict[str, Refused] = {}
+        self._positions: Mapping[str, bytes] = {}
+        self._ask_again = 0.0
 
     async def open(self, positions: Mapping[str, bytes]) -> None:
-        """Check every topic and begin to follow it.
+        """Check every topic and begin to follow it. One that is refused is asked for again, now and then.
 
-        Raises Unreachable, Refused, or PositionLost for a stream that the settings do not follow any more.
+        Raises Unreachable, Refused where every topic is, or PositionLost for a stream that the settings do
+        not follow any more.
         """
         await self._stop()
         self._check_moved(positions)
@@ -73,15 +79,17 @@ class SalesforceSource:
         self._backlog, self._failure = Backlog(BACKLOG_BYTES), None
         self._assemblies = {name: Assembly(name, self._settings.transaction_idle_s) for name in self._streams}
         self._pubsub = self._connect(self.keepalive_s)
+        self._refused, self._positions = {}, dict(positions)
         try:
-            for topic in self._streams:
-                await self._check(self._pubsub, topic)
+            await self._check_all(self._pubsub)
         except BaseException:
             await self._stop()
             raise
-        for topic, feed in self._streams.items():
-            self._follow(self._pubsub, feed.channel, positions.get(topic))
-        _log.info("following", action="salesforce.stream.open", system=self._name, topics=len(self._streams))
+        for topic in self._streams:
+            if topic not in self._refused:
+                self._follow(self._pubsub, topic)
+        count = len(self._followers)
+        _log.info("following", action="salesforce.stream.open", system=self._name, topics=count)
 
     async def read(self) -> Batch:
         """Whole transactions of one stream. Interrupting it loses nothing.
@@ -125,6 +133,43 @@ class SalesforceSource:
                 remedy="what may lie between both streams is read",
             )
 
+    def ailments(self) -> list[str]:
+        """Streams that the org refuses while others are followed, and what to do."""
+        return [f"{error.message}: {error.remedy}" for error in self._refused.values()]
+
+    async def _check_all(self, pubsub: PubSub) -> None:
+        """One topic that is refused stops only itself. Raises Refused where all are, Unreachable."""
+        for topic in self._streams:
+            try:
+                await self._check(pubsub, topic)
+            except Refused as error:
+                self._refuse(topic, error)
+        if len(self._refused) == len(self._streams):
+            raise next(iter(self._refused.values()))
+
+    def _refuse(self, topic: str, error: Refused) -> None:
+        self._refused[topic] = error
+        self._ask_again = asyncio.get_running_loop().time() + ASK_AGAIN_S
+        _log.warning(
+            "stream refused",
+            action="salesforce.stream.refused",
+            system=self._name,
+            topic=topic,
+            why=str(error),
+        )
+
+    async def _ask_for_refused(self, pubsub: PubSub) -> None:
+        """Follow what the org lets us follow again, from where it was left."""
+        self._ask_again = asyncio.get_running_loop().time() + ASK_AGAIN_S
+        for topic in list(self._refused):
+            try:
+                await self._check(pubsub, topic)
+            except RemoteError:
+                continue
+            del self._refused[topic]
+            self._follow(pubsub, topic)
+            _log.info("following again", action="salesforce.stream.again", system=self._name, topic=topic)
+
     async def _check(self, pubsub: PubSub, topic: str) -> None:
         info = await pubsub.topic(topic)
         if not info.can_subscribe:
@@ -134,16 +179,17 @@ class SalesforceSource:
                 remedy="give the integration user 'View All' on the object",
             )
 
-    def _follow(self, pubsub: PubSub, channel: Channel, position: bytes | None) -> None:
+    def _follow(self, pubsub: PubSub, topic: str) -> None:
+        channel, position = self._streams[topic].channel, self._positions.get(topic)
         kind = ManagedFollower if channel.managed else Follower
         follower = kind(pubsub, channel, position, self._backlog, self._settings.silence_s)
-        self._followers[channel.topic] = follower
-        task = asyncio.create_task(follower.run(), name=f"{self._name} {channel.topic}")
+        self._followers[topic] = follower
+        task = asyncio.create_task(follower.run(), name=f"{self._name} {topic}")
         task.add_done_callback(self._ended)
-        self._tasks.append(task)
+        self._tasks[task] = topic
 
     async def _stop(self) -> None:
-        tasks, self._tasks = self._tasks, []
+        tasks, self._tasks = self._tasks, {}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -155,8 +201,10 @@ class SalesforceSource:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or task not in self._tasks:
             return
-        error = task.exception()
-        if self._failure is None and isinstance(error, Exception):
+        error, topic = task.exception(), self._tasks.pop(task)
+        if isinstance(error, Refused) and self._failure is None and self._tasks:
+            self._refuse(topic, error)
+        elif self._failure is None and isinstance(error, Exception):
             known = isinstance(error, RemoteError)
             _log.warning(
                 "stream ended",
@@ -204,6 +252,10 @@ class SalesforceSource:
         waiting = [assembly.due for assembly in self._assemblies.values() if assembly]
         if not waiting and self._failure is not None:
             raise self._failure
+        if self._refused and self._pubsub is not None:
+            if asyncio.get_running_loop().time() >= self._ask_again:
+                await self._ask_for_refused(self._pubsub)
+            waiting.append(self._ask_again)
         await self._backlog.changed(min(waiting, default=None))
 
     async def _take(self, pubsub: PubSub, arrival: Arrival) -> None:

@@ -55,16 +55,18 @@ def connect(
     def pubsub(keepalive_s: float = settings.keepalive_s) -> PubSub:
         return PubSub(name, settings, login, schemas, keepalive_s, link.ways)
 
+    source = SalesforceSource(name, objects, settings, link, pubsub)
     return System(
         name=name,
         kind="salesforce",
-        source=SalesforceSource(name, objects, settings, link, pubsub),
+        source=source,
         target=SalesforceTarget(tables, link, rest, probing, settings),
         reader=reader,
         probe=SalesforceProbe(
             tables, settings, Reach(settings, link), login, rest.at(Priority.PEOPLE), pubsub
         ),
         gauges=governor.gauges,
+        ailments=source.ailments,
     )
 
 

@@ -277,6 +277,9 @@ def _wait(desk: Desk, entity: Entity, target: str, reason: Hold, on: str) -> Non
                 desk.tx, entity.id, target, (Kind.REJECTED,), "nothing else differs any more"
             )
     elif reason in ASKED:
+        if target not in entity.parked:
+            why = "the attempt that followed it waits for something else"
+            exceptions.close_all(desk.tx, entity.id, target, (Kind.REJECTED,), why)
         asked = ASKED[reason]
         desk.raise_(
             Raised(

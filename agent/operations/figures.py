@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -37,6 +37,10 @@ def _no_marks() -> Mapping[str, datetime]:
     return {}
 
 
+def _no_ailments() -> Mapping[str, Sequence[str]]:
+    return {}
+
+
 def _no_gauges() -> Mapping[str, Mapping[str, float]]:
     return {}
 
@@ -47,12 +51,14 @@ class Life:
 
     kinds    every configured system → its kind
     gauges   system → figures of now that it tells itself
+    ailments system → what does not work there while the rest does
     """
 
     kinds: Mapping[str, str] = field(default_factory=dict)
     started: datetime | None = None
     progress: Callable[[], Mapping[str, datetime]] = _no_marks
     gauges: Callable[[], Mapping[str, Mapping[str, float]]] = _no_gauges
+    ailments: Callable[[], Mapping[str, Sequence[str]]] = _no_ailments
     service: Literal["up", "down"] = "up"
     note: str = ""
 
@@ -67,7 +73,7 @@ async def systems(snapshot: Snapshot, life: Life, now: datetime) -> tuple[System
     holds = await held(snapshot)
     retrying = {str(row["target"]): row for row in await snapshot.rows(reads.RETRYING)}
     reading, gauges = await readings(snapshot, now), life.gauges()
-    withheld = await _withheld(snapshot)
+    withheld, ailments = await _withheld(snapshot), life.ailments()
     found = []
     for name in sorted({*life.kinds, *known, *queues, *oldest}):
         row = known.get(name, {})
@@ -75,6 +81,9 @@ async def systems(snapshot: Snapshot, life: Life, now: datetime) -> tuple[System
         reason = clean(row.get("reason", "nothing was heard of it yet"))
         if life.service == "down":
             state, reason = "unknown", f"last known: {state}" + (f", {reason}" if reason else "")
+        ill = "; ".join(clean(one) for one in ailments.get(name, ()))
+        if ill and state == "up":
+            state, reason = "degraded", ill
         lag = (milliseconds(now) - oldest[name]) / 1000 if name in oldest else 0.0
         found.append(
             SystemStatus.model_validate(

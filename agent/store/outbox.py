@@ -212,9 +212,9 @@ def ready(tx: Transaction, target: str, limit: int) -> list[Command]:
 
 
 def lately(tx: Transaction, entity: str, target: str, since: int, limit: int) -> list[dict[str, int]]:
-    """Field → number of what was sent to a target since then (ms), newest first."""
+    """Field → number of what a target has accepted of what was sent since then (ms), newest first."""
     found = tx.rows(
-        "SELECT numbers FROM outbox WHERE entity = ? AND target = ? AND sent > ?"
+        "SELECT numbers FROM outbox WHERE entity = ? AND target = ? AND sent > ? AND state = 'accepted'"
         " ORDER BY number DESC LIMIT ?",
         entity,
         target,

@@ -107,5 +107,5 @@ def test_only_the_same_agreed_value_bounces() -> None:
 
 
 def test_every_kind_of_exception_says_what_helps_instead_of_another_try() -> None:
-    tried = {Kind.REJECTED, Kind.LOOP, Kind.UNMAPPED}
+    tried = {Kind.REJECTED, Kind.LOOP, Kind.UNMAPPED, Kind.FIELD}
     assert set(Kind) - set(INSTEAD) == tried

@@ -32,8 +32,8 @@ PARTS: dict[str, tuple[Part, float]] = {
     "seeded": (seeded, 0.13),
     "crashes": (crashes, 0.24),
     "kills": (kills, 0.27),
-    "disk": (disk, 0.18),
-    "stories": (stories, 0.15),
+    "disk": (disk, 0.20),
+    "stories": (stories, 0.13),
 }
 
 

@@ -171,13 +171,17 @@ def _swept(recording: Recording, judge: Judge, dice: random.Random, shares: Shar
 def reference(dice: random.Random) -> Tally:
     """The power fails in the reference scenario."""
     recording = record(SCENARIO)
-    return _swept(recording, oracle.by_states(recording.states), dice, Shares(IMAGES, FLOWS, TWICE))
+    return _swept(
+        recording, oracle.by_states(recording.states, recording.between), dice, Shares(IMAGES, FLOWS, TWICE)
+    )
 
 
 def random_story(dice: random.Random) -> Tally:
     """The power fails in a random story, in which the agent may die at any place too."""
     recording = record(story(dice, STEPS))
-    return _swept(recording, oracle.by_states(recording.states), dice, Shares(IMAGES, FLOWS, TWICE))
+    return _swept(
+        recording, oracle.by_states(recording.states, recording.between), dice, Shares(IMAGES, FLOWS, TWICE)
+    )
 
 
 def other(name: str, dice: random.Random) -> Tally:

@@ -21,6 +21,26 @@ FOUND: dict[str, list[Operation]] = {
         ("deliver", ("sf",)),
         ("edit_cloud", (1, "Phone")),
     ],
+    "an attempt that was withdrawn leaves the exception of the one before it": [
+        ("create", ()),
+        ("settle", ()),
+        ("delete_cloud", (1,)),
+        ("book_document", (1,)),
+        ("intake", ("erp",)),
+        ("happens_at", ("sf.apply", "hold", "sf")),
+        ("deliver", ("sf",)),
+        ("pay_document", (0,)),
+    ],
+    "values that never arrived count as values that the target alters": [
+        ("create", ()),
+        ("settle", ()),
+        ("edit_erp", (1, "phone")),
+        *[("fault", ("sf", kind)) for kind in ("refused", *["never-arrived"] * 3, "refused")],
+        *[("fault", ("erp", kind)) for kind in ("busy", "busy", "answer-lost")],
+        ("edit_sap", (0, "AUFSD")),
+        ("edit_sap", (0, "AUFSD")),
+        ("edit_erp", (0, "terms")),
+    ],
 }
 
 

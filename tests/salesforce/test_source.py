@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from adapters.salesforce import pubsub_api_pb2 as pb
-from adapters.salesforce import subscription
+from adapters.salesforce import source, subscription
 from adapters.salesforce.settings import Settings
 from adapters.salesforce.source import SalesforceSource, topic_of
 from adapters.salesforce.subscription import Arrival, Backlog
@@ -18,8 +18,9 @@ from agent.core.change import Batch, ChangeKind
 from agent.errors import PositionLost, Refused, Unreachable
 from agent.ports import System
 from tests.salesforce.conftest import Org
+from tests.salesforce.fresh import CONTACT
 from tests.salesforce.peers import BlackholeProxy, Stream
-from tests.salesforce.samples import ID, TOPIC, bits, encode, header, schema_json
+from tests.salesforce.samples import ACCOUNT, ID, TOPIC, bits, encode, header, schema_json
 
 Follow = Callable[[System, int], Awaitable[list[Batch]]]
 
@@ -263,7 +264,7 @@ async def test_invalid_argument_without_its_trailer_keeps_the_position(org: Org)
 
 async def test_ended_session_is_renewed_and_the_stream_goes_on_where_it_was(org: Org, follow: Follow) -> None:
     async def first(stream: Stream) -> None:
-        await stream.send(event(1), event(2))
+        await stream.send(event(1), event(2), latest=replay(99))
         await stream.fail(grpc.StatusCode.UNAUTHENTICATED, "service.auth.error")
 
     async def second(stream: Stream) -> None:
@@ -444,6 +445,33 @@ async def test_topic_without_permission_is_refused(org: Org) -> None:
     system = org.connect()
     with pytest.raises(Refused, match="View All"):
         await system.source.open({})
+
+
+async def test_a_topic_that_is_refused_stops_only_itself(
+    org: Org, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other streams go on; the refused one is told, and followed once it can be, from where it was."""
+    monkeypatch.setattr(source, "ASK_AGAIN_S", 0.05)
+
+    async def account(stream: Stream) -> None:
+        await stream.send(event(1))
+        await idle(stream)
+
+    org.bus.scripts = [account, idle]
+    system = org.connect(ACCOUNT, CONTACT)
+    assert system.ailments is not None
+    await system.source.open({topic_of("Contact"): replay(7)})
+    assert phones(await follow(system, 1)) == ["1"]
+    (told,) = system.ailments()
+    assert "enable Change Data Capture for Contact" in told
+    org.bus.topics.add(topic_of("Contact"))
+    reading = asyncio.create_task(system.source.read())
+    while len(org.bus.streams) < 2:  # noqa: ASYNC110 - the bus tells nobody
+        await asyncio.sleep(0)
+    reading.cancel()
+    resumed = org.bus.streams[-1]
+    assert not system.ailments() and resumed.first.topic_name == topic_of("Contact")
+    assert (resumed.first.replay_preset, resumed.first.replay_id) == (pb.CUSTOM, replay(7))
 
 
 async def test_undecodable_event_is_reported_and_the_stream_goes_on(org: Org, follow: Follow) -> None:

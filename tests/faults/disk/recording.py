@@ -38,7 +38,8 @@ class Recording:
 
     states   the content after each acknowledgement; ``states[0]`` is what it began with
     moments  (number of events so far, the world around the agent at that moment), in order
-    between  number of the last acknowledgement → what was to be seen after a write that failed
+    between  number of the last acknowledgement → what was to be seen after a write that failed, or that
+             nobody was told of because the agent died
     epoch    what has to stand beside the store from the first acknowledgement on
     """
 
@@ -52,6 +53,12 @@ class Recording:
         """The owner was told that everything so far is durable."""
         self.states.append(oracle.noted(self.tape.directory / FILE))
         self.tape.mark(len(self.states) - 1)
+
+    def died(self) -> None:
+        """The agent may have died behind a commit of which it told nobody: what is there was a state, too."""
+        found, last = oracle.noted(self.tape.directory / FILE), len(self.states) - 1
+        if found.digest != self.states[last].digest:
+            self.between.setdefault(last, []).append(found)
 
     def around(self, at: int, dice: random.Random) -> Around:
         """The world in which the power failed when the tape had so many events.
@@ -127,6 +134,7 @@ class RecordedWorld(World):
     def _start(self) -> None:
         if not hasattr(self, "recording"):
             self.record()
+        self.recording.died()
         super()._start()
 
     def _told(self) -> None:
