@@ -130,7 +130,7 @@ class Settings(BaseModel):
     silence_s: Annotated[float, Field(ge=0.1, le=3600)] = 300.0
     channels: dict[Topic, list[str]] = Field(default_factory=dict)
     managed: dict[Topic, ManagedName] = Field(default_factory=dict)
-    transaction_idle_s: Annotated[float, Field(ge=0, le=60)] = 0.05
+    transaction_idle_s: Annotated[float, Field(ge=0, le=60)] = 0.01
     request_timeout_s: Annotated[float, Field(ge=0.1, le=600)] = 30.0
     insecure_http: bool = False
     api_reserve: Annotated[float, Field(ge=0, le=0.95)] = 0.2
