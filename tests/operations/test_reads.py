@@ -9,14 +9,16 @@ import pytest
 
 from agent.core.change import Change, ChangeKind, Operation
 from agent.core.delivery import Outcome, OutcomeKind, Reason
+from agent.core.plan import withheld_mark
 from agent.errors import Fenced, InputError, StoreError
 from agent.operations.figures import Life
 from agent.operations.offline import offline
 from agent.operations.reads import StoreReads
 from agent.operations.text import status_text
 from agent.operations.verdict import Code, verdict
-from agent.store import gaps
+from agent.store import exceptions, gaps, systems, waiting, withheld
 from agent.store.database import Store
+from agent.store.exceptions import Kind, Raised
 from agent.store.reads import StoreReader
 from tests.operations.site import KINDS, Site, SteppedClock, rulebook
 from tests.operations.site import site as open_site
@@ -101,6 +103,52 @@ async def test_the_calls_that_a_system_counts_are_shown(site: Site) -> None:
         await reads.close()
     text = status_text(status, verdict(status))
     assert "API calls     salesforce: 12,000 of 15,000 used today, 3,000 are left to people" in text
+
+
+async def test_a_field_that_a_system_does_not_take_is_told_with_what_to_do(site: Site) -> None:
+    await site.born()
+    with site.store.transaction("field") as tx:
+        withheld.refuse(tx, "erp", "customer", "terms", tx.now)
+        waiting.note(tx, "customer-1", "erp", "withheld", withheld_mark("erp", "customer", "terms"))
+        exceptions.open_(
+            tx,
+            Raised(
+                kind=Kind.FIELD,
+                system="erp",
+                cause="customer at erp does not take terms: no such column",
+                subject="customer.terms",
+                remedy="bring it back",
+            ),
+        )
+    status = await site.reads.status()
+    (one,) = next(system for system in status.systems if system.name == "erp").withheld
+    assert (one.type, one.field, one.refused, one.unseen, one.waiting) == (
+        "customer",
+        "terms",
+        True,
+        False,
+        1,
+    )
+    judged = verdict(status)
+    assert judged.code is Code.DEGRADED
+    assert "customer at erp does not take terms: no such column: bring it back" in judged.reasons
+    text = status_text(status, judged)
+    assert f"customer.terms is not sent at erp, 1 records wait for it: exception {one.exception}" in text
+
+
+async def test_what_does_not_work_at_a_system_degrades_it(site: Site) -> None:
+    ill = "/data/ContactChangeEvent: not found: enable Change Data Capture for Contact"
+    life = Life(kinds=KINDS, ailments=lambda: {"salesforce": [ill]})
+    with site.store.transaction("up") as tx:
+        systems.declare(tx, "salesforce", "salesforce")
+        systems.change(tx, "salesforce", "up", "")
+    reads = StoreReads(await StoreReader.open(site.store.file), rulebook(), site.clock, life)
+    try:
+        status = await reads.status()
+    finally:
+        await reads.close()
+    org = next(system for system in status.systems if system.name == "salesforce")
+    assert (org.state, org.reason) == ("degraded", ill)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from textual.app import App
 from agent.api.client import ServiceClient
 from agent.core.delivery import Outcome, OutcomeKind, Reason
 from agent.operations.wire import age
-from agent.store import gaps
+from agent.store import gaps, withheld
 from tests.operations.site import Site
 from tests.tui.conftest import shown, until
 from tui import actions
@@ -68,6 +68,19 @@ async def test_a_gap_that_is_being_closed_shows_how_far_and_how_long_still(
         await until(pilot, lambda: "READING" in shown(pilot))
         text = shown(pilot)
     assert "customer at salesforce [##........] 25%  1,000/s  12m left" in text
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_field_that_is_not_sent_is_on_the_first_screen(
+    site: Site, client: ServiceClient, size: tuple[int, int]
+) -> None:
+    with site.store.transaction("field") as tx:
+        withheld.refuse(tx, "salesforce", "customer", "terms", tx.now)
+        withheld.hide(tx, "salesforce", "customer", "terms")
+    async with IsthmusApp(client).run_test(size=size) as pilot:
+        await until(pilot, lambda: "FIELD" in shown(pilot))
+        text = shown(pilot)
+    assert "FIELD     salesforce customer.terms NOT SENT and NOT READ, 0 wait" in text
 
 
 async def test_nothing_needed_is_lost_at_80x24(site: Site, client: ServiceClient) -> None:
