@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from adapters.salesforce.auth import Login
-from adapters.salesforce.avro import EventSchema
-from adapters.salesforce.bulk import Bulk
-from adapters.salesforce.channel import faults
-from adapters.salesforce.governor import Governor, Priority, Shares
-from adapters.salesforce.http import HttpLink
-from adapters.salesforce.probe import SalesforceProbe
-from adapters.salesforce.proxy import Ways
-from adapters.salesforce.pubsub import PubSub
-from adapters.salesforce.reach import Reach
-from adapters.salesforce.reader import SalesforceReader
-from adapters.salesforce.rest import Rest
+from adapters.salesforce.check.probe import SalesforceProbe
+from adapters.salesforce.check.reach import Reach
+from adapters.salesforce.connection.auth import Login
+from adapters.salesforce.connection.governor import Governor, Priority, Shares
+from adapters.salesforce.connection.http import HttpLink
+from adapters.salesforce.connection.proxy import Ways
+from adapters.salesforce.connection.rest import Rest
+from adapters.salesforce.connection.tls import http_trust
+from adapters.salesforce.jobs.bulk import Bulk
+from adapters.salesforce.read.reader import SalesforceReader
+from adapters.salesforce.read.snapshot import Snapshot
 from adapters.salesforce.settings import Settings
-from adapters.salesforce.snapshot import Snapshot
-from adapters.salesforce.source import SalesforceSource
+from adapters.salesforce.stream.avro import EventSchema
+from adapters.salesforce.stream.channel import faults
+from adapters.salesforce.stream.pubsub import PubSub
+from adapters.salesforce.stream.source import SalesforceSource
 from adapters.salesforce.table import Table, no_names
-from adapters.salesforce.target import SalesforceTarget
-from adapters.salesforce.tls import http_trust
+from adapters.salesforce.write.target import SalesforceTarget
 from agent.core.objects import ObjectSpec
 from agent.errors import ConfigError, Problem
 from agent.ports import System

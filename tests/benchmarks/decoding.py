@@ -14,9 +14,9 @@ from typing import Any
 
 import fastavro
 
-from adapters.salesforce import avro, bitmap
-from adapters.salesforce.event import EventReader
-from adapters.salesforce.layout import Layout
+from adapters.salesforce.stream import avro, bitmap
+from adapters.salesforce.stream.event import EventReader
+from adapters.salesforce.stream.layout import Layout
 from tests.benchmarks.figures import Figure, Goal, Rounds
 from tests.benchmarks.running import Run
 from tests.salesforce.samples import ACCOUNT, COMMIT_MS, ID, TOPIC, bits, encode, header, schema_json

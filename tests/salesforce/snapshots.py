@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from adapters.salesforce.auth import Login
-from adapters.salesforce.bulk import Bulk
-from adapters.salesforce.governor import Governor
-from adapters.salesforce.http import HttpLink
-from adapters.salesforce.proxy import Ways
-from adapters.salesforce.rest import Rest
+from adapters.salesforce.connection.auth import Login
+from adapters.salesforce.connection.governor import Governor
+from adapters.salesforce.connection.http import HttpLink
+from adapters.salesforce.connection.proxy import Ways
+from adapters.salesforce.connection.rest import Rest
+from adapters.salesforce.jobs.bulk import Bulk
 from agent.core.change import ReadResult
 from tests.salesforce.orgprocess import Org, keys_of, process, taken
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.salesforce import avro
-from adapters.salesforce.bitmap import Member, decode
+from adapters.salesforce.stream import avro
+from adapters.salesforce.stream.bitmap import Member, decode
 from tests.salesforce.samples import bits, schema_json
 
 REAL = avro.parse("real", schema_json()).members

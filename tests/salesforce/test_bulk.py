@@ -14,11 +14,11 @@ import requests
 from salesforce_bulk import SalesforceBulk
 from salesforce_bulk.salesforce_bulk import BulkApiError
 
-from adapters.salesforce.auth import Login
-from adapters.salesforce.bulk import Bulk, Forgotten
-from adapters.salesforce.governor import Governor
-from adapters.salesforce.http import HttpLink
-from adapters.salesforce.proxy import Ways
+from adapters.salesforce.connection.auth import Login
+from adapters.salesforce.connection.governor import Governor
+from adapters.salesforce.connection.http import HttpLink
+from adapters.salesforce.connection.proxy import Ways
+from adapters.salesforce.jobs.bulk import Bulk, Forgotten
 from adapters.salesforce.settings import Settings
 from agent.errors import Refused, Unreachable
 from tests.salesforce.orgprocess import Org, process

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from adapters.salesforce import pubsub_api_pb2 as pb
-from adapters.salesforce.channel import Channel, channels_of, topic_of
+from adapters.salesforce.stream.channel import Channel, channels_of, topic_of
 from agent.core.change import Batch, ChangeKind
 from agent.core.objects import FieldSpec, ObjectSpec
 from agent.errors import ConfigError, PositionLost

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from adapters.salesforce import codes
-from adapters.salesforce.http import retry_after
+from adapters.salesforce.connection.http import retry_after
+from adapters.salesforce.write import codes
 from agent.core.delivery import Delivery, DeliveryKind, Outcome, OutcomeKind, Reason
 from agent.core.objects import FieldSpec, ObjectSpec
 from tests.salesforce.conftest import Org

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.salesforce.csv_cells import Cells, CsvCells
-from adapters.salesforce.csv_rows import CsvRows
+from adapters.salesforce.jobs.csv_cells import Cells, CsvCells
+from adapters.salesforce.read.csv_rows import CsvRows
 from adapters.salesforce.table import Table
 from agent.core.objects import FieldSpec, FieldType, ObjectSpec
 

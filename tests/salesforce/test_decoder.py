@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.salesforce import avro, header
-from adapters.salesforce.decoder import Odd, Unsupported, Writer, number
-from adapters.salesforce.event import EventReader
+from adapters.salesforce.stream import avro, header
+from adapters.salesforce.stream.decoder import Odd, Unsupported, Writer, number
+from adapters.salesforce.stream.event import EventReader
 from tests.salesforce.samples import ACCOUNT, COMMIT_MS, ID, bits, encode, schema_json
 from tests.salesforce.samples import header as head_of
 from tests.salesforce.schemas import cases

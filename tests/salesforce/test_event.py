@@ -13,9 +13,9 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.salesforce import avro
-from adapters.salesforce.decoder import Unsupported
-from adapters.salesforce.event import Decoded, EventReader, origin
+from adapters.salesforce.stream import avro
+from adapters.salesforce.stream.decoder import Unsupported
+from adapters.salesforce.stream.event import Decoded, EventReader, origin
 from agent.core.change import Change, ChangeKind, Operation
 from agent.core.objects import FieldSpec, FieldType, ObjectSpec
 from tests.salesforce.samples import ACCOUNT, COMMIT_MS, ID, TOPIC, bits, encode, header, schema_json

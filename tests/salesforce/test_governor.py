@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.salesforce.governor import LOOK_AGAIN_S, TRIAL_S, Governor, Priority, Shares
+from adapters.salesforce.connection.governor import LOOK_AGAIN_S, TRIAL_S, Governor, Priority, Shares
 from agent.core.delivery import OutcomeKind
 from agent.errors import Unreachable
 from tests.salesforce.conftest import Org

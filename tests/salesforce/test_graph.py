@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapters.salesforce.graph import MOST_NODES, Graphs, families
+from adapters.salesforce.write.graph import MOST_NODES, Graphs, families
 from agent.core.delivery import Delivery, DeliveryKind, Guard, Outcome, OutcomeKind, Reason
 from agent.core.objects import ObjectSpec
 from agent.ports import System

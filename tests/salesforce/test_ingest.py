@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from adapters.salesforce.ingest import fault
-from adapters.salesforce.upload import Upload, cell, expressible
+from adapters.salesforce.write.ingest import fault
+from adapters.salesforce.write.upload import Upload, cell, expressible
 from agent.core.delivery import Delivery, DeliveryKind, Outcome, OutcomeKind, Reason
 from agent.core.objects import FieldSpec, ObjectSpec
 from agent.ports import System

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from adapters.salesforce import http
-from adapters.salesforce.http import AnswerLost, HttpLink
-from adapters.salesforce.proxy import Ways
+from adapters.salesforce.connection import http
+from adapters.salesforce.connection.http import AnswerLost, HttpLink
+from adapters.salesforce.connection.proxy import Ways
 from adapters.salesforce.settings import Settings
 
 pytestmark = pytest.mark.invariant("I32")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from adapters.salesforce.parents import chunks, own, parents
-from adapters.salesforce.sender import PARALLEL, Apart
 from adapters.salesforce.table import Table
+from adapters.salesforce.write.parents import chunks, own, parents
+from adapters.salesforce.write.sender import PARALLEL, Apart
 from agent.core.delivery import Delivery, DeliveryKind, OutcomeKind
 from tests.salesforce.conftest import Org
 from tests.salesforce.fresh import ACCOUNT, CONTACT, command, create, update

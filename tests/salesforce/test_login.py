@@ -14,9 +14,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from adapters.salesforce.auth import MOST_LOGINS, WITHIN_S, Login
-from adapters.salesforce.http import HttpLink
-from adapters.salesforce.proxy import Ways
+from adapters.salesforce.connection.auth import MOST_LOGINS, WITHIN_S, Login
+from adapters.salesforce.connection.http import HttpLink
+from adapters.salesforce.connection.proxy import Ways
 from adapters.salesforce.settings import Settings
 from agent.errors import InputError, Refused, Unreachable
 from tests.salesforce.peers import Answer, Asked, HttpPeer

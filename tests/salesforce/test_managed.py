@@ -13,9 +13,9 @@ import pytest
 import structlog
 
 from adapters.salesforce import pubsub_api_pb2 as pb
-from adapters.salesforce.channel import Channel
-from adapters.salesforce.managed import Commits
 from adapters.salesforce.pubsub_api_pb2_grpc import PubSubStub
+from adapters.salesforce.stream.channel import Channel
+from adapters.salesforce.stream.managed import Commits
 from agent.core.change import Batch
 from agent.errors import PositionLost
 from agent.ports import System
@@ -199,7 +199,7 @@ async def test_subscription_that_cannot_be_used_is_said_and_the_topic_is_followe
 async def test_subscription_is_tried_again_until_it_can_be_used(
     org: Org, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.salesforce.managed.RETRY_S", 0.01)
+    monkeypatch.setattr("adapters.salesforce.stream.managed.RETRY_S", 0.01)
     identity = await org.define(state="STOP")
     await org.write("A")
     system = org.connect()

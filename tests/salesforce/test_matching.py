@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapters.salesforce.target import SalesforceTarget
+from adapters.salesforce.write.target import SalesforceTarget
 from agent.core.change import Row
 from agent.errors import Refused
 from agent.ports import System

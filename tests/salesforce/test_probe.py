@@ -13,9 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from adapters.salesforce.http import HttpLink
-from adapters.salesforce.proxy import Ways
-from adapters.salesforce.reach import Reach
+from adapters.salesforce.check.reach import Reach
+from adapters.salesforce.connection.http import HttpLink
+from adapters.salesforce.connection.proxy import Ways
 from agent.core.objects import FieldSpec, FieldType, ObjectSpec
 from agent.ports import Check
 from tests.salesforce.authority import Authority

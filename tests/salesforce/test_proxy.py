@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from adapters.salesforce import http
-from adapters.salesforce.hold import Hold
-from adapters.salesforce.proxy import NoWay, Proxy, Ways
+from adapters.salesforce.connection import http
+from adapters.salesforce.connection.hold import Hold
+from adapters.salesforce.connection.proxy import NoWay, Proxy, Ways
 from adapters.salesforce.settings import Settings
 from adapters.salesforce.system import connect
 from agent.core.objects import FieldSpec, ObjectSpec

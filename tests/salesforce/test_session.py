@@ -11,16 +11,16 @@ import grpc
 import pytest
 
 from adapters.salesforce import pubsub_api_pb2 as pb
-from adapters.salesforce.auth import Login
-from adapters.salesforce.bulk import Bulk
-from adapters.salesforce.bulk2 import Jobs
-from adapters.salesforce.channel import Channel
-from adapters.salesforce.governor import Governor
-from adapters.salesforce.http import HttpLink
-from adapters.salesforce.proxy import Ways
-from adapters.salesforce.pubsub import PubSub
-from adapters.salesforce.rest import Rest
-from adapters.salesforce.subscription import Backlog, Follower
+from adapters.salesforce.connection.auth import Login
+from adapters.salesforce.connection.governor import Governor
+from adapters.salesforce.connection.http import HttpLink
+from adapters.salesforce.connection.proxy import Ways
+from adapters.salesforce.connection.rest import Rest
+from adapters.salesforce.jobs.bulk import Bulk
+from adapters.salesforce.jobs.bulk2 import Jobs
+from adapters.salesforce.stream.channel import Channel
+from adapters.salesforce.stream.pubsub import PubSub
+from adapters.salesforce.stream.subscription import Backlog, Follower
 from agent.core.delivery import Delivery, DeliveryKind, OutcomeKind
 from agent.errors import Refused, Unreachable
 from tests.salesforce.conftest import Org

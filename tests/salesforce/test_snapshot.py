@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from adapters.salesforce.bulk2 import Jobs
-from adapters.salesforce.bulk2_pages import Bulk2Pages
-from adapters.salesforce.bulk_pages import can_be_cut
-from adapters.salesforce.place import Way, begin
-from adapters.salesforce.rest import Call
-from adapters.salesforce.result import PAGE, Result
+from adapters.salesforce.connection.rest import Call
+from adapters.salesforce.jobs.bulk2 import Jobs
+from adapters.salesforce.read.bulk2_pages import Bulk2Pages
+from adapters.salesforce.read.bulk_pages import can_be_cut
+from adapters.salesforce.read.place import Way, begin
+from adapters.salesforce.read.result import PAGE, Result
 from adapters.salesforce.table import Table
 from agent.core.change import ReadResult
 from agent.core.objects import FieldSpec, FieldType, ObjectSpec
-from agent.errors import PositionLost, Refused, Unreachable
+from agent.errors import PositionLost, Unreachable
 from tests.salesforce.orgprocess import ACCOUNT, PRODUCT, Org, keys_of, taken
 from tests.salesforce.relay import relayed
 from tests.salesforce.snapshots import (
@@ -208,11 +208,15 @@ async def test_records_that_change_meanwhile_are_no_hindrance(org: Org, way: str
     assert len(keys) == len(set(keys))
 
 
-async def test_a_field_that_is_not_there_is_refused(org: Org) -> None:
-    wrong = ObjectSpec("Account", "Id", (FieldSpec("Nothing__c"),))
+async def test_a_reading_begins_anew_without_a_field_that_is_not_there(org: Org) -> None:
+    wrong = ObjectSpec("Account", "Id", (FieldSpec("Name"), FieldSpec("Nothing__c")))
     for way in WAYS:
-        with pytest.raises(Refused, match="Nothing__c"):
-            await taken(org.reader(wrong, snapshot=way).page("Account"))
+        reader = org.reader(wrong, snapshot=way)
+        with pytest.raises(Unreachable, match="Nothing__c"):
+            await taken(reader.page("Account"))
+        pages = await taken(reader.page("Account"))
+        assert {page.lacking for page in pages} == {frozenset({"Nothing__c"})}
+        assert all("Nothing__c" not in (row.fields or {}) for page in pages for row in page.rows)
 
 
 async def test_locators_lead_through_the_parts_and_can_be_used_again(org: Org) -> None:

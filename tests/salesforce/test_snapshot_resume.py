@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from adapters.salesforce.bulk import Bulk
-from adapters.salesforce.bulk2 import Jobs
-from adapters.salesforce.place import Way, begin
-from adapters.salesforce.rest import Rest
-from adapters.salesforce.result import PAGE
+from adapters.salesforce.connection.rest import Rest
+from adapters.salesforce.jobs.bulk import Bulk
+from adapters.salesforce.jobs.bulk2 import Jobs
+from adapters.salesforce.read.place import Way, begin
+from adapters.salesforce.read.result import PAGE
 from adapters.salesforce.table import Table
 from agent.core.change import ReadResult
 from agent.core.objects import FieldSpec, ObjectSpec

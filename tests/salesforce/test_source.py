@@ -10,10 +10,10 @@ import grpc
 import pytest
 
 from adapters.salesforce import pubsub_api_pb2 as pb
-from adapters.salesforce import source, subscription
 from adapters.salesforce.settings import Settings
-from adapters.salesforce.source import SalesforceSource, topic_of
-from adapters.salesforce.subscription import Arrival, Backlog
+from adapters.salesforce.stream import source, subscription
+from adapters.salesforce.stream.source import SalesforceSource, topic_of
+from adapters.salesforce.stream.subscription import Arrival, Backlog
 from agent.core.change import Batch, ChangeKind
 from agent.errors import PositionLost, Refused, Unreachable
 from agent.ports import System
@@ -108,7 +108,7 @@ async def test_credit_is_given_back_on_receipt_and_never_exceeds_100(org: Org, f
 async def test_full_backlog_stops_requests_until_the_engine_reads(
     org: Org, follow: Follow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.salesforce.source.BACKLOG_BYTES", 1)
+    monkeypatch.setattr("adapters.salesforce.stream.source.BACKLOG_BYTES", 1)
     sent = asyncio.Event()
 
     async def script(stream: Stream) -> None:
@@ -130,8 +130,8 @@ async def test_full_backlog_stops_requests_until_the_engine_reads(
 async def test_full_backlog_keeps_the_stream_by_asking_for_one_event(
     org: Org, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.salesforce.source.BACKLOG_BYTES", 1)
-    monkeypatch.setattr("adapters.salesforce.subscription.TRICKLE_S", 0.05)
+    monkeypatch.setattr("adapters.salesforce.stream.source.BACKLOG_BYTES", 1)
+    monkeypatch.setattr("adapters.salesforce.stream.subscription.TRICKLE_S", 0.05)
 
     asked: asyncio.Queue[int] = asyncio.Queue()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from adapters.salesforce.trailer import SessionEnded, translate
+from adapters.salesforce.stream.trailer import SessionEnded, translate
 from agent.errors import PositionLost, Refused, Unreachable
 from tests.salesforce.samples import TOPIC
 

@@ -13,7 +13,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.salesforce.transaction import Assembly, Item
+from adapters.salesforce.stream.transaction import Assembly, Item
 from agent.core.change import Batch, Change, ChangeKind
 from agent.errors import Unreachable
 from tests.salesforce.conftest import Org
@@ -155,7 +155,7 @@ async def test_transaction_beyond_the_bound_is_split_and_said(
     org: Org, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     three = 3 if bound == "MOST_EVENTS" else 3 * event(1).ByteSize()
-    monkeypatch.setattr(f"adapters.salesforce.transaction.{bound}", three)
+    monkeypatch.setattr(f"adapters.salesforce.stream.transaction.{bound}", three)
 
     async def script(stream: Stream) -> None:
         await stream.send(*(event(number) for number in range(1, 9)))
@@ -172,7 +172,7 @@ async def test_transaction_beyond_the_bound_is_split_and_said(
 
 
 async def test_held_back_events_count_as_backlog(org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.salesforce.source.BACKLOG_BYTES", 1)
+    monkeypatch.setattr("adapters.salesforce.stream.source.BACKLOG_BYTES", 1)
 
     async def script(stream: Stream) -> None:
         await stream.send(event(1, transaction="a"), event(2, transaction="b"))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.salesforce.proxy import Ways
+from adapters.salesforce.connection.proxy import Ways
+from adapters.salesforce.connection.tls import Untrusted, certificate, http_trust, soonest
 from adapters.salesforce.settings import Settings
-from adapters.salesforce.tls import Untrusted, certificate, http_trust, soonest
 from agent.errors import Refused, Unreachable
 from tests.salesforce.authority import Authority, Leaf
 from tests.salesforce.conftest import Org

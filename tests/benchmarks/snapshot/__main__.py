@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from adapters.salesforce.result import PAGE
+from adapters.salesforce.read.result import PAGE
 from tests.salesforce.orgprocess import process
 
 WAYS = {"bulk": "Bulk API 1.0", "bulk2": "Bulk API 2.0", "rest": "REST"}

@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.salesforce.auth import Login
-from adapters.salesforce.bulk2 import Jobs
-from adapters.salesforce.governor import Governor
-from adapters.salesforce.http import HttpLink
-from adapters.salesforce.proxy import Ways
-from adapters.salesforce.rest import Rest
+from adapters.salesforce.connection.auth import Login
+from adapters.salesforce.connection.governor import Governor
+from adapters.salesforce.connection.http import HttpLink
+from adapters.salesforce.connection.proxy import Ways
+from adapters.salesforce.connection.rest import Rest
+from adapters.salesforce.jobs.bulk2 import Jobs
 from adapters.salesforce.table import Table
 from agent.errors import Unreachable
 from tests.salesforce.orgprocess import ACCOUNT, Org

@@ -1,0 +1,1 @@
+"""What `isthmus check` tries at an org."""

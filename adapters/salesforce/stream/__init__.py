@@ -1,0 +1,1 @@
+"""Change Data Capture over the Pub/Sub API: topics followed, events decoded, transactions put together."""
