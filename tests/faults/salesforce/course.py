@@ -219,7 +219,8 @@ def _moved_on(scene: Scene) -> None:
     held = positions(scene.site.stage.state)
     newest = scene.history.newest()
     for topic, position in held.items():
-        carried = [topic] if topic in newest else [each for each in newest if each in SYNCED]
+        single = topic.endswith("ChangeEvent")  # else a stream of several objects
+        carried = [each for each in newest if (each == topic if single else each in SYNCED)]
         behind = [each for each in carried if counter(position) < counter(newest[each])]
         holds(not behind, f"the position of {topic} is behind the newest event of {behind}")
     holds(bool(held), "no position is kept")
