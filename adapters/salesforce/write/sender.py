@@ -68,7 +68,7 @@ class Sender:
         except NotSent as error:
             return dict.fromkeys(sent, verdict.not_sent("NO_CONNECTION", str(error)))
         except AnswerLost as error:
-            return dict.fromkeys(sent, verdict.uncertain("NO_ANSWER", str(error)))
+            return dict.fromkeys(sent, verdict.no_answer(str(error)))
         except IsthmusError as error:
             return dict.fromkeys(sent, verdict.withheld(error))
         return read(reply)

@@ -143,6 +143,12 @@ def uncertain(code: str, text: str) -> Outcome:
     return Outcome(OutcomeKind.UNCERTAIN, code=code, text=text)
 
 
+def no_answer(why: str) -> Outcome:
+    """Sent, and the line was silent or broke."""
+    text = f"no answer ({why}); what came of it is read. If this lasts, check proxy and firewall"
+    return uncertain("NO_ANSWER", text)
+
+
 def not_sent(code: str, text: str, wait: float | None = None) -> Outcome:
     """Never left, or refused at the door."""
     return Outcome(OutcomeKind.RETRY, code=code, text=text, retry_after=wait)
