@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -23,7 +24,9 @@ class Home(Enum):
 class Column:
     """One column. ``length`` in characters, ``scale`` in decimal places, None where unlimited or unknown.
 
-    ``zoned``: a point in time whatever the session's zone, told and taken in UTC (or with its offset).
+    zoned      a point in time whatever the session's zone, told and taken in UTC (or with its offset)
+    fraction   decimal places of a second that a time or date-time keeps; None for other columns, and unknown
+    blank      what it holds instead of null: it takes no null, and its own default is this blank text
     """
 
     name: str
@@ -31,11 +34,25 @@ class Column:
     length: int | None = None
     scale: int | None = None
     zoned: bool = False
+    fraction: int | None = None
+    blank: str | None = None
 
     @property
     def padded(self) -> bool:
         """CHAR(n): trailing blanks mean nothing."""
         return self.type_name in {"char", "bpchar", "nchar", "character"}
+
+
+_BLANK = re.compile(r"^[\s(]*N?'( *)'(::[\w ]+(\(\d+\))?)?[\s)]*$")
+
+
+def blank_of(row: Any) -> str | None:
+    """What a row of the driver's catalog says that a column without null holds instead of it.
+
+    Only where its own default says so: a mandatory column without one stays mandatory.
+    """
+    default = _BLANK.match(str(row[12] or ""))
+    return default.group(1) if default and row[10] == 0 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from adapters.odbc import sql
 from adapters.odbc.dialect import Fault, Verdict
 from adapters.odbc.records import Shape
 from adapters.odbc.session import Session, SqlFault
-from adapters.odbc.values import Unfit, decode, encode, encode_key
+from adapters.odbc.values import Unfit, encode, encode_key, same
 from agent import failpoints
 from agent.core.change import RawValue
 from agent.core.delivery import Delivery, DeliveryKind, Outcome, OutcomeKind, Reason
@@ -230,13 +230,7 @@ def _guarded(session: Session, delivery: Delivery, shape: Shape) -> str:
     for name, found in zip(names, rows[0][1:], strict=True):
         kind = shape.kinds.get(name, FieldType.TEXT)
         column = shape.table.column(name)
-        try:
-            same = decode(column, kind, found, session.zone) == decode(
-                column, kind, guard[name], session.zone
-            )
-        except Unfit:
-            same = False
-        if not same:
+        if not same(column, kind, found, guard[name], session.zone):
             changed.append(name)
     if changed:
         text = f"changed since it was seen: {', '.join(changed)}"
@@ -277,12 +271,12 @@ def _existing(session: Session, delivery: Delivery) -> Outcome | None:
     if not rows:
         return None
     key = str(rows[0][0])
-    same = all(
-        image.get(name) == decode(shape.table.column(name), shape.kinds[name], value, session.zone)
+    equal = all(
+        same(shape.table.column(name), shape.kinds[name], image.get(name), value, session.zone)
         for name, value in delivery.fields.items()
         if name in shape.kinds
     )
-    if same:
+    if equal:
         return Outcome(OutcomeKind.ACCEPTED, key=key, code="exists", evidence="found by external id")
     return replace(
         _rejected(Reason.PRECONDITION, "exists", "a record with this external id exists with other values"),

@@ -115,6 +115,10 @@ class Dialect:
     """One database family.
 
     session         statements run on each new connection; {lock_s}, {lock_ms}, {deadline_s}, {deadline_ms}
+    zone            statement that sets the zone of a session that writes, by {name} or by {offset} of now; ""
+                    where a session has none of its own
+    fractions       query for the columns of a table (schema or database, table) and the decimal places of a
+                    second that each keeps, where the driver's catalog does not tell; "" where it does
     classify        driver error (SQLSTATE, message) to a verdict
     column          a row of the driver's catalog to a column; the second argument names the row's extra parts
     home            the part of the catalog that a dotted name's first half means
@@ -125,6 +129,7 @@ class Dialect:
     returns_key     whether ``insert`` answers with it; else ``last_row`` is the condition that finds it
     release         rows of a table by exact numbers: {table}, and how many
     claim           what tells that a message id is in the ledger already
+    now             the point in time of a ledger row
     mark            the id in the ledger's insert, as an expression that also marks the transaction's writes
     unmark          ends the mark of a connection; "" where it ends with the transaction
     change_probe    query whose answer differs after another connection's commit, None where there is none
@@ -145,6 +150,9 @@ class Dialect:
     value: Callable[[Column], str] = field(repr=False)
     journal: Journal = field(repr=False)
     release: Callable[[str, int], str] = field(repr=False)
+    zone: str = ""
+    fractions: str = ""
+    now: str = "CURRENT_TIMESTAMP"
     insert: str = "INSERT INTO {table} ({columns}) VALUES ({values})"
     returns_key: bool = False
     last_row: str = ""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from adapters.odbc import sql
 from adapters.odbc.catalog import Table
-from adapters.odbc.session import Session, mapped_columns
+from adapters.odbc.dialect import Fault
+from adapters.odbc.session import Session, SqlFault, mapped_columns
 from adapters.odbc.values import Unfit, decode, encode, encode_key
 from agent.core.change import RawValue, Row
 from agent.core.objects import FieldType, ObjectSpec
@@ -69,10 +71,26 @@ def images(session: Session, shape: Shape, keys: Sequence[str]) -> dict[str, dic
         chunk = bound_keys[start : start + _CHUNK]
         # one statement text for full chunks; the rest gets its own
         statement = sql.select_by_keys(session.dialect, shape.table, shape.spec.key, shape.names, len(chunk))
-        for key, *values in session.rows(statement, chunk):
+        for key, *values in _tolerant(session, shape, statement, chunk):
             text = str(key).rstrip(" ") if column.padded else str(key)
             found[asked.get(text, text)] = shape.image(session, values)
     return found
+
+
+def _tolerant(session: Session, shape: Shape, statement: str, keys: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The rows of these keys. A key that the column cannot even be compared with (letters that its character
+    set lacks, a number beyond its range) has no row, and costs only itself.
+    """
+    try:
+        return session.rows(statement, keys)
+    except SqlFault as fault:
+        if fault.verdict.fault is not Fault.INVALID:
+            raise
+        session.rollback()
+        if len(keys) == 1:
+            return []
+    single = sql.select_by_keys(session.dialect, shape.table, shape.spec.key, shape.names, 1)
+    return [row for key in keys for row in _tolerant(session, shape, single, [key])]
 
 
 def read(session: Session, object_name: str, keys: Sequence[str]) -> list[Row]:
@@ -115,7 +133,14 @@ def find(session: Session, object_name: str, fields: Mapping[str, object]) -> li
         shape.names,
         [(name, value is None) for name, value in bound.items()],
     )
-    return _rows(session, shape, session.rows(statement, [v for v in bound.values() if v is not None]))
+    try:
+        found = session.rows(statement, [v for v in bound.values() if v is not None])
+    except SqlFault as fault:
+        if fault.verdict.fault is not Fault.INVALID:
+            raise
+        session.rollback()
+        return []
+    return _rows(session, shape, found)
 
 
 def _rows(session: Session, shape: Shape, selected: Sequence[Sequence[object]]) -> list[Row]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -32,9 +34,14 @@ class Session:
 
     After any error the transaction is ``broken`` until it was rolled back, and ``commit`` refuses: some
     drivers answer a commit after a lost connection with success and store nothing.
+
+    A session that writes is in the ERP's own time zone: CURRENT_TIMESTAMP in a column without a zone, by a
+    default or a trigger, then means what it means in the rows of the ERP's users. One that reads is in UTC.
     """
 
-    def __init__(self, erp: Erp, *, autocommit: bool) -> None:
+    def __init__(
+        self, erp: Erp, *, autocommit: bool, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self.erp = erp
         self.dialect: Dialect = DIALECTS[erp.dialect]
         self.zone = ZoneInfo(erp.timezone)
@@ -43,16 +50,47 @@ class Session:
         self._connection: Any = self._connect(autocommit)
         self._cursors: dict[str, Any] = {}
         self._tables: dict[str, Table] = {}
+        self._clock = clock
+        self._zone_set = ""
+        self._between = False
         self.broken = False
         self.lost = False
         try:
             for statement in self.dialect.session:
                 self.run(statement.format(**self._figures()))
             if not autocommit:
+                self._keep_zone()
                 self.commit()
         except SqlFault as fault:
             self.close()
             raise Unreachable(str(fault), where=erp.name) from fault
+
+    def _keep_zone(self) -> None:
+        """An offset holds until clocks are changed; a name for ever."""
+        now = self._clock().astimezone(self.zone)
+        offset = now.isoformat()[-6:]
+        statement = self.dialect.zone.format(name=self.zone.key, offset=offset)
+        if statement == self._zone_set:
+            return
+        try:
+            self._execute(statement, ())
+        except self._odbc.Error as error:
+            fault = self._fault(error)
+            if fault.verdict.fault is Fault.LOST:
+                raise fault from None
+            self.close()
+            raise Refused(
+                f"the database does not take the time zone {self.zone.key}: {fault.verdict.text}",
+                where=self.erp.name,
+                remedy="set timezone to a name that the database knows, or bring its zone tables up to date",
+            ) from None
+        self._zone_set = statement
+
+    def _begun(self) -> None:
+        """Before the first statement of each transaction."""
+        if self._between:
+            self._between = False
+            self._keep_zone()
 
     def _figures(self) -> dict[str, int]:
         return {
@@ -92,6 +130,7 @@ class Session:
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query. Raises SqlFault."""
+        self._begun()
         try:
             return [tuple(row) for row in self._execute(sql, parameters).fetchall()]
         except self._odbc.Error as error:
@@ -99,6 +138,7 @@ class Session:
 
     def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """The number of rows a statement touched. Raises SqlFault."""
+        self._begun()
         try:
             return int(self._execute(sql, parameters).rowcount)
         except self._odbc.Error as error:
@@ -120,6 +160,7 @@ class Session:
             self._connection.commit()
         except self._odbc.Error as error:
             raise self._fault(error) from None
+        self._between = not self._autocommit
         try:
             self._unmark()
         except self._odbc.Error:
@@ -139,6 +180,7 @@ class Session:
                 self._connection.rollback()
             self._unmark()
             self.broken = False
+            self._between = not self._autocommit
         except self._odbc.Error:
             self.lost = True
 
@@ -166,7 +208,15 @@ class Session:
         """The table's shape now, or None."""
         cursor = self._connection.cursor()
         try:
-            return reflect(cursor, name, self.dialect.home, self.dialect.column)
+            table = reflect(cursor, name, self.dialect.home, self.dialect.column)
+            if table is None or not self.dialect.fractions:
+                return table
+            place, _, bare = name.rpartition(".")
+            kept = dict(cursor.execute(self.dialect.fractions, (place or None, bare)).fetchall())
+            columns = {
+                name: replace(column, fraction=kept.get(name)) for name, column in table.columns.items()
+            }
+            return replace(table, columns=columns)
         except self._odbc.Error as error:
             raise self._fault(error) from None
         finally:

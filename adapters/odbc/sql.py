@@ -125,7 +125,7 @@ def ledger_insert(dialect: Dialect, ledger: str) -> str:
     return (
         f"INSERT INTO {dialect.quote(ledger)}"  # noqa: S608
         f" (message_id, payload_hash, epoch, object, {dialect.own('key')}, outcome, applied_at)"
-        f" VALUES ({dialect.mark}, ?, {dialect.value(_BIGINT)}, ?, ?, 'accepted', CURRENT_TIMESTAMP)"
+        f" VALUES ({dialect.mark}, ?, {dialect.value(_BIGINT)}, ?, ?, 'accepted', {dialect.now})"
         f"{dialect.claim.value}"
     )
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, tzinfo
+import re
+import struct
+import unicodedata
+from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal, InvalidOperation
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from adapters.odbc.catalog import Column
@@ -21,22 +25,31 @@ class Unfit(Exception):
 
 _TRUE = frozenset({"1", "t", "true"})
 _FALSE = frozenset({"0", "f", "false", ""})
+#: A number beyond this many digits is none that a column holds; to write it out could fill the memory.
+_LONGEST_NUMBER = 1000
+_SINGLE = frozenset({"float4", "real"})
+_DOUBLE = frozenset({"float8", "double", "double precision", "binary_double"})
+_UUID = frozenset({"uuid", "uniqueidentifier"})
+_FRACTION = re.compile(r"\.(\d+?)0*(?=\D|$)")
 
 
 def decode(column: Column, kind: FieldType, value: object, zone: ZoneInfo) -> RawValue:
-    """A value as read (text) or as the mirror remembers it, in its canonical type. Raises Unfit."""
+    """A value as read (text) or as the mirror remembers it, in its canonical type. Raises Unfit.
+
+    Nothing is cut: an infinite date, a year before Christ, a fraction in a whole number are unreadable.
+    """
     if value is None:
         return None
     try:
         match kind:
             case FieldType.INTEGER:
-                return int(Decimal(str(value)))
+                return _integer(str(value))
             case FieldType.DECIMAL:
                 return _decimal(str(value))
             case FieldType.BOOLEAN:
                 return _boolean(value)
             case FieldType.DATE:
-                return value if type(value) is date else date.fromisoformat(str(value)[:10])
+                return _date(value, zone if column.zoned else None)
             case FieldType.DATETIME:
                 return _datetime(value, UTC if column.zoned else zone)
             case _:
@@ -45,11 +58,37 @@ def decode(column: Column, kind: FieldType, value: object, zone: ZoneInfo) -> Ra
         raise Unfit(column.name, "unreadable", f"the stored value is no {kind.value}") from error
 
 
+def same(column: Column, kind: FieldType, found: object, seen: object, zone: ZoneInfo) -> bool:
+    """Whether a stored value is the one last seen, under the equivalences that the contract declares.
+
+    Times are equal to the millisecond, text without trailing blanks, blank text is null.
+    """
+    try:
+        return _canonical(decode(column, kind, found, zone)) == _canonical(decode(column, kind, seen, zone))
+    except Unfit:
+        return False
+
+
+def _canonical(value: RawValue) -> RawValue:
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value).rstrip() or None
+    if isinstance(value, datetime):
+        return value.replace(microsecond=value.microsecond // 1000 * 1000)
+    return value
+
+
 def _decimal(text: str) -> Decimal:
     number = Decimal(text)
-    if not number.is_finite():
+    if not number.is_finite() or abs(number.adjusted()) > _LONGEST_NUMBER:
         raise ValueError("not a finite number")
     return number
+
+
+def _integer(text: str) -> int:
+    number = _decimal(text)
+    if number != number.to_integral_value():
+        raise ValueError("a fraction")
+    return int(number)
 
 
 def _boolean(value: object) -> bool:
@@ -61,6 +100,19 @@ def _boolean(value: object) -> bool:
     raise ValueError("not a boolean")
 
 
+def _date(value: object, zone: ZoneInfo | None) -> date:
+    """A day; ``zone``: of a column of points in time. A time of day other than midnight would be lost."""
+    if type(value) is date:
+        return value
+    text = str(value)
+    if len(text) == 10:
+        return date.fromisoformat(text)
+    moment = _datetime(text, UTC).astimezone(zone) if zone else datetime.fromisoformat(text)
+    if moment.time() != time():
+        raise ValueError("a date with a time of day")
+    return moment.date()
+
+
 def _datetime(value: object, zone: tzinfo) -> datetime:
     moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
@@ -69,23 +121,22 @@ def _datetime(value: object, zone: tzinfo) -> datetime:
 def encode(column: Column, kind: FieldType, value: object, zone: ZoneInfo) -> str | None:
     """A value as the text to bind for the column. Raises Unfit where the ERP would alter it silently."""
     if value is None:
-        return None
+        return column.blank
+    if column.zoned and kind is not FieldType.DATE:
+        kind = FieldType.DATETIME  # whatever else it is: a text's offset would be dropped without a word
     canonical = decode(column, kind, value, zone)
     if isinstance(canonical, bool):
-        return _boolean_text(column, canonical)
-    if isinstance(canonical, Decimal):
-        return _decimal_text(column, canonical)
+        return "1" if canonical else "0"
+    if isinstance(canonical, int | Decimal):
+        return _number_text(column, Decimal(canonical))
     if isinstance(canonical, datetime):
         return _datetime_text(column, canonical, zone)
-    text = canonical.isoformat() if isinstance(canonical, date) else str(canonical)
-    return _checked(column, text)
+    if isinstance(canonical, date):
+        return _date_text(column, canonical, zone)
+    return _checked(column, str(canonical))
 
 
-def _boolean_text(column: Column, value: bool) -> str:
-    return "1" if value else "0"
-
-
-def _decimal_text(column: Column, value: Decimal) -> str:
+def _number_text(column: Column, value: Decimal) -> str:
     if column.scale is not None:
         exponent = Decimal(1).scaleb(-column.scale)
         try:
@@ -95,12 +146,35 @@ def _decimal_text(column: Column, value: Decimal) -> str:
         if fitted != value:
             raise Unfit(column.name, "scale", f"more than {column.scale} decimal places")
         value = fitted
-    return format(value, "f")
+    if column.type_name in _SINGLE | _DOUBLE and not _floats(column, value):
+        raise Unfit(column.name, "binary", "more digits than a column of floating point keeps")
+    return _checked(column, format(value, "f"))
+
+
+def _floats(column: Column, value: Decimal) -> bool:
+    """Whether what the column stores is read as the same number again."""
+    try:
+        if column.type_name in _DOUBLE:
+            return Decimal(repr(float(value))) == value
+        (single,) = struct.unpack("f", struct.pack("f", float(value)))
+    except OverflowError:
+        return False
+    return Decimal(f"{single:.6g}") == value
 
 
 def _datetime_text(column: Column, value: datetime, zone: ZoneInfo) -> str:
     local = value.astimezone(UTC if column.zoned else zone)
-    return local.replace(tzinfo=None).isoformat(sep=" ")
+    if local.fold:
+        text = "clocks are put back then: the column's local time means the hour before"
+        raise Unfit(column.name, "ambiguous", text)
+    return _checked(column, local.replace(tzinfo=None).isoformat(sep=" "))
+
+
+def _date_text(column: Column, value: date, zone: ZoneInfo) -> str:
+    if not column.zoned:
+        return value.isoformat()
+    midnight = datetime(value.year, value.month, value.day, tzinfo=zone)
+    return midnight.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
 
 
 def _checked(column: Column, text: str) -> str:
@@ -112,15 +186,36 @@ def _checked(column: Column, text: str) -> str:
         raise Unfit(column.name, "surrogate", "contains a lone surrogate") from error
     if column.length is not None and len(text.rstrip(" ") if column.padded else text) > column.length:
         raise Unfit(column.name, "too-long", f"longer than {column.length} characters")
+    if column.fraction is not None:
+        _check_time(column, text)
+    elif column.type_name == "date" and len(text) > 10 and text[10:].strip(" T0:.") != "":
+        raise Unfit(column.name, "precision", "a time of day, in a column of days")
     return text
+
+
+def _check_time(column: Column, text: str) -> None:
+    """What a time column would round, cut or drop without a word."""
+    fraction = _FRACTION.search(text)
+    if fraction and len(fraction.group(1).rstrip("0")) > (column.fraction or 0):
+        raise Unfit(column.name, "precision", f"more than {column.fraction} decimal places of a second")
+    if re.search(r":\d\d.*[+-]\d|[Zz]\s*$", text):
+        raise Unfit(column.name, "zone", "a time with an offset, in a column that keeps none")
 
 
 def encode_key(column: Column, key: str) -> str | None:
     """A record key as text for its column, or None when no row can have it (letters in a number)."""
-    if "int" in column.type_name or column.type_name in {"serial", "numeric", "decimal"}:
+    whole = "int" in column.type_name or column.type_name == "serial"
+    if whole or column.type_name in {"numeric", "decimal"}:
         try:
-            number = Decimal(key)
-        except InvalidOperation:
+            number = _decimal(key)
+        except (InvalidOperation, ValueError):
+            return None
+        if whole and number != number.to_integral_value():
             return None
         return format(number, "f") if number.is_finite() else None
-    return None if "\0" in key else key
+    try:
+        if column.type_name in _UUID:
+            return str(UUID(key))
+        return _checked(Column(column.name, column.type_name), key)
+    except (ValueError, Unfit):
+        return None

@@ -124,6 +124,13 @@ async def mariadb_site(odbc: Any, mariadb: MariadbServer) -> AsyncIterator[Site]
     owner.close()
 
 
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server_site(request: pytest.FixtureRequest) -> Site:
+    """The same test on every database that is a server."""
+    found: Site = request.getfixturevalue(f"{request.param}_site")
+    return found
+
+
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def site(request: pytest.FixtureRequest) -> Site:
     """The same test on every database."""

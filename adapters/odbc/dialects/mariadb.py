@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.odbc.catalog import Column, Home
+from adapters.odbc.catalog import Column, Home, blank_of
 from adapters.odbc.dialect import (
     Claim,
     Dialect,
@@ -32,6 +32,8 @@ _LONGEST = 64
 _TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
 _WHOLE = frozenset({"tinyint", "smallint", "mediumint", "int", "integer", "bigint", "year"})
 _NUMBERS = _WHOLE | {"decimal", "numeric", "bit"}
+#: A TIMESTAMP column takes the session's time. CONVERT_TZ would leave what is out of its range as it was.
+_MOMENT = "? + INTERVAL TIMESTAMPDIFF(MINUTE, UTC_TIMESTAMP(), NOW()) MINUTE"
 
 _FAULTS = {
     **dict.fromkeys((1205, 1213, 1020, 1412, 1969, 1317, 1637, 1206), Fault.BUSY),
@@ -40,7 +42,9 @@ _FAULTS = {
     **dict.fromkeys((1053, 1152, 1158, 1159, 1160, 1161, 1184, 1615, 1927), Fault.LOST),
     **dict.fromkeys((2002, 2003, 2006, 2013, 2014, 2055), Fault.LOST),
     **dict.fromkeys((1062, 1022, 1586, 1859), Fault.DUPLICATE),
-    **dict.fromkeys((1048, 1264, 1265, 1267, 1292, 1364, 1366, 1406, 1411, 1441, 1690), Fault.INVALID),
+    **dict.fromkeys(
+        (1048, 1264, 1265, 1267, 1270, 1271, 1292, 1364, 1366, 1406, 1411, 1441, 1690), Fault.INVALID
+    ),
     **dict.fromkeys((1153, 2020), Fault.INVALID),  # larger than a packet may be: sent again it is no smaller
     **dict.fromkeys((1216, 1217, 1451, 1452, 4025, 1644), Fault.BUSINESS),
     **dict.fromkeys((1044, 1045, 1046, 1049, 1129, 1130, 1142, 1143, 1227, 1251, 1370), Fault.SETUP),
@@ -76,7 +80,7 @@ def _column(row: Any, extra: Mapping[str, int]) -> Column:
     if type_name in {"decimal", "numeric"}:
         return Column(row[3], type_name, None, row[8] or 0)
     length = row[6] if type_name in {"char", "varchar"} else None
-    return Column(row[3], type_name, length, zoned=type_name == "timestamp")
+    return Column(row[3], type_name, length, zoned=type_name == "timestamp", blank=blank_of(row))
 
 
 def _as_text(expression: str, column: Column) -> str:
@@ -84,16 +88,23 @@ def _as_text(expression: str, column: Column) -> str:
         return expression
     if column.type_name == "bit":
         return f"CAST({expression} + 0 AS CHAR)"
+    if column.zoned:  # in UTC whatever the session's zone; a zero date has no moment
+        moment = f"TIMESTAMP'1970-01-01 00:00:00.000000' + INTERVAL UNIX_TIMESTAMP({expression}) SECOND"
+        return f"IF({expression} = 0, CAST({expression} AS CHAR), CAST({moment} AS CHAR))"
     return f"CAST({expression} AS CHAR)"
 
 
 def _comparand(column: Column) -> str:
     """A number as text would be compared in binary floating point, where decimals of a list meet others."""
+    if column.zoned:
+        return _MOMENT
     return "CAST(? AS DECIMAL(65, 30))" if column.type_name in _NUMBERS else "?"
 
 
 def _value(column: Column) -> str:
     """The text itself: the column's own conversion refuses what does not fit. A bit takes it for bytes."""
+    if column.zoned:
+        return _MOMENT
     return "CAST(? AS UNSIGNED)" if column.type_name == "bit" else "?"
 
 
@@ -197,6 +208,12 @@ MARIADB = Dialect(
         triggers=_triggers,
         drop=_drop,
     ),
+    # By its offset, not by name, even where the zone tables are loaded: in a zone with a name the hour in
+    # which clocks are put back has one TIMESTAMP for two moments, and the later one could not be written.
+    zone="SET SESSION time_zone = '{offset}'",
+    fractions="SELECT column_name, datetime_precision FROM information_schema.columns"
+    " WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ? AND datetime_precision IS NOT NULL",
+    now="UTC_TIMESTAMP(6)",
     insert="INSERT INTO {table} ({columns}) VALUES ({values}) RETURNING {key}",
     returns_key=True,
     home=Home.CATALOG,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.odbc.catalog import Column
+from adapters.odbc.catalog import Column, blank_of
 from adapters.odbc.dialect import (
     Dialect,
     Driver,
@@ -21,6 +21,8 @@ from adapters.odbc.dialect import (
 from agent.core.objects import ObjectSpec
 
 _TEXT = frozenset({"text", "varchar", "bpchar"})
+#: ODBC's numbers of types: NUMERIC and DECIMAL, TIME and TIMESTAMP.
+_NUMERIC, _TIMES = frozenset({2, 3}), frozenset({92, 93})
 #: Identifiers are cut there without a word.
 _LONGEST = 63
 _EXACT = {
@@ -67,23 +69,29 @@ def _classify(state: str, message: str) -> Verdict:
 
 
 def _column(row: Any, extra: Mapping[str, int]) -> Column:
-    """Limits hold where ``typmod`` is not -1."""
+    """Limits hold where ``typmod`` is not -1. What is beyond a scale or a fraction would be rounded."""
     type_name = str(row[5]).lower()
     typmod = row[extra["typmod"]] if "typmod" in extra else None
     limited = typmod is not None and typmod >= 0
-    if type_name == "numeric":
+    if row[4] in _NUMERIC:  # also a domain on one
         return Column(row[3], type_name, None, (row[8] or 0) if limited else None)
+    if row[4] in _TIMES:
+        return Column(row[3], type_name, zoned=type_name == "timestamptz", fraction=row[8])
     length = row[6] if limited and type_name in _TEXT else None
-    return Column(row[3], type_name, length, zoned=type_name == "timestamptz")
+    return Column(row[3], type_name, length, blank=blank_of(row))
 
 
 def _as_text(expression: str, column: Column) -> str:
+    if column.zoned:  # in UTC whatever the session's zone
+        return f"CAST({expression} AT TIME ZONE 'UTC' AS TEXT)"
     # the driver pads a bpchar with blanks that mean nothing; as text it has none
     plain = column.type_name in _TEXT and column.type_name != "bpchar"
     return expression if plain else f"CAST({expression} AS TEXT)"
 
 
 def _cast(column: Column) -> str:
+    if column.zoned:
+        return "CAST(? AS timestamp) AT TIME ZONE 'UTC'"
     return "?" if column.type_name in _TEXT else f"CAST(? AS {column.type_name})"
 
 
@@ -158,6 +166,7 @@ POSTGRESQL = Dialect(
     column=_column,
     as_text=_as_text,
     comparand=_cast,
+    zone="SET TIME ZONE '{name}'",
     value=_cast,
     release=_release,
     journal=Journal(

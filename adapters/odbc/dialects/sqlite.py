@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.odbc.catalog import Column
+from adapters.odbc.catalog import Column, blank_of
 from adapters.odbc.dialect import (
     Dialect,
     Driver,
@@ -63,7 +63,7 @@ def _column(row: Any, extra: Mapping[str, int]) -> Column:
     second = int(declared.group(3)) if declared and declared.group(3) else None
     if type_name in {"numeric", "decimal"}:
         return Column(row[3], type_name, None, (second or 0) if first is not None else None)
-    return Column(row[3], type_name, first if type_name in _TEXT else None)
+    return Column(row[3], type_name, first if type_name in _TEXT else None, blank=blank_of(row))
 
 
 def _as_text(expression: str, column: Column) -> str:

@@ -8,7 +8,7 @@ UPDATE `customer` SET `na"me` = ?, `limit` = ? WHERE `id` = CAST(? AS DECIMAL(65
 DELETE FROM `customer` WHERE `id` = CAST(? AS DECIMAL(65, 30));
 SELECT CAST(seq AS CHAR), object, `key`, op, message_id FROM `isthmus_journal` r ORDER BY r.seq LIMIT 200;
 DELETE r FROM (SELECT CAST(? AS SIGNED) AS seq UNION ALL SELECT ?) n STRAIGHT_JOIN `isthmus_journal` r ON r.seq = n.seq;
-INSERT INTO `isthmus_ledger` (message_id, payload_hash, epoch, object, `key`, outcome, applied_at) VALUES (@isthmus_message_id := ?, ?, ?, ?, ?, 'accepted', CURRENT_TIMESTAMP);
+INSERT INTO `isthmus_ledger` (message_id, payload_hash, epoch, object, `key`, outcome, applied_at) VALUES (@isthmus_message_id := ?, ?, ?, ?, ?, 'accepted', UTC_TIMESTAMP(6));
 UPDATE `isthmus_ledger` SET `key` = ? WHERE message_id = ?;
 SELECT payload_hash, `key` FROM `isthmus_ledger` WHERE message_id = ?;
 SELECT CAST(epoch AS CHAR), life FROM `isthmus_epoch` WHERE id = 1 LOCK IN SHARE MODE;
