@@ -46,13 +46,19 @@ class Column:
 _BLANK = re.compile(r"^[\s(]*N?'( *)'(::[\w ]+(\(\d+\))?)?[\s)]*$")
 
 
-def blank_of(row: Any) -> str | None:
+def blank_of(row: Any, *, quoted: bool = True) -> str | None:
     """What a row of the driver's catalog says that a column without null holds instead of it.
 
-    Only where its own default says so: a mandatory column without one stays mandatory.
+    Only where its own default says so: a mandatory column without one stays mandatory. ``quoted``: the
+    driver tells a default as it is written in SQL.
     """
-    default = _BLANK.match(str(row[12] or ""))
-    return default.group(1) if default and row[10] == 0 else None
+    default = row[12]
+    if row[10] != 0 or default is None:
+        return None
+    if not quoted:
+        return str(default) if not str(default).strip(" ") else None
+    found = _BLANK.match(default)
+    return found.group(1) if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,8 @@ def _prepared(session: Session, delivery: Delivery) -> tuple[Shape, dict[str, st
         )
     if delivery.kind is not DeliveryKind.CREATE and delivery.key is None:
         raise _Stop(_invalid("no-key", f"a {delivery.kind.value} names no record"))
+    if not creating and encode_key(shape.table.column(shape.spec.key), str(delivery.key)) is None:
+        raise _Stop(_gone())
     try:
         values = {
             name: encode(shape.table.column(name), shape.kinds.get(name, FieldType.TEXT), value, session.zone)
@@ -225,7 +227,7 @@ def _guarded(session: Session, delivery: Delivery, shape: Shape) -> str:
     statement = sql.select_locked(session.dialect, shape.table, shape.spec.key, names)
     rows = session.rows(statement, (bound_key,)) if bound_key is not None else []
     if bound_key is None or not rows:
-        raise _Stop(_rejected(Reason.GONE, "gone", "there is no such record any more"))
+        raise _Stop(_gone())
     changed = sorted(set(guard) - set(names))
     for name, found in zip(names, rows[0][1:], strict=True):
         kind = shape.kinds.get(name, FieldType.TEXT)
@@ -286,6 +288,10 @@ def _existing(session: Session, delivery: Delivery) -> Outcome | None:
 
 def _invalid(code: str, text: str) -> Outcome:
     return _rejected(Reason.INVALID, code, text)
+
+
+def _gone() -> Outcome:
+    return _rejected(Reason.GONE, "gone", "there is no such record any more")
 
 
 def _business(code: str, text: str) -> Outcome:

@@ -135,6 +135,8 @@ class Session:
             return [tuple(row) for row in self._execute(sql, parameters).fetchall()]
         except self._odbc.Error as error:
             raise self._fault(error) from None
+        except UnicodeEncodeError:
+            raise self._unsent() from None
 
     def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """The number of rows a statement touched. Raises SqlFault."""
@@ -143,6 +145,8 @@ class Session:
             return int(self._execute(sql, parameters).rowcount)
         except self._odbc.Error as error:
             raise self._fault(error) from None
+        except UnicodeEncodeError:
+            raise self._unsent() from None
 
     def _execute(self, sql: str, parameters: Sequence[object]) -> Any:
         cursor = self._cursors.get(sql)
@@ -253,6 +257,10 @@ class Session:
         for cursor in self._cursors.values():
             cursor.close()
         self._cursors.clear()
+
+    def _unsent(self) -> SqlFault:
+        self.broken = True
+        return SqlFault(Verdict(Fault.INVALID, "surrogate", "a text that contains a lone surrogate"))
 
     def _fault(self, error: Exception) -> SqlFault:
         self.broken = True

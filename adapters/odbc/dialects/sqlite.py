@@ -63,7 +63,7 @@ def _column(row: Any, extra: Mapping[str, int]) -> Column:
     second = int(declared.group(3)) if declared and declared.group(3) else None
     if type_name in {"numeric", "decimal"}:
         return Column(row[3], type_name, None, (second or 0) if first is not None else None)
-    return Column(row[3], type_name, first if type_name in _TEXT else None, blank=blank_of(row))
+    return Column(row[3], type_name, first if type_name in _TEXT else None, blank=blank_of(row, quoted=False))
 
 
 def _as_text(expression: str, column: Column) -> str:
