@@ -63,11 +63,15 @@ def blank_of(row: Any, *, quoted: bool = True) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table with its columns by exact name and the names of its primary key columns."""
+    """One table with its columns by exact name and the names of its primary key columns.
+
+    ``rolls_back``: whether its storage engine takes part in transactions.
+    """
 
     name: str
     columns: Mapping[str, Column]
     primary_key: tuple[str, ...]
+    rolls_back: bool = True
 
     def column(self, name: str) -> Column:
         """The column of that exact name; KeyError if there is none."""

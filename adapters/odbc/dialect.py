@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any
@@ -63,6 +63,62 @@ class Lock:
 
 
 @dataclass(frozen=True, slots=True)
+class Cipher:
+    """How a driver is told to encrypt: option names (lower case, best first) and the values that demand it.
+
+    ``demand`` and ``waive`` are what a person adds; ``by_default``: encrypted where nothing is said.
+    """
+
+    keys: tuple[str, ...]
+    safe: frozenset[str]
+    demand: str
+    waive: str
+    by_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """An empty temporary table with one column of a table: {name}, {column}, {table}; ``name`` of {name}."""
+
+    create: str
+    name: str = "{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Dictionary:
+    """Queries on the server's own catalog, for what the driver's does not tell; "" where there is none.
+
+    fractions   of a table (schema or database, table): columns and the decimal places of a second they keep
+    unsafe      has a row where a table (schema or database, table) takes part in no transactions
+    equating    the collation of a column (schema or database, table, column) that takes two texts for one
+    orphans     triggers whose definer is gone, so that each write to their table fails, and that definer
+    hidden      has a row where the user may not see triggers at all
+    """
+
+    fractions: str = ""
+    unsafe: str = ""
+    equating: str = ""
+    orphans: str = ""
+    hidden: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """How a dialect grants.
+
+    account     the grantee as it stands in a statement, of a user's name
+    by_column   rights that can be limited to columns
+    notes       what the DBA must know besides
+    before      statements that come first; {account}
+    """
+
+    account: Callable[[str], str]
+    by_column: frozenset[str] = frozenset({"UPDATE", "INSERT"})
+    notes: tuple[str, ...] = ()
+    before: Callable[[Dialect, OwnTables, Sequence[ObjectSpec]], list[str]] = lambda *_: []
+
+
+@dataclass(frozen=True, slots=True)
 class OwnTables:
     """Names of the agent's own tables in the ERP, each with its schema or database where it has one."""
 
@@ -117,8 +173,6 @@ class Dialect:
     session         statements run on each new connection; {lock_s}, {lock_ms}, {deadline_s}, {deadline_ms}
     zone            statement that sets the zone of a session that writes, by {name} or by {offset} of now; ""
                     where a session has none of its own
-    fractions       query for the columns of a table (schema or database, table) and the decimal places of a
-                    second that each keeps, where the driver's catalog does not tell; "" where it does
     classify        driver error (SQLSTATE, message) to a verdict
     column          a row of the driver's catalog to a column; the second argument names the row's extra parts
     home            the part of the catalog that a dotted name's first half means
@@ -129,7 +183,12 @@ class Dialect:
     returns_key     whether ``insert`` answers with it; else ``last_row`` is the condition that finds it
     release         rows of a table by exact numbers: {table}, and how many
     claim           what tells that a message id is in the ledger already
+    minimum         name (as ODBC tells it) and oldest version of the server whose SQL this is
+    dictionary      what only the server's own catalog tells
     now             the point in time of a ledger row
+    cipher          how a connection is encrypted, None where there is no network
+    scratch         a temporary table of the session's own, None where there is no such thing
+    rights          how rights are granted, None where there are none
     mark            the id in the ledger's insert, as an expression that also marks the transaction's writes
     unmark          ends the mark of a connection; "" where it ends with the transaction
     change_probe    query whose answer differs after another connection's commit, None where there is none
@@ -151,12 +210,16 @@ class Dialect:
     journal: Journal = field(repr=False)
     release: Callable[[str, int], str] = field(repr=False)
     zone: str = ""
-    fractions: str = ""
+    minimum: tuple[str, tuple[int, ...]] = ("", ())
+    dictionary: Dictionary = field(default=Dictionary(), repr=False)
     now: str = "CURRENT_TIMESTAMP"
     insert: str = "INSERT INTO {table} ({columns}) VALUES ({values})"
     returns_key: bool = False
     last_row: str = ""
     home: Home = Home.SCHEMA
+    cipher: Cipher | None = None
+    scratch: Scratch | None = None
+    rights: Rights | None = field(default=None, repr=False)
     row_lock: Lock = Lock()
     share_lock: Lock = Lock()
     claim: Claim = Claim.NO_ROW

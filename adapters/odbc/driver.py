@@ -50,6 +50,32 @@ def directories() -> Iterator[Path]:
         yield from sorted(Path("/").glob(pattern.lstrip("/")))
 
 
+def unloadable(connection: str, dialect: Dialect, *, where: str) -> Refused:
+    """Why the driver manager could not load a driver: of a missing dependency it says "file not found"."""
+    options = {key.lower(): value for key, value in parse(connection).items()}
+    named = Path(options.get("driver", ""))
+    path = named if named.is_absolute() else find_driver(dialect)
+    if path is None or not path.exists():
+        return Refused(
+            f"the ODBC driver is not there: {path or 'no library of it in the usual directories'}",
+            where=where,
+            remedy=f"apt-get install {dialect.driver.packages}, or name its library as Driver",
+        )
+    try:
+        ctypes.CDLL(str(path))
+    except OSError as error:
+        return Refused(
+            f"the ODBC driver {path.name} cannot be loaded: {error}",
+            where=where,
+            remedy=f"install the library that is named; ldd {path} lists them all",
+        )
+    return Refused(
+        f"the driver manager cannot load {path}, though it is whole",
+        where=where,
+        remedy="check that driver manager and driver are of the same architecture",
+    )
+
+
 def find_driver(dialect: Dialect) -> Path | None:
     """The driver library of a dialect, or None when no usual directory has it."""
     for directory in directories():

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from adapters.odbc.catalog import Table, reflect
 from adapters.odbc.dialect import Dialect, Fault, Verdict
 from adapters.odbc.dialects import DIALECTS
-from adapters.odbc.driver import complete, load_driver_manager, redact
+from adapters.odbc.driver import complete, load_driver_manager, redact, unloadable
 from adapters.odbc.settings import Erp
 from agent.core.objects import ObjectSpec
 from agent.errors import Refused, Unreachable
@@ -114,11 +114,7 @@ class Session:
     def _no_connection(self, error: Exception) -> Refused | Unreachable:
         state, message = _state_and_message(error)
         if state == "IM002" or "Can't open lib" in message:
-            return Refused(
-                "the ODBC driver cannot be loaded ('file not found' may also mean a missing dependency)",
-                where=self.erp.name,
-                remedy=f"apt-get install {self.dialect.driver.packages}; if the file exists, run ldd on it",
-            )
+            return unloadable(self.erp.connection, self.dialect, where=self.erp.name)
         verdict = self.dialect.classify(state, redact(message, self.erp.connection))
         if verdict.fault is Fault.SETUP:
             return Refused(
@@ -203,6 +199,12 @@ class Session:
                     where=self.erp.name,
                     remedy="check the object's name and case, and the user's right to read it",
                 )
+            if not table.rolls_back and not self._autocommit:
+                raise Refused(
+                    f"the storage engine of '{name}' cannot take back a transaction",
+                    where=self.erp.name,
+                    remedy=f"ALTER TABLE {self.dialect.quote(name)} ENGINE = InnoDB, or do not deliver to it",
+                )
             self._tables[name] = table
             if not self._autocommit:
                 self.rollback()  # SQLite cannot turn a reading transaction into a writing one
@@ -213,18 +215,23 @@ class Session:
         cursor = self._connection.cursor()
         try:
             table = reflect(cursor, name, self.dialect.home, self.dialect.column)
-            if table is None or not self.dialect.fractions:
-                return table
-            place, _, bare = name.rpartition(".")
-            kept = dict(cursor.execute(self.dialect.fractions, (place or None, bare)).fetchall())
-            columns = {
-                name: replace(column, fraction=kept.get(name)) for name, column in table.columns.items()
-            }
-            return replace(table, columns=columns)
+            return table and self._completed(table, cursor)
         except self._odbc.Error as error:
             raise self._fault(error) from None
         finally:
             cursor.close()
+
+    def _completed(self, table: Table, cursor: Any) -> Table:
+        """What the driver's catalog does not tell."""
+        place, _, bare = table.name.rpartition(".")
+        columns, rolls_back = dict(table.columns), True
+        asked = self.dialect.dictionary
+        if asked.fractions:
+            kept = cursor.execute(asked.fractions, (place or None, bare)).fetchall()
+            columns |= {name: replace(columns[name], fraction=fraction) for name, fraction in kept}
+        if asked.unsafe:
+            rolls_back = not cursor.execute(asked.unsafe, (place or None, bare)).fetchall()
+        return replace(table, columns=columns, rolls_back=rolls_back)
 
     def cursor(self) -> Any:
         """A bare cursor for catalog functions; the caller closes it."""
@@ -235,6 +242,11 @@ class Session:
         """The driver's base exception, for callers of ``cursor``."""
         error: type[Exception] = self._odbc.Error
         return error
+
+    def product(self) -> tuple[str, str]:
+        """Name and version of the server, as the driver tells them."""
+        ask = self._connection.getinfo
+        return str(ask(self._odbc.SQL_DBMS_NAME)), str(ask(self._odbc.SQL_DBMS_VER))
 
     def describe(self) -> str:
         """Database and driver, for people."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from adapters.odbc.capture import STREAM, Captured
+from adapters.odbc.grants import grant_script
 from adapters.odbc.journal import install_script, remove_script
 from adapters.odbc.link import Link, PortClosed, User, WorkerLost
 from adapters.odbc.settings import Settings
@@ -204,6 +205,15 @@ class JournalAdministration:
         """What ``remove`` runs, to print. Needs no connection. Raises Refused without a dialect."""
         return _script(remove_script(self.link.erp))
 
+    def grant_script(self) -> str:
+        """The least rights of the agent's user, to print. Needs no connection. Raises Refused."""
+        return _script(grant_script(self.link.erp))
+
+    async def round_trip(self) -> Sequence[Check]:
+        """Sample values through each mapped column and back; leaves nothing. Raises Refused, Unreachable."""
+        checks: list[Check] = await self._ask("roundtrip")
+        return checks
+
     async def install(self) -> None:
         """Create tables and triggers; repeatable. Raises Refused or Unreachable."""
         await self._ask("install")
@@ -227,4 +237,4 @@ class JournalAdministration:
 
 
 def _script(statements: Sequence[str]) -> str:
-    return "".join(f"{statement};\n" for statement in statements)
+    return "".join(f"{line}\n" if line.startswith("--") else f"{line};\n" for line in statements)

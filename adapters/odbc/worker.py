@@ -21,7 +21,7 @@ from adapters.odbc import delivery as delivering
 from adapters.odbc import records, witness
 from adapters.odbc.capture import Captured, Journal
 from adapters.odbc.dialect import Fault
-from adapters.odbc.inspection import inspect
+from adapters.odbc.inspection import inspect, round_trip
 from adapters.odbc.journal import install, remove_script, run_script, verify
 from adapters.odbc.session import Session, SqlFault
 from adapters.odbc.settings import Erp
@@ -153,6 +153,8 @@ class AdminLane:
         match verb:
             case "check":
                 send(inspect(self._erp), True)
+            case "roundtrip":
+                send(round_trip(self._erp), True)
             case "install":
                 install(self._erp)
                 send(None, True)

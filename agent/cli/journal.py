@@ -10,7 +10,7 @@ import typer
 from adapters import odbc
 from agent import config as configuration
 from agent.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, put, read_config, say
-from agent.config import secrets
+from agent.config import Config, secrets
 from agent.errors import InputError
 from agent.ports import Check
 
@@ -33,7 +33,7 @@ def install(
     """Install journal, ledger and epoch tables and the capture triggers."""
     administration = _administration(system, config)
     if only_print:
-        typer.echo(administration.install_script())
+        typer.echo(administration.install_script() + administration.grant_script())
         return
     asyncio.run(_and_close(administration, administration.install()))
     say(f"{system}: journal installed")
@@ -67,14 +67,21 @@ def remove(
 
 
 def _administration(system: str, config: ConfigOption) -> odbc.JournalAdministration:
-    loaded = read_config(config)
-    chosen = loaded.systems.get(system)
-    if chosen is None or not isinstance(chosen.settings, odbc.Settings):
-        fitting = [name for name, one in loaded.systems.items() if isinstance(one.settings, odbc.Settings)]
+    known = administrations(read_config(config))
+    if system not in known:
         raise InputError(
-            f"'{system}' is no system of kind odbc", remedy=f"name one of: {', '.join(fitting) or 'none'}"
+            f"'{system}' is no system of kind odbc", remedy=f"name one of: {', '.join(known) or 'none'}"
         )
-    return odbc.administer(system, chosen.settings, configuration.objects(loaded, system), secrets.resolve)
+    return known[system]
+
+
+def administrations(loaded: Config) -> dict[str, odbc.JournalAdministration]:
+    """One for each ERP of the configuration that is a database. Nothing is started."""
+    return {
+        name: odbc.administer(name, one.settings, configuration.objects(loaded, name), secrets.resolve)
+        for name, one in loaded.systems.items()
+        if isinstance(one.settings, odbc.Settings)
+    }
 
 
 async def _and_close(administration: odbc.JournalAdministration, work: object) -> None:

@@ -8,12 +8,28 @@ from typing import Annotated
 
 import typer
 
+from adapters.odbc import JournalAdministration
 from agent import runtime
 from agent.cli.example import example
+from agent.cli.journal import administrations
 from agent.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, put, read_config, say
-from agent.errors import InputError
+from agent.config import Config
+from agent.errors import InputError, RemoteError
 from agent.operations.wire import clean
 from agent.ports import Check
+
+RoundTripOption = Annotated[
+    bool,
+    typer.Option(
+        "--roundtrip", help="Also write samples to each mapped column of a database, and take them back."
+    ),
+]
+GrantsOption = Annotated[
+    bool,
+    typer.Option(
+        "--print-grants", help="Print the least rights of the agent's database users as SQL; nothing else."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,16 +58,25 @@ def init(
 def check(
     config: ConfigOption = DEFAULT_CONFIG,
     offline: Annotated[bool, typer.Option("--offline", help="The configuration only.")] = False,
+    roundtrip: RoundTripOption = False,
+    print_grants: GrantsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check the configuration, then every connection and permission. Changes nothing anywhere."""
     loaded = read_config(config)
+    if print_grants:
+        _print_grants(loaded, as_json)
+        return
     assembly = runtime.assemble(loaded)
     found: dict[str, list[Check]] = {
         "configuration": [Check("configuration", True, f"{len(loaded.entities)} entities")]
     }
     if not offline:
         found |= asyncio.run(_probe(assembly))
+    if roundtrip and not offline:
+        for name, administration in administrations(loaded).items():
+            say(f"writing samples to {name} and taking them back ...")
+            found[name] = [*found.get(name, []), *asyncio.run(_round_trip(administration))]
     faults = [c for checks in found.values() for c in checks if not c.ok]
     if as_json:
         put(
@@ -68,6 +93,24 @@ def check(
         _print(found)
     if faults:
         raise typer.Exit(3)
+
+
+async def _round_trip(administration: JournalAdministration) -> list[Check]:
+    try:
+        return list(await administration.round_trip())
+    except RemoteError as error:
+        return [Check("round trip", ok=False, detail=error.message, remedy=error.remedy)]
+    finally:
+        await administration.close()
+
+
+def _print_grants(loaded: Config, as_json: bool) -> None:
+    scripts = {name: one.grant_script() for name, one in administrations(loaded).items()}
+    if as_json:
+        put({"grants": scripts})
+        return
+    for script in scripts.values():
+        typer.echo(script)
 
 
 async def _probe(assembly: runtime.Assembly) -> dict[str, list[Check]]:

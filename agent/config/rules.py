@@ -53,6 +53,8 @@ def _object(entity: EntitySettings, system: str, place: PlaceSettings) -> Object
         external_id=place.external_id,
         capture=place.capture,
         deliver=place.deliver,
+        create=place.deliver and bool(place.create),
+        delete=place.deliver and place.delete,
     )
 
 

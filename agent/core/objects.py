@@ -42,6 +42,8 @@ class ObjectSpec:
     external_id  the field that keeps our canonical id, if the system has one
     capture      changes of it are read
     deliver      commands for it are sent
+    create       among them such as make a record
+    delete       among them such as end one
     """
 
     name: str
@@ -50,3 +52,5 @@ class ObjectSpec:
     external_id: str | None = None
     capture: bool = True
     deliver: bool = True
+    create: bool = True
+    delete: bool = True

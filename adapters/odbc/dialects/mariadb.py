@@ -12,13 +12,17 @@ from typing import Any
 
 from adapters.odbc.catalog import Column, Home, blank_of
 from adapters.odbc.dialect import (
+    Cipher,
     Claim,
     Dialect,
+    Dictionary,
     Driver,
     Fault,
     Journal,
     Lock,
     OwnTables,
+    Rights,
+    Scratch,
     Verdict,
     first_sentence,
     literal,
@@ -79,6 +83,8 @@ def _column(row: Any, extra: Mapping[str, int]) -> Column:
         return Column(row[3], type_name, None, 0)
     if type_name in {"decimal", "numeric"}:
         return Column(row[3], type_name, None, row[8] or 0)
+    if type_name == "float":  # four bytes, which other databases call so too
+        return Column(row[3], "real")
     length = row[6] if type_name in {"char", "varchar"} else None
     return Column(row[3], type_name, length, zoned=type_name == "timestamp", blank=blank_of(row))
 
@@ -211,9 +217,33 @@ MARIADB = Dialect(
     # By its offset, not by name, even where the zone tables are loaded: in a zone with a name the hour in
     # which clocks are put back has one TIMESTAMP for two moments, and the later one could not be written.
     zone="SET SESSION time_zone = '{offset}'",
-    fractions="SELECT column_name, datetime_precision FROM information_schema.columns"
-    " WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ? AND datetime_precision IS NOT NULL",
+    minimum=("MariaDB", (10, 5)),
+    dictionary=Dictionary(
+        fractions="SELECT column_name, datetime_precision FROM information_schema.columns"
+        " WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ? AND datetime_precision IS NOT NULL",
+        equating="SELECT collation_name FROM information_schema.columns WHERE table_schema ="
+        " COALESCE(?, DATABASE()) AND table_name = ? AND column_name = ? AND collation_name NOT LIKE '%bin'",
+        unsafe="SELECT engine FROM information_schema.tables JOIN information_schema.engines USING (engine)"
+        " WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ? AND NOT transactions <=> 'YES'",
+        orphans="SELECT trigger_name, definer FROM information_schema.triggers WHERE NOT EXISTS"
+        " (SELECT 1 FROM mysql.user WHERE CONCAT(user, '@', host) = definer)",
+        hidden="SELECT 1 FROM DUAL WHERE 'TRIGGER' NOT IN"
+        " (SELECT privilege_type FROM information_schema.user_privileges UNION"
+        " SELECT privilege_type FROM information_schema.schema_privileges UNION"
+        " SELECT privilege_type FROM information_schema.table_privileges)",
+    ),
     now="UTC_TIMESTAMP(6)",
+    cipher=Cipher(
+        ("forcetls", "sslverify", "sslca"), frozenset({"1", "true", "yes"}), "FORCETLS=1", "FORCETLS=0"
+    ),
+    scratch=Scratch("CREATE TEMPORARY TABLE {name} SELECT {column} FROM {table} WHERE FALSE"),
+    rights=Rights(
+        account=lambda user: f"{literal(user)}@'%'",
+        notes=(
+            "write the user's host in the place of '%' where it has one",
+            "the triggers run with the rights of whoever installs them",
+        ),
+    ),
     insert="INSERT INTO {table} ({columns}) VALUES ({values}) RETURNING {key}",
     returns_key=True,
     home=Home.CATALOG,

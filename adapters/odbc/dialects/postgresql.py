@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.odbc.catalog import Column, blank_of
 from adapters.odbc.dialect import (
+    Cipher,
     Dialect,
+    Dictionary,
     Driver,
     Fault,
     Journal,
     Lock,
     OwnTables,
+    Rights,
+    Scratch,
     Verdict,
     first_sentence,
     literal,
@@ -143,6 +147,30 @@ def _triggers(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> list[str]:
     ]
 
 
+def _account(user: str) -> str:
+    return '"' + user.replace('"', '""') + '"'
+
+
+def _before(dialect: Dialect, own: OwnTables, objects: Sequence[ObjectSpec]) -> list[str]:
+    """The schemas, and the sequences behind keys that a table numbers by itself with a plain default."""
+    names = [spec.name for spec in objects] + list(own.all)
+    schemas = dict.fromkeys(name.rpartition(".")[0] for name in names)
+    usage = [f"GRANT USAGE ON SCHEMA {dialect.quote(name)} TO {{account}}" for name in schemas if name]
+    keys = ", ".join(
+        f"({literal(dialect.quote(spec.name))}, {literal(spec.key)})"
+        for spec in objects
+        if spec.deliver and spec.create
+    )
+    if not keys:
+        return usage
+    return [
+        *usage,
+        "DO $isthmus$ DECLARE found text; BEGIN FOR found IN SELECT pg_get_serial_sequence(t, k)"  # noqa: S608
+        f" FROM (VALUES {keys}) AS keys (t, k) WHERE pg_get_serial_sequence(t, k) IS NOT NULL"
+        " LOOP EXECUTE 'GRANT USAGE ON SEQUENCE ' || found || ' TO {account}'; END LOOP; END $isthmus$",
+    ]
+
+
 POSTGRESQL = Dialect(
     name="postgresql",
     driver=Driver(
@@ -166,7 +194,28 @@ POSTGRESQL = Dialect(
     column=_column,
     as_text=_as_text,
     comparand=_cast,
+    minimum=("PostgreSQL", (13,)),
+    dictionary=Dictionary(
+        equating="SELECT c.collname FROM pg_attribute a JOIN pg_collation c ON c.oid = a.attcollation"
+        " WHERE a.attrelid = CAST(concat_ws('.', quote_ident(?), quote_ident(?)) AS regclass)"
+        " AND a.attname = ? AND NOT c.collisdeterministic",
+    ),
     zone="SET TIME ZONE '{name}'",
+    cipher=Cipher(
+        ("sslmode",),
+        frozenset({"require", "verify-ca", "verify-full"}),
+        "SSLmode=verify-full",
+        "SSLmode=disable",
+    ),
+    scratch=Scratch("CREATE TEMPORARY TABLE {name} AS SELECT {column} FROM {table} WITH NO DATA"),
+    rights=Rights(
+        account=_account,
+        notes=(
+            "what the ERP's own triggers read and write, they do with the rights of the user who wrote:",
+            "grant that too, as to the ERP's other users",
+        ),
+        before=_before,
+    ),
     value=_cast,
     release=_release,
     journal=Journal(

@@ -13,6 +13,7 @@ from adapters.odbc.dialect import (
     Fault,
     Journal,
     OwnTables,
+    Scratch,
     Verdict,
     first_sentence,
     literal,
@@ -136,6 +137,9 @@ SQLITE = Dialect(
         triggers=_triggers,
         drop=_drop,
     ),
+    minimum=("SQLite", (3, 24)),
+    # a column of the same affinity, which is what decides how a value is stored
+    scratch=Scratch("CREATE TEMP TABLE {name} AS SELECT {column} FROM {table} WHERE 0"),
     last_row="rowid = last_insert_rowid()",
     change_probe="PRAGMA data_version",
     lossy_numbers=True,

@@ -1,40 +1,20 @@
-"""What ``isthmus check`` asks of an ERP: connection, tables, columns, journal, ledger. Changes nothing."""
+"""What ``isthmus check`` asks of one table: columns, key, and whether its writes can be taken back."""
 
 from __future__ import annotations
 
 import difflib
 
-from adapters.odbc import sql
 from adapters.odbc.catalog import Table, unique_columns
-from adapters.odbc.journal import verify
-from adapters.odbc.session import Session, SqlFault
-from adapters.odbc.settings import Erp
+from adapters.odbc.session import Session
 from agent.core.objects import FieldType, ObjectSpec
-from agent.errors import RemoteError
 from agent.ports import Check
 
-
-def inspect(erp: Erp) -> list[Check]:
-    """All checks on a connection of their own; what fails early leaves out what depends on it."""
-    try:
-        session = Session(erp, autocommit=False)
-    except RemoteError as error:
-        return [Check("connect", ok=False, detail=error.message, remedy=error.remedy)]
-    try:
-        checks = [Check("connect", ok=True, detail=session.describe())]
-        for spec in erp.objects:
-            checks += _object(session, spec)
-        checks += verify(session)
-        checks.append(_ledger(session))
-    except SqlFault as fault:
-        return [*checks, Check("catalog", ok=False, detail=str(fault), remedy="check the user's rights")]
-    finally:
-        session.rollback()
-        session.close()
-    return checks
+#: Characters of a key that the journal and the ledger keep.
+_LONGEST_KEY = 255
 
 
-def _object(session: Session, spec: ObjectSpec) -> list[Check]:
+def inspect(session: Session, spec: ObjectSpec) -> list[Check]:
+    """One object: its table, its columns, and whether its key can carry a record's identity."""
     table = session.reflect(spec.name)
     if table is None:
         return [
@@ -56,7 +36,41 @@ def _object(session: Session, spec: ObjectSpec) -> list[Check]:
             checks.append(Check(f"column {spec.name}.{name}", ok=False, detail="no such column", remedy=hint))
     checks += _values(session, spec, table)
     checks.append(_unique(session, spec, table))
+    checks += _key(session, spec, table)
+    if not table.rolls_back:
+        checks.append(
+            Check(
+                f"engine of {spec.name}",
+                ok=False,
+                detail="its storage engine cannot take back a transaction: a write without its ledger row",
+                remedy=f"ALTER TABLE {session.dialect.quote(spec.name)} ENGINE = InnoDB",
+            )
+        )
     return checks
+
+
+def _key(session: Session, spec: ObjectSpec, table: Table) -> list[Check]:
+    """A key that the agent's tables would have to cut, or of which the database takes two for one."""
+    column = table.columns.get(spec.key)
+    if column is None:
+        return []
+    if column.length is not None and column.length > _LONGEST_KEY:
+        return [
+            Check(
+                f"key of {spec.name}",
+                ok=False,
+                detail=f"up to {column.length} characters; journal and ledger keep {_LONGEST_KEY}",
+                remedy="map a shorter unique column as the key",
+            )
+        ]
+    if not session.dialect.dictionary.equating:
+        return []
+    place, _, bare = spec.name.rpartition(".")
+    found = session.rows(session.dialect.dictionary.equating, (place or None, bare, spec.key))
+    if not found:
+        return []
+    detail = f"the collation {found[0][0]} takes keys for one that differ in case or accents alone"
+    return [Check(f"key of {spec.name}", ok=True, detail=detail)]
 
 
 def _values(session: Session, spec: ObjectSpec, table: Table) -> list[Check]:
@@ -103,17 +117,3 @@ def _unique(session: Session, spec: ObjectSpec, table: Table) -> Check:
         detail=f"not unique: {', '.join(missing)}" if missing else f"unique: {', '.join(wanted)}",
         remedy="create a unique index on it" if missing else "",
     )
-
-
-def _ledger(session: Session) -> Check:
-    """Write a ledger row and take it back."""
-    remedy = f"isthmus journal install {session.erp.name}, and grant INSERT, UPDATE, SELECT on the ledger"
-    session.rollback()
-    try:
-        statement = sql.ledger_insert(session.dialect, session.erp.own.ledger)
-        session.run(statement, ("check", "", "0", "check", None))
-    except SqlFault as fault:
-        return Check("ledger", ok=False, detail=str(fault), remedy=remedy)
-    finally:
-        session.rollback()
-    return Check("ledger", ok=True, detail=f"{session.erp.own.ledger} takes rows")
