@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -26,6 +27,8 @@ class Column:
 
     zoned      a point in time whatever the session's zone, told and taken in UTC (or with its offset)
     fraction   decimal places of a second that a time or date-time keeps; None for other columns, and unknown
+    charset    Python's name of the character set that it keeps; "" where it keeps all, or refuses by itself
+    no_empty   an empty text is stored as null there
     blank      what it holds instead of null: it takes no null, and its own default is this blank text
     """
 
@@ -35,6 +38,8 @@ class Column:
     scale: int | None = None
     zoned: bool = False
     fraction: int | None = None
+    charset: str = ""
+    no_empty: bool = False
     blank: str | None = None
 
     @property
@@ -43,6 +48,10 @@ class Column:
         return self.type_name in {"char", "bpchar", "nchar", "character"}
 
 
+#: Types that hold a point in time whatever the session's zone.
+_ZONED = frozenset({"datetimeoffset", "timestamp with time zone", "timestamp with local time zone"})
+#: Of Windows and of IBM.
+_UNICODE = (None, 0, 1200, 65001, 1208, 13488, 61952)
 _BLANK = re.compile(r"^[\s(]*N?'( *)'(::[\w ]+(\(\d+\))?)?[\s)]*$")
 
 
@@ -98,6 +107,31 @@ def reflect(
     keys = cursor.primaryKeys(table=bare, **home.named(place or first or "")).fetchall()
     ordered = sorted((row for row in keys if row[2] == bare), key=lambda row: row[4])
     return Table(name=name, columns=columns, primary_key=tuple(row[3] for row in ordered))
+
+
+def retyped(column: Column, row: Any) -> Column:
+    """A column as the server's own catalog tells it: name, type, length, scale, fraction and code page."""
+    type_name = str(row[1]).lower()
+    numeric = type_name in {"decimal", "numeric", "number"} or "int" in type_name
+    return replace(
+        column,
+        type_name=type_name,
+        length=row[2] if row[2] is not None and row[2] > 0 else None,
+        scale=int(row[3]) if numeric and row[3] is not None else None,
+        fraction=row[4],
+        zoned=type_name in _ZONED,
+        charset=_codec(row[5]),
+    )
+
+
+def _codec(page: Any) -> str:
+    """Python's name of a code page or character set; "" for Unicode, and for what Python does not know."""
+    if page in _UNICODE:
+        return ""
+    try:
+        return codecs.lookup(f"cp{page:03d}" if isinstance(page, int) else str(page)).name
+    except LookupError:
+        return ""
 
 
 def unique_columns(cursor: Any, name: str, home: Home) -> frozenset[str]:

@@ -44,6 +44,8 @@ class Driver:
     options    connection options added when missing, because the driver's own default loses data or hangs
     needs      libraries beside it that a private directory of unpacked ones must bring
     max_write  bytes up to which a text is bound whole; None leaves it to the driver
+    limits     it heeds the time limits that ODBC knows, for logging in and for each statement
+    drains     an error may stand behind a result: every one is fetched before a statement counts as done
     """
 
     packages: str
@@ -52,6 +54,8 @@ class Driver:
     options: Mapping[str, str]
     needs: tuple[str, ...] = ()
     max_write: int | None = None
+    limits: bool = False
+    drains: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ class Scratch:
 class Dictionary:
     """Queries on the server's own catalog, for what the driver's does not tell; "" where there is none.
 
+    types       of a table (schema or database, table): columns with type, length, scale, fraction, code page
     fractions   of a table (schema or database, table): columns and the decimal places of a second they keep
     unsafe      has a row where a table (schema or database, table) takes part in no transactions
     equating    the collation of a column (schema or database, table, column) that takes two texts for one
@@ -95,6 +100,7 @@ class Dictionary:
     hidden      has a row where the user may not see triggers at all
     """
 
+    types: str = ""
     fractions: str = ""
     unsafe: str = ""
     equating: str = ""
@@ -138,10 +144,16 @@ class Journal:
     """How a dialect spells the agent's own tables and the triggers of a captured table.
 
     create     a table unless it is there: {table} and {columns}
-    sequence   definition of the journal's number; never given twice, also not after a restart
+    sequence   definition of the journal's number; never given twice, also not after a restart. {name}: of
+               the sequence that ``before`` makes, where it makes one
     moment     column type of a point in time
     instance   expression that names an installation
     add        one more column unless it is there: {table} and {column}; "" where install looks first
+    alter      one more column that is not there
+    types      columns of the agent's tables in the types of this dialect
+    past       lets a look at the journal pass over what others have not committed
+    before     statements in front of the tables, and ``behind`` them when all is removed
+    remove     a table, if it is there
     present    query for the names of all enabled triggers
     names      the triggers' names of one captured object, as ``present`` tells them
     triggers   statements that put them in the place of older ones
@@ -157,6 +169,32 @@ class Journal:
     names: Callable[[OwnTables, ObjectSpec], list[str]]
     triggers: Callable[[Dialect, OwnTables, ObjectSpec], list[str]]
     drop: Callable[[Dialect, OwnTables, ObjectSpec], list[str]]
+    alter: str = "ALTER TABLE {table} ADD COLUMN {column}"
+    types: Callable[[str], str] = lambda columns: columns
+    past: Lock = Lock()
+    before: Callable[[Dialect, OwnTables], list[str]] = lambda *_: []
+    behind: Callable[[Dialect, OwnTables], list[str]] = lambda *_: []
+    remove: str = "DROP TABLE IF EXISTS {table}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """Change tracking of the database itself: keys of what changed, in the order of commits.
+
+    enable     statements for a DBA that switch it on: {table}
+    current    query for the version of now, as text
+    oldest     query for the version from which on the changes of a table are kept: {table}
+    changes    query for version, operation, key and mark of what changed behind a version: {table}, {key}
+    mark       what marks the writes of one statement as ours, in front of it: {mark}
+    horizon    query for the row version below which nothing is open any more
+    """
+
+    enable: tuple[str, ...]
+    current: str
+    oldest: str
+    changes: str
+    mark: str
+    horizon: str
 
 
 class Claim(Enum):
@@ -186,6 +224,10 @@ class Dialect:
     minimum         name (as ODBC tells it) and oldest version of the server whose SQL this is
     dictionary      what only the server's own catalog tells
     now             the point in time of a ledger row
+    equal           a text of our own tables is a given one: {column} and {value}
+    claiming        what stands in front of the ledger's insert; it then holds the message id's placeholder
+    tracking        the database's own change tracking, None where there is none
+    untried         nothing of it was ever run against such a server
     cipher          how a connection is encrypted, None where there is no network
     scratch         a temporary table of the session's own, None where there is no such thing
     rights          how rights are granted, None where there are none
@@ -217,6 +259,10 @@ class Dialect:
     returns_key: bool = False
     last_row: str = ""
     home: Home = Home.SCHEMA
+    equal: str = "{column} = {value}"
+    claiming: str = ""
+    tracking: Tracking | None = field(default=None, repr=False)
+    untried: bool = False
     cipher: Cipher | None = None
     scratch: Scratch | None = None
     rights: Rights | None = field(default=None, repr=False)

@@ -46,7 +46,7 @@ def _of_object(dialect: Dialect, spec: ObjectSpec, account: str) -> list[str]:
     updated = [item.name for item in spec.fields if item.writable] + stamp
     inserted = [item.name for item in spec.fields if item.writable or item.seed] + stamp + key
     lines = [_grant(dialect, "SELECT", spec.name, account)]
-    if spec.deliver:
+    if spec.deliver and updated:
         lines.append(_grant(dialect, "UPDATE", spec.name, account, updated))
     if spec.deliver and spec.create:
         lines.append(_grant(dialect, "INSERT", spec.name, account, inserted))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adapters.odbc.dialect import Dialect, Fault, OwnTables
+from adapters.odbc.dialect import Dialect, Fault, Journal, OwnTables
 from adapters.odbc.dialects import DIALECTS
 from adapters.odbc.session import Session, SqlFault
 from adapters.odbc.settings import Erp
@@ -38,7 +38,8 @@ def remove_script(erp: Erp) -> list[str]:
     """Statements that leave nothing of the agent behind; repeatable while the ERP's tables exist."""
     dialect = DIALECTS[erp.dialect]
     statements = [line for spec in erp.objects for line in dialect.journal.drop(dialect, erp.own, spec)]
-    return statements + [f"DROP TABLE IF EXISTS {dialect.quote(table)}" for table in erp.own.all]
+    tables = [dialect.journal.remove.format(table=dialect.quote(table)) for table in erp.own.all]
+    return statements + tables + dialect.journal.behind(dialect, erp.own)
 
 
 def install(erp: Erp) -> None:
@@ -50,11 +51,12 @@ def install(erp: Erp) -> None:
         raise Unreachable(str(fault), where=erp.name, remedy="try again when the ERP is quiet") from None
     finally:
         session.close()
-    table = DIALECTS[erp.dialect].quote(erp.own.epoch)
+    dialect = DIALECTS[erp.dialect]
+    journal, table = dialect.journal, dialect.quote(erp.own.epoch)
     run_script(
         erp,
         [
-            *(f"ALTER TABLE {table} ADD COLUMN {name} {MARK_COLUMNS[name]}" for name in lacking),
+            *(journal.alter.format(table=table, column=_mark_column(journal, name)) for name in lacking),
             *install_script(erp),
         ],
     )
@@ -122,12 +124,17 @@ def verify(session: Session) -> list[Check]:
     return checks
 
 
+def _mark_column(journal: Journal, name: str) -> str:
+    return journal.types(f"{name} {MARK_COLUMNS[name]}")
+
+
 def _tables(dialect: Dialect, own: OwnTables) -> list[str]:
     journal = dialect.journal
     key = dialect.own("key")
+    number = journal.sequence.replace("{name}", dialect.quote(f"{own.journal}_seq"))
 
     def create(table: str, columns: str) -> str:
-        return journal.create.format(table=dialect.quote(table), columns=columns)
+        return journal.create.format(table=dialect.quote(table), columns=journal.types(columns))
 
     def unless_any(table: str, columns: str, values: str) -> str:
         name = dialect.quote(table)
@@ -138,9 +145,10 @@ def _tables(dialect: Dialect, own: OwnTables) -> list[str]:
 
     marks = [f"{name} {kind}" for name, kind in MARK_COLUMNS.items()]
     return [
+        *journal.before(dialect, own),
         create(
             own.journal,
-            f"{journal.sequence}, object VARCHAR(128) NOT NULL, {key} VARCHAR(255), op CHAR(1) NOT NULL"
+            f"{number}, object VARCHAR(128) NOT NULL, {key} VARCHAR(255), op CHAR(1) NOT NULL"
             " CHECK (op IN ('I', 'U', 'D', 'T')), message_id VARCHAR(255)",
         ),
         create(own.meta, "instance VARCHAR(64) NOT NULL"),
@@ -155,6 +163,10 @@ def _tables(dialect: Dialect, own: OwnTables) -> list[str]:
             own.epoch,
             "id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), epoch BIGINT NOT NULL, " + ", ".join(marks),
         ),
-        *(journal.add.format(table=dialect.quote(own.epoch), column=mark) for mark in marks if journal.add),
+        *(
+            journal.add.format(table=dialect.quote(own.epoch), column=journal.types(mark))
+            for mark in marks
+            if journal.add
+        ),
         unless_any(own.epoch, "id, epoch", "1, 0"),
     ]

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from adapters.odbc.catalog import Table, reflect
+from adapters.odbc.catalog import Table, reflect, retyped
 from adapters.odbc.dialect import Dialect, Fault, Verdict
 from adapters.odbc.dialects import DIALECTS
 from adapters.odbc.driver import complete, load_driver_manager, redact, unloadable
@@ -19,6 +19,7 @@ from agent.core.objects import ObjectSpec
 from agent.errors import Refused, Unreachable
 
 _CURSORS = 64
+_T = TypeVar("_T")
 
 
 class SqlFault(Exception):
@@ -98,17 +99,22 @@ class Session:
             "lock_s": math.ceil(self.erp.lock_timeout_s),
             "deadline_ms": max(1, int(self.erp.deadline_s * 1000)),
             "deadline_s": math.ceil(self.erp.deadline_s),
+            # before the agent gives the worker up: its connection outlives a statement that takes too long
+            "statement_s": max(1, int(self.erp.deadline_s * 0.8)),
             "connect_s": max(2, int(self.erp.deadline_s)),
         }
 
     def _connect(self, autocommit: bool) -> Any:
         text = complete(self.erp.connection, self.dialect, self._figures(), self._odbc.drivers())
         try:
-            connection = self._odbc.connect(text, autocommit=autocommit)
+            timeout = self._figures()["connect_s"] if self.dialect.driver.limits else 0
+            connection = self._odbc.connect(text, autocommit=autocommit, timeout=timeout)
         except self._odbc.Error as error:
             raise self._no_connection(error) from None
         if self.dialect.driver.max_write is not None:
             connection.maxwrite = self.dialect.driver.max_write
+        if self.dialect.driver.limits:
+            connection.timeout = self._figures()["statement_s"]
         return connection
 
     def _no_connection(self, error: Exception) -> Refused | Unreachable:
@@ -126,23 +132,25 @@ class Session:
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query. Raises SqlFault."""
-        self._begun()
-        try:
-            return [tuple(row) for row in self._execute(sql, parameters).fetchall()]
-        except self._odbc.Error as error:
-            raise self._fault(error) from None
-        except UnicodeEncodeError:
-            raise self._unsent() from None
+        return self._asked(sql, parameters, lambda cursor: [tuple(row) for row in cursor.fetchall()])
 
     def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """The number of rows a statement touched. Raises SqlFault."""
+        return self._asked(sql, parameters, lambda cursor: int(cursor.rowcount))
+
+    def _asked(self, sql: str, parameters: Sequence[object], take: Callable[[Any], _T]) -> _T:
+        """What is taken from a statement's first result. An error may stand behind it: all are fetched."""
         self._begun()
         try:
-            return int(self._execute(sql, parameters).rowcount)
+            cursor = self._execute(sql, parameters)
+            taken = take(cursor)
+            while self.dialect.driver.drains and cursor.nextset():
+                pass
         except self._odbc.Error as error:
             raise self._fault(error) from None
         except UnicodeEncodeError:
             raise self._unsent() from None
+        return taken
 
     def _execute(self, sql: str, parameters: Sequence[object]) -> Any:
         cursor = self._cursors.get(sql)
@@ -226,6 +234,9 @@ class Session:
         place, _, bare = table.name.rpartition(".")
         columns, rolls_back = dict(table.columns), True
         asked = self.dialect.dictionary
+        if asked.types:
+            found = cursor.execute(asked.types, (place or None, bare)).fetchall()
+            columns |= {row[0]: retyped(columns[row[0]], row) for row in found if row[0] in columns}
         if asked.fractions:
             kept = cursor.execute(asked.fractions, (place or None, bare)).fetchall()
             columns |= {name: replace(columns[name], fraction=fraction) for name, fraction in kept}

@@ -34,7 +34,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     connection: str = Field(min_length=1)
-    dialect: Literal["sqlite", "postgresql", "mariadb"] | None = None
+    dialect: Literal["sqlite", "postgresql", "mariadb", "sqlserver", "db2i", "oracle", "hana"] | None = None
     poll_s: float = Field(default=0.2, gt=0, le=3600)
     deadline_s: float = Field(default=30.0, gt=0, le=3600)
     lock_timeout_s: float = Field(default=3.0, gt=0, le=60)

@@ -73,13 +73,15 @@ def insert(dialect: Dialect, table: Table, key: str, names: Sequence[str]) -> st
         columns=", ".join(dialect.quote(name) for name in names),
         values=", ".join(dialect.value(table.column(name)) for name in names),
         key=dialect.text(key, table.column(key)),
+        inserted=dialect.as_text(f"INSERTED.{dialect.quote(key)}", table.column(key)),
     )
 
 
 def inserted_key(dialect: Dialect, table: Table, key: str) -> str:
     """The key of the record just inserted, where INSERT cannot return it."""
     column = dialect.text(key, table.column(key))
-    return f"SELECT {column} FROM {dialect.quote(table.name)} WHERE {dialect.last_row}"  # noqa: S608
+    where = dialect.last_row.format(key=dialect.quote(key))
+    return f"SELECT {column} FROM {dialect.quote(table.name)} WHERE {where}"  # noqa: S608
 
 
 def update(dialect: Dialect, table: Table, key: str, names: Sequence[str]) -> str:
@@ -102,7 +104,8 @@ def journal_read(dialect: Dialect, journal: str, limit: int) -> str:
     """The oldest journal rows: seq, object, key, operation, marker."""
     return (
         f"SELECT {_number(dialect, 'seq')}, object, {dialect.own('key')}, op, message_id"  # noqa: S608
-        f" FROM {dialect.quote(journal)} r ORDER BY r.seq{dialect.limit.format(count=limit)}"
+        f" FROM {dialect.quote(journal)} r{dialect.journal.past.hint}"
+        f" ORDER BY r.seq{dialect.limit.format(count=limit)}{dialect.journal.past.suffix}"
     )
 
 
@@ -123,7 +126,7 @@ def ledger_insert(dialect: Dialect, ledger: str) -> str:
     becomes this transaction's marker on the way.
     """
     return (
-        f"INSERT INTO {dialect.quote(ledger)}"  # noqa: S608
+        f"{dialect.claiming}INSERT INTO {dialect.quote(ledger)}"  # noqa: S608
         f" (message_id, payload_hash, epoch, object, {dialect.own('key')}, outcome, applied_at)"
         f" VALUES ({dialect.mark}, ?, {dialect.value(_BIGINT)}, ?, ?, 'accepted', {dialect.now})"
         f"{dialect.claim.value}"
@@ -161,10 +164,11 @@ def mark_read(dialect: Dialect, epoch: str) -> str:
 def mark_write(dialect: Dialect, epoch: str) -> str:
     """Another mark, if exactly the expected one stands there."""
 
-    def parts(number: str) -> list[str]:
-        return ["life = ?", f"epoch = {number}", f"token = {number}", "host = ?", "stamp = ?"]
+    def parts(number: str, text: str = "{column} = {value}") -> list[str]:
+        texts = {name: text.format(column=name, value="?") for name in ("life", "host", "stamp")}
+        return [texts["life"], f"epoch = {number}", f"token = {number}", texts["host"], texts["stamp"]]
 
     return (
         f"UPDATE {dialect.quote(epoch)} SET {', '.join(parts(dialect.value(_BIGINT)))}"  # noqa: S608
-        f" WHERE id = 1 AND {' AND '.join(parts(dialect.comparand(_BIGINT)))}"
+        f" WHERE id = 1 AND {' AND '.join(parts(dialect.comparand(_BIGINT), dialect.equal))}"
     )

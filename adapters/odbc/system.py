@@ -237,4 +237,8 @@ class JournalAdministration:
 
 
 def _script(statements: Sequence[str]) -> str:
-    return "".join(f"{line}\n" if line.startswith("--") else f"{line};\n" for line in statements)
+    """A procedural statement that ends with its own semicolon is run by the slash behind it."""
+    ends = {True: "\n/\n", False: ";\n"}
+    return "".join(
+        line + ("\n" if line.startswith("--") else ends[line.endswith(";")]) for line in statements
+    )

@@ -133,6 +133,8 @@ def encode(column: Column, kind: FieldType, value: object, zone: ZoneInfo) -> st
         return _datetime_text(column, canonical, zone)
     if isinstance(canonical, date):
         return _date_text(column, canonical, zone)
+    if canonical == "" and column.no_empty:
+        return column.blank
     return _checked(column, str(canonical))
 
 
@@ -186,6 +188,11 @@ def _checked(column: Column, text: str) -> str:
         raise Unfit(column.name, "surrogate", "contains a lone surrogate") from error
     if column.length is not None and len(text.rstrip(" ") if column.padded else text) > column.length:
         raise Unfit(column.name, "too-long", f"longer than {column.length} characters")
+    if column.charset:
+        try:
+            text.encode(column.charset)
+        except UnicodeEncodeError as error:
+            raise Unfit(column.name, "charset", f"letters that {column.charset} lacks") from error
     if column.fraction is not None:
         _check_time(column, text)
     elif column.type_name == "date" and len(text) > 10 and text[10:].strip(" T0:.") != "":
@@ -198,6 +205,8 @@ def _check_time(column: Column, text: str) -> None:
     fraction = _FRACTION.search(text)
     if fraction and len(fraction.group(1).rstrip("0")) > (column.fraction or 0):
         raise Unfit(column.name, "precision", f"more than {column.fraction} decimal places of a second")
+    if column.type_name == "smalldatetime" and not re.search(r":00(\.0*)?$", text):
+        raise Unfit(column.name, "precision", "seconds, in a column of minutes")
     if re.search(r":\d\d.*[+-]\d|[Zz]\s*$", text):
         raise Unfit(column.name, "zone", "a time with an offset, in a column that keeps none")
 
@@ -205,7 +214,7 @@ def _check_time(column: Column, text: str) -> None:
 def encode_key(column: Column, key: str) -> str | None:
     """A record key as text for its column, or None when no row can have it (letters in a number)."""
     whole = "int" in column.type_name or column.type_name == "serial"
-    if whole or column.type_name in {"numeric", "decimal"}:
+    if whole or column.type_name in {"numeric", "decimal", "number"}:
         try:
             number = _decimal(key)
         except (InvalidOperation, ValueError):
@@ -216,6 +225,6 @@ def encode_key(column: Column, key: str) -> str | None:
     try:
         if column.type_name in _UUID:
             return str(UUID(key))
-        return _checked(Column(column.name, column.type_name), key)
+        return _checked(Column(column.name, column.type_name, charset=column.charset), key)
     except (ValueError, Unfit):
         return None

@@ -25,7 +25,7 @@ def last(session: Session) -> Mark:
     if not rows:
         raise _install(session, "the epoch row is missing")
     life, epoch, token, host, stamp = rows[0]
-    return Mark(str(life), int(epoch), int(token), str(host), str(stamp))
+    return Mark(str(life or ""), int(epoch), int(token), str(host or ""), str(stamp or ""))
 
 
 def take(session: Session, mark: Mark, instead_of: Mark) -> bool:

@@ -53,6 +53,15 @@ def test_columns_that_the_erp_owns_are_not_among_those_that_may_be_written() -> 
     assert not [line for line in lines if "invoice" in line and "SELECT ON" not in line]
 
 
+@pytest.mark.parametrize("dialect", ["postgresql", "mariadb"])
+def test_where_no_column_is_ours_none_may_be_written(dialect: str) -> None:
+    """A right that names no column would be one on all of them."""
+    read_only = ObjectSpec("price", "code", (FieldSpec("n", writable=False),), create=False, delete=False)
+    assert [
+        line for line in _script(dialect, read_only).splitlines() if "price" in line and "UPDATE" in line
+    ] == []
+
+
 def test_a_database_without_rights_says_so() -> None:
     assert _script("sqlite", _CUSTOMER).startswith("-- erp: sqlite knows no users")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from adapters.odbc.catalog import Column, Table
 from adapters.odbc.dialect import Dialect, Fault, OwnTables, native_code, trigger_base
 from adapters.odbc.dialects import DIALECTS, MARIADB, POSTGRESQL, SQLITE, dialect_of
 from adapters.odbc.driver import LIBRARIES_VARIABLE, complete, compose, find_driver, parse, redact
-from adapters.odbc.journal import install_script
-from adapters.odbc.settings import resolve
+from adapters.odbc.grants import grant_script
+from adapters.odbc.journal import install_script, remove_script
+from adapters.odbc.settings import Erp, resolve
 from agent.core.objects import ObjectSpec
 from agent.errors import ConfigError, InputError, Refused
 
@@ -47,6 +49,25 @@ _TABLES = {
     ),
 }
 _NAMES = ('na"me', "limit")
+_TYPES = {  # of the key, a text, a decimal
+    "sqlserver": ("int", "nvarchar", "decimal"),
+    "db2i": ("integer", "varchar", "decimal"),
+    "oracle": ("number", "varchar2", "number"),
+    "hana": ("integer", "nvarchar", "decimal"),
+}
+_TABLES |= {
+    name: Table(
+        "sales.customer",
+        {
+            "id": Column("id", key, None, 0),
+            'na"me': Column('na"me', text, 80),
+            "limit": Column("limit", number, None, 2),
+        },
+        ("id",),
+    )
+    for name, (key, text, number) in _TYPES.items()
+}
+_UNTRIED = "-- not run against a server\n"
 
 
 def _statements(dialect: Dialect) -> list[str]:
@@ -75,6 +96,37 @@ def _statements(dialect: Dialect) -> list[str]:
         sql.mark_read(dialect, "isthmus_epoch"),
         sql.mark_write(dialect, "isthmus_epoch"),
         *install_script(erp),
+        *_of_untried(dialect, table, erp),
+    ]
+
+
+def _of_untried(dialect: Dialect, table: Table, erp: Erp) -> list[str]:
+    """What nothing else shows of a dialect that has no server here."""
+    if not dialect.untried:
+        return []
+    key = dialect.as_text(f"c.{dialect.quote('id')}", table.column("id"))
+    quoted = dialect.quote(table.name)
+    tracking = (
+        []
+        if dialect.tracking is None
+        else [
+            *(line.format(table=quoted) for line in dialect.tracking.enable),
+            dialect.tracking.current,
+            dialect.tracking.oldest.format(table=quoted),
+            dialect.tracking.changes.format(table=quoted, key=key),
+            dialect.tracking.mark.format(mark="?"),
+            dialect.tracking.horizon,
+        ]
+    )
+    return [
+        *([] if dialect.returns_key else [sql.inserted_key(dialect, table, "id")]),
+        *dialect.session,
+        *([dialect.zone] if dialect.zone else []),
+        dialect.journal.present,
+        *(query for query in astuple(dialect.dictionary) if query),
+        *tracking,
+        *(line for line in grant_script(erp) if not line.startswith("--")),
+        *remove_script(erp),
     ]
 
 
@@ -82,7 +134,8 @@ def _statements(dialect: Dialect) -> list[str]:
 def test_every_statement_is_the_reviewed_one(dialect: Dialect) -> None:
     """To review a change: write the new text into the golden file and read the difference."""
     expected = (_GOLDEN / f"{dialect.name}.sql").read_text(encoding="utf-8")
-    assert ";\n".join(_statements(dialect)) + ";\n" == expected
+    statements = [line.removesuffix(";") + ";\n" for line in _statements(dialect)]
+    assert (_UNTRIED if dialect.untried else "") + "".join(statements) == expected
 
 
 @pytest.mark.parametrize(
@@ -298,7 +351,7 @@ def test_a_secret_reference_is_resolved_and_never_shown() -> None:
 
 
 def test_an_unknown_driver_needs_its_dialect_named() -> None:
-    with pytest.raises(Refused, match="set dialect to one of mariadb, postgresql, sqlite"):
+    with pytest.raises(Refused, match="set dialect to one of db2i, hana, mariadb, oracle"):
         resolve("erp", Settings(connection="DSN=erp"), [], str)
     assert resolve("erp", Settings(connection="DSN=erp", dialect="sqlite"), [], str).dialect == "sqlite"
 
@@ -334,7 +387,7 @@ async def test_a_secret_that_cannot_be_read_is_refused_at_the_first_use_and_aske
 
 async def test_the_dialect_of_a_secret_connection_is_found_at_the_first_use() -> None:
     system = connect("erp", Settings(connection="env:ERP"), [], lambda _: "DSN=erp")
-    with pytest.raises(Refused, match="set dialect to one of mariadb, postgresql, sqlite"):
+    with pytest.raises(Refused, match="set dialect to one of db2i, hana, mariadb, oracle"):
         await system.source.open({})
     await system.source.close()
 
@@ -344,7 +397,7 @@ def test_a_written_connection_whose_dialect_nobody_could_tell_is_a_problem_of_th
         connect("erp", Settings(connection="DSN=erp"), [], str)
     (problem,) = wrong.value.problems
     assert problem.key == "systems.erp.connection"
-    assert "set dialect to one of mariadb, postgresql, sqlite" in problem.text
+    assert "set dialect to one of db2i, hana, mariadb, oracle" in problem.text
     connect("erp", Settings(connection="DSN=erp", dialect="sqlite"), [], str)
 
 

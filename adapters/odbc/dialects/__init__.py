@@ -6,14 +6,30 @@ import re
 from collections.abc import Mapping
 
 from adapters.odbc.dialect import Dialect
+from adapters.odbc.dialects.db2i import DB2I
+from adapters.odbc.dialects.hana import HANA
 from adapters.odbc.dialects.mariadb import MARIADB
+from adapters.odbc.dialects.oracle import ORACLE
 from adapters.odbc.dialects.postgresql import POSTGRESQL
 from adapters.odbc.dialects.sqlite import SQLITE
+from adapters.odbc.dialects.sqlserver import SQLSERVER
 from agent.errors import Refused
 
-__all__ = ["DIALECTS", "MARIADB", "POSTGRESQL", "SQLITE", "dialect_of"]
+__all__ = [
+    "DB2I",
+    "DIALECTS",
+    "HANA",
+    "MARIADB",
+    "ORACLE",
+    "POSTGRESQL",
+    "SQLITE",
+    "SQLSERVER",
+    "dialect_of",
+]
 
-DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (SQLITE, POSTGRESQL, MARIADB)}
+DIALECTS: Mapping[str, Dialect] = {
+    dialect.name: dialect for dialect in (SQLITE, POSTGRESQL, MARIADB, SQLSERVER, DB2I, ORACLE, HANA)
+}
 
 _DRIVER = re.compile(r"(?i)(?:^|;)\s*driver\s*=\s*(\{[^}]*\}|[^;]*)")
 

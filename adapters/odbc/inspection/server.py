@@ -30,7 +30,9 @@ def _version(session: Session) -> Check:
         return Check(
             title, ok=False, detail=f"{name} {version}", remedy=f"upgrade the server to {least} or later"
         )
-    return Check(title, ok=True, detail=f"{name} {version}" + (f" ({least} or later)" if least else ""))
+    proven = "; this dialect was never run against such a server: try it on a copy first"
+    note = proven if session.dialect.untried else ""
+    return Check(title, ok=True, detail=f"{name} {version} ({least} or later){note}")
 
 
 def _limits(session: Session) -> Check:
