@@ -101,13 +101,14 @@ class Session:
             "deadline_s": math.ceil(self.erp.deadline_s),
             # before the agent gives the worker up: its connection outlives a statement that takes too long
             "statement_s": max(1, int(self.erp.deadline_s * 0.8)),
+            "login_s": max(1, int(self.erp.deadline_s / 2)),
             "connect_s": max(2, int(self.erp.deadline_s)),
         }
 
     def _connect(self, autocommit: bool) -> Any:
         text = complete(self.erp.connection, self.dialect, self._figures(), self._odbc.drivers())
         try:
-            timeout = self._figures()["connect_s"] if self.dialect.driver.limits else 0
+            timeout = self._figures()["login_s"] if self.dialect.driver.limits else 0
             connection = self._odbc.connect(text, autocommit=autocommit, timeout=timeout)
         except self._odbc.Error as error:
             raise self._no_connection(error) from None

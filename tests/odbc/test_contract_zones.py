@@ -142,18 +142,19 @@ def zone_of_our_own(tmp_path: Path) -> Iterator[str]:
     berlin = next(
         Path(place) / "Europe/Berlin" for place in zoneinfo.TZPATH if (Path(place) / "Europe/Berlin").exists()
     )
-    (tmp_path / "Mars").mkdir()
-    shutil.copy(berlin, tmp_path / "Mars" / "Base")
+    (tmp_path / "Moon").mkdir()
+    shutil.copy(berlin, tmp_path / "Moon" / "Base")
     before = zoneinfo.TZPATH
     zoneinfo.reset_tzpath([tmp_path, *before])
-    yield "Mars/Base"
+    yield "Moon/Base"
     zoneinfo.reset_tzpath(before)
+    zoneinfo.ZoneInfo.clear_cache(only_keys=["Moon/Base"])
 
 
 async def test_a_zone_that_the_database_does_not_know_is_named_with_what_to_do(
     postgresql_site: Site, zone_of_our_own: str
 ) -> None:
     postgresql_site.system(timezone=zone_of_our_own)
-    with pytest.raises(Refused, match="does not take the time zone Mars/Base") as refused:
+    with pytest.raises(Refused, match="does not take the time zone Moon/Base") as refused:
         Session(postgresql_site.link().erp, autocommit=False)
     assert "timezone" in refused.value.remedy
