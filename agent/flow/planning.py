@@ -27,6 +27,7 @@ from agent.store import (
     waiting,
 )
 from agent.store.exceptions import Kind, Raised
+from agent.store.withheld import Withheld
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +224,7 @@ def _surroundings(desk: Desk, entity: Entity, target: str, rules: EntityRules) -
     if entity.ended is not None:
         return _around_an_end(desk, entity.id, target)
     held = desk.withheld(target, entity.type)
-    withheld = frozenset(name for name, one in held.items() if one.refused and one.probe != entity.id)
+    withheld = frozenset(name for name, one in held.items() if _withholds(one, entity.id, rules))
     referring = referred(entity, rules)
     bound = frozenset(id_ for id_ in referring if bindings.key_of(desk.tx, id_, target) is not None)
     ahead = None
@@ -235,6 +236,12 @@ def _surroundings(desk: Desk, entity: Entity, target: str, rules: EntityRules) -
     cycle = frozenset(id_ for id_ in missing if waiting.leads_to(desk.tx, id_, target, entity.id))
     ended = frozenset(id_ for id_ in missing if entities.ended(desk.tx, id_, target))
     return Surroundings(bound, coming, cycle, ended, withheld, ahead)
+
+
+def _withholds(one: Withheld, entity: str, rules: EntityRules) -> bool:
+    """Whether a field is not written: its target does not take it, or what users wrote there is not seen."""
+    shared = one.field in rules.fields and rules.fields[one.field].shared
+    return (one.refused and one.probe != entity) or (one.unseen and shared)
 
 
 def _coming(

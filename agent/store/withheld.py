@@ -75,15 +75,19 @@ def probe(tx: Transaction, one: Withheld, entity: str, due: int) -> None:
 
 
 def lift(tx: Transaction, one: Withheld, why: str, *, refused: bool, unseen: bool) -> bool:
-    """The field is taken, or seen, again. Whether nothing is left that stands in its way."""
+    """The field is taken, or seen, again. Whether nothing is left that stands in its way.
+
+    What is left is tried at once: one of both is back, so that the other may be.
+    """
     where = (one.target, one.type, one.field)
     left = (one.refused and not refused, one.unseen and not unseen)
     if any(left):
         tx.run(
-            "UPDATE withheld SET refused = ?, unseen = ?, probe = '' WHERE target = ? AND type = ?"
-            " AND field = ?",
+            "UPDATE withheld SET refused = ?, unseen = ?, probe = '', due = min(due, ?) WHERE target = ?"
+            " AND type = ? AND field = ?",
             int(left[0]),
             int(left[1]),
+            tx.now,
             *where,
         )
     else:

@@ -45,7 +45,7 @@ class Cloud:
     """The system itself, and its ports.
 
     ``lists``: it can tell what was touched; None: now it can, now it cannot. ``lacking`` fields cannot be
-    written through an interface any more, ``hidden`` ones not be read.
+    written through an interface any more, ``hidden`` ones are neither read nor told in events.
     """
 
     clock: TestClock
@@ -354,7 +354,7 @@ class Cloud:
                 object=self.records[key].object,
                 keys=(key,),
                 operation=operation,
-                fields=dict(fields),
+                fields={name: value for name, value in fields.items() if name not in self.hidden},
                 order=number,
                 at=self.clock.now().replace(microsecond=0),
                 version=self.clock.now().isoformat(),
