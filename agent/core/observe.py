@@ -150,9 +150,10 @@ class Found:
         """What the system holds now, as far as it is known; None when there is no such record."""
         if self.fields is None or image is None:
             return None if self.fields is None else dict(self.fields)
-        seen = {name: image.fields[name] for name in self.lacking if name in image.fields}
+        known = self.lacking - image.faulty
+        seen = {name: image.fields[name] for name in known if name in image.fields}
         # What we have written since it was seen last was accepted: the older value is not there any more.
-        held = {name: image.base[name].value for name in self.lacking if name in image.base}
+        held = {name: image.base[name].value for name in known if name in image.base}
         return {**self.fields, **seen, **held}
 
 
@@ -177,7 +178,7 @@ def apply_read(image: Image | None, found: Found, issued: int, token: int) -> tu
         stale=None,
         grade=Grade.READ,
         token=token,
-        faulty=found.unknown,
+        faulty=found.unknown | (earlier.faulty & found.lacking),
         merged_into=found.into if fields is None else None,
         version=found.version,
         not_before=found.not_before,

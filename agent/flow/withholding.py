@@ -97,6 +97,12 @@ def seen(desk: Desk, rules: EntityRules, system: str, lacking: frozenset[str]) -
     return back
 
 
+def unseen(desk: Desk, system: str, type_: str, field: str) -> bool:
+    """Whether reads say nothing of a field now."""
+    one = desk.withheld(system, type_).get(field)
+    return one is not None and one.unseen
+
+
 def retry(desk: Desk, system: str, subject: str, why: str) -> bool:
     """A person says that a field can be written now; False where it is not withheld."""
     type_, _, name = subject.partition(".")

@@ -55,3 +55,21 @@ def test_what_users_wrote_unseen_is_not_overwritten(world: World) -> None:
     judge(world)
     known = {str(value).strip('"') for row in world.rows("SELECT loser, winner FROM conflict") for value in row}
     assert "by a user" in phones(world) | known
+
+
+@pytest.mark.invariant("I20")
+def test_a_record_whose_id_is_not_shown_is_not_born_until_it_is(world: World) -> None:
+    """It may be one that was created by us: then another would be made of it."""
+    three(world)
+    world.hide("Isthmus_Id__c", True)
+    world.overflow(0)
+    world.cloud.user_edit(world.customers[0], "Phone", "noticed")
+    world.gap(0)
+    served(world, 3)
+    assert [one[2] for one in exceptions(world)] == ["customer.isthmus_id"]
+    world.create()
+    served(world, 3)
+    assert sum(kind == "customer" for kind, _ in world.erp.rows) == 3
+    judge(world)
+    assert sum(kind == "customer" for kind, _ in world.erp.rows) == 4
+    assert exceptions(world) == []
