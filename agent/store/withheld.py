@@ -61,6 +61,18 @@ def hide(tx: Transaction, target: str, type_: str, field: str) -> None:
     tx.journal("field", f"{target}.{type_}.{field}", "read", "unseen", "reads say nothing of it")
 
 
+def lifted_since(tx: Transaction, target: str, type_: str, field: str, why: str, since: int) -> bool:
+    """Whether a field was sent again for this reason since a time (ms)."""
+    row = tx.one(
+        "SELECT 1 FROM journal WHERE subject = 'field' AND subject_id = ? AND after = 'sent' AND why = ?"
+        " AND at >= ? LIMIT 1",
+        f"{target}.{type_}.{field}",
+        why,
+        since,
+    )
+    return row is not None
+
+
 def probe(tx: Transaction, one: Withheld, entity: str, due: int) -> None:
     """Let one record try, and the next one not before ``due`` (ms)."""
     tx.run(
