@@ -89,7 +89,8 @@ class Delivery:
         taken = await self._engine.work("delivery.take", self._ready)
         if not taken:
             return 0
-        prepared = families.whole(await duplicate.probe(self._engine, self._system, taken))
+        clear, refused = await duplicate.probe(self._engine, self._system, taken)
+        prepared = families.whole(clear)
         await self._system.target.prepare(prepared)
         failpoints.hit("delivery.after_prepare")
         numbers = [delivery.number for delivery in prepared]
@@ -101,6 +102,8 @@ class Delivery:
             standing, shown = standing | kept, mark or shown
         if shown is not None:
             await self._apply([delivery for delivery in prepared if delivery.number in standing], shown)
+        if refused is not None:
+            raise refused
         return len(taken)
 
     def _commit(self, desk: Desk, numbers: Sequence[int]) -> tuple[frozenset[int], Shown | None]:

@@ -239,9 +239,12 @@ def _surroundings(desk: Desk, entity: Entity, target: str, rules: EntityRules) -
 
 
 def _withholds(one: Withheld, entity: str, rules: EntityRules) -> bool:
-    """Whether a field is not written: its target does not take it, or what users wrote there is not seen."""
-    shared = one.field in rules.fields and rules.fields[one.field].shared
-    return (one.refused and one.probe != entity) or (one.unseen and shared)
+    """Whether a field is not written: its target does not take it, or what users wrote there is not seen.
+
+    By a key that is not shown no duplicate could be found either.
+    """
+    known = one.field == rules.key or (one.field in rules.fields and rules.fields[one.field].shared)
+    return (one.refused and one.probe != entity) or (one.unseen and known)
 
 
 def _coming(
