@@ -157,8 +157,6 @@ def plan_target(desk: Desk, entity: Entity, target: str, rules: EntityRules) -> 
             waiting.clear(desk.tx, entity.id, target)
             _send(desk, entity, target, rules, decision)
             desk.effects.deliver.add(target)
-            if decision.kind is DeliveryKind.CREATE and rules.at(target).guarantees.families:
-                desk.coming.append((entity.id, target))
     return entity
 
 
@@ -360,6 +358,8 @@ def _send(desk: Desk, entity: Entity, target: str, rules: EntityRules, send: Sen
     )
     if tries:
         outbox.reschedule(desk.tx, number, tries, not_before)
+    elif kind is DeliveryKind.CREATE and rules.at(target).guarantees.families:
+        desk.coming.append((entity.id, target))  # only what is new: it may be news to those who wait for it
     load = replace(load, because=desk.because)
     obligations.carry(desk.tx, entity.id, target, number, load, coalesce=coalesce)
 
