@@ -13,7 +13,7 @@ from agent.core.entity import Entity, Stale
 from agent.flow import planning
 from agent.flow.desk import Desk
 from agent.store import bindings, entities, exceptions, outbox, waiting, withheld
-from agent.store.exceptions import Kind, Raised
+from agent.store.exceptions import Kind, Raised, Standing
 from agent.store.outbox import Command
 from agent.store.withheld import Withheld
 
@@ -81,13 +81,14 @@ def accepted(desk: Desk, command: Command) -> None:
             _lift(desk, one, TAKEN)
 
 
-def _lift(desk: Desk, one: Withheld, why: str) -> None:
+def _lift(desk: Desk, one: Withheld, why: str, *, unseen: bool = False) -> None:
     """Send a field again; whoever waits for that is planned, the sweep takes up those behind ``AT_ONCE``."""
-    settled = withheld.lift(desk.tx, one, why, refused=True, unseen=False)
+    settled = withheld.lift(desk.tx, one, why, refused=True, unseen=unseen)
     desk.look_again()
     if settled:
         exceptions.close_subject(desk.tx, Kind.FIELD, one.target, f"{one.type}.{one.field}", why)
-    for entity in waiting.withheld(desk.tx, one.target, one.type, limit=AT_ONCE):
+    known = one.type in desk.book.entities
+    for entity in waiting.withheld(desk.tx, one.target, one.type, limit=AT_ONCE) if known else ():
         planning.reconsider(desk, entity)
 
 
@@ -129,11 +130,19 @@ def retry(desk: Desk, system: str, subject: str, why: str) -> bool:
     return True
 
 
+def stands(desk: Desk, found: Standing) -> bool:
+    """Whether the field that an exception stands for is withheld."""
+    type_, _, name = found.subject.partition(".")
+    return name in desk.withheld(found.system, type_)
+
+
 def review(desk: Desk) -> int:
     """Let one record try each field whose time has come: by a write, by a read. Returns how many tried."""
     tried = 0
     for one in withheld.all_(desk.tx):
-        if one.due <= desk.tx.now:
+        if not _mapped(desk, one):
+            _lift(desk, one, "it is not mapped any more", unseen=True)
+        elif one.due <= desk.tx.now:
             rest = min(FIRST_MS * 2 ** min(one.tries + 1, 10), LONGEST_MS)
             entity = _tries(desk, one)
             withheld.probe(desk.tx, one, entity, desk.tx.now + rest)
@@ -142,6 +151,13 @@ def review(desk: Desk) -> int:
                 planning.reconsider(desk, entity)
             tried += 1
     return tried
+
+
+def _mapped(desk: Desk, one: Withheld) -> bool:
+    """Whether the configuration still has the field there."""
+    rules = desk.book.entities.get(one.type)
+    place = rules.systems.get(one.target) if rules is not None else None
+    return place is not None and one.field in place.fields
 
 
 def _tries(desk: Desk, one: Withheld) -> str:
