@@ -42,8 +42,8 @@ INSTEAD: dict[Kind, str] = {
     " decides for this one",
     Kind.RESTORED: "nothing is to be sent again: everything was read anew; close this when you know why the"
     " store was older",
-    Kind.FIELD: "the field is looked for again by itself, now and then: this closes once it is there, or is taken"
-    " out of the map",
+    Kind.FIELD: "the field is looked for again by itself, now and then: this closes once it is there, or is"
+    " taken out of the map",
     Kind.UNBOUND: "no entity is bound to this record: give it the canonical id at its system, or allow births"
     " there; then close this",
 }

@@ -1,4 +1,4 @@
-"""Two systems that take families: what is news at one of them is not news at the other again and again (I9)."""
+"""Two systems that take families: what is news at one of them is no news at the other for ever (I9)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ class Twice(Firm):
             assert isinstance(places, dict)
             first = places["erp"]
             places["second"] = EntityAtSystem(
-                "second", first.object, first.fields, self.second.guarantees("person"), create=True, delete=True
+                "second",
+                first.object,
+                first.fields,
+                self.second.guarantees("person"),
+                create=True,
+                delete=True,
             )
         super().start()
 

@@ -26,7 +26,8 @@ def test_nobody_is_created_without_the_key_by_which_duplicates_are_found(world: 
     world.edit_cloud(0, "Name")
     served(world, 3)
     world.create()
-    world.erp.user_create("customer", "theirs", {"name": world.cloud.records[world.customers[3]].fields["Name"]})
+    name = world.cloud.records[world.customers[3]].fields["Name"]
+    world.erp.user_create("customer", "theirs", {"name": name})
     served(world, 4)
     assert customers(world) == 4
     world.lack("erp", "name", False)

@@ -53,7 +53,9 @@ def test_what_users_wrote_unseen_is_not_overwritten(world: World) -> None:
     served(world, 3)
     assert world.cloud.records[keys[0]].fields["Phone"] == "by a user"
     judge(world)
-    known = {str(value).strip('"') for row in world.rows("SELECT loser, winner FROM conflict") for value in row}
+    known = {
+        str(value).strip('"') for row in world.rows("SELECT loser, winner FROM conflict") for value in row
+    }
     assert "by a user" in phones(world) | known
 
 
