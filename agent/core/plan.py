@@ -261,12 +261,12 @@ def _update(
         return Wait(_lacking(missing, around), missing)
     if draft.stale is not None:
         return Wait(Hold.SOURCE_STALE, draft.stale)
+    if draft.withheld:  # before what waits for people: the field is tried without them
+        return Wait(Hold.WITHHELD, withheld_mark(target, rules.type, draft.withheld[-1]))
     if draft.parked:
         return Wait(Hold.PARKED, target)
     if draft.unmapped is not None:
         return Wait(Hold.UNMAPPED, draft.unmapped)
-    if draft.withheld:
-        return Wait(Hold.WITHHELD, withheld_mark(target, rules.type, draft.withheld[-1]))
     return Agree()
 
 
