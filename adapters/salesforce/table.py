@@ -100,6 +100,15 @@ class Table:
         view.lacking = lacking
         return view
 
+    def shown(self, view: Table) -> None:
+        """A query by this view was answered: what it asked for is there."""
+        for name in self._missing.keys() - view.lacking:
+            del self._missing[name]
+
+    def is_back(self, view: Table) -> bool:
+        """Whether a field that this view is without was seen since."""
+        return not view.lacking <= self._missing.keys()
+
     def _now_missing(self) -> frozenset[str]:
         now = time.monotonic()
         return frozenset(name for name, until in self._missing.items() if until > now)

@@ -20,6 +20,7 @@ class Sighting:
     taken        that entity has another key there already
     deleted      what was seen is its deletion
     repeated     the observation was in the inbox before
+    unnamed      its system does not show now which canonical ids its records carry
     generation   how many earlier records had this key there
     """
 
@@ -32,6 +33,7 @@ class Sighting:
     taken: bool = False
     deleted: bool = False
     repeated: bool = False
+    unnamed: bool = False
     generation: int = 0
 
 
@@ -55,13 +57,14 @@ class Identified:
 def identify(rules: EntityRules, seen: Sighting) -> Identified | None:
     """The entity of a record, or None for one that may not be born at this system.
 
-    Such a record stays in the inbox until something binds its key; it is never guessed.
+    Such a record stays in the inbox until something binds its key; it is never guessed. One that may carry
+    an id which is not shown could be known already.
     """
     if seen.bound is not None:
         counts = seen.role is Role.LIVE or (seen.role is Role.RETIRED and not seen.live)
         return Identified(seen.bound, By.KEY if counts else By.ASIDE)
     if seen.carried is not None:
         return None if seen.taken else Identified(seen.carried, By.CARRIED)
-    if seen.system not in rules.births or seen.deleted or seen.repeated:
+    if seen.system not in rules.births or seen.deleted or seen.repeated or seen.unnamed:
         return None
     return Identified(entity_id(rules.type, seen.system, seen.key, seen.generation), By.BIRTH)

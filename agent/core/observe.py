@@ -134,7 +134,7 @@ class Found:
     """What a read by key found; ``fields`` is None when there is no such record.
 
     unknown  fields whose value the contract cannot hold
-    lacking  fields of which it says nothing: they stay as they were seen last
+    lacking  fields of which it says nothing: they stay what the system was last confirmed to hold
     into     the entity that a record which is gone was merged into
     """
 
@@ -150,8 +150,11 @@ class Found:
         """What the system holds now, as far as it is known; None when there is no such record."""
         if self.fields is None or image is None:
             return None if self.fields is None else dict(self.fields)
-        kept = {name: image.fields[name] for name in self.lacking if name in image.fields}
-        return {**self.fields, **kept}
+        known = self.lacking - image.faulty
+        seen = {name: image.fields[name] for name in known if name in image.fields}
+        # What we have written since it was seen last was accepted: the older value is not there any more.
+        held = {name: image.base[name].value for name in known if name in image.base}
+        return {**self.fields, **seen, **held}
 
 
 def apply_read(image: Image | None, found: Found, issued: int, token: int) -> tuple[Image, Effect]:
@@ -175,7 +178,7 @@ def apply_read(image: Image | None, found: Found, issued: int, token: int) -> tu
         stale=None,
         grade=Grade.READ,
         token=token,
-        faulty=found.unknown,
+        faulty=found.unknown | (earlier.faulty & found.lacking),
         merged_into=found.into if fields is None else None,
         version=found.version,
         not_before=found.not_before,

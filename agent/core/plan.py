@@ -117,19 +117,19 @@ class _Draft:
     later: str | None = None
     parked: bool = False
     unmapped: str | None = None
-    withheld: str | None = None
+    withheld: list[str] = field(default_factory=list)
 
     def withhold(self, name: str) -> None:
         """A field that differs is not sent."""
         del self.fields[name], self.numbers[name]
         self.shared.discard(name)
-        self.withheld = name
+        self.withheld.append(name)
 
     @property
     def partial(self) -> bool:
         """Whether something that may differ is not in it."""
-        held_back = (self.stale, self.parent, self.later, self.unmapped, self.withheld)
-        return self.parked or any(one is not None for one in held_back)
+        held_back = (self.stale, self.parent, self.later, self.unmapped)
+        return self.parked or bool(self.withheld) or any(one is not None for one in held_back)
 
 
 def plan(entity: Entity, target: str, rules: EntityRules, context: Context, around: Surroundings) -> Decision:
@@ -229,8 +229,11 @@ def _create(
         return Wait(Hold.UNMAPPED, draft.unmapped)
     if draft.parent is not None:
         return Wait(_lacking(draft.parent, around), draft.parent)
-    if draft.withheld is not None and rules.transfer is Transfer.EVENT:
-        return Wait(Hold.WITHHELD, withheld_mark(target, rules.type, draft.withheld))
+    needed = draft.withheld if rules.transfer is Transfer.EVENT else []
+    if rules.key in draft.withheld and entity.agreed[rules.key or ""].value is not None:
+        needed = [rules.key or ""]  # without it nobody could tell whether the record is there already (I20)
+    if needed:
+        return Wait(Hold.WITHHELD, withheld_mark(target, rules.type, needed[-1]))
     if around.lane_ahead is not None:
         return Wait(Hold.LANE, around.lane_ahead)
     filled = {n: value for n, value in draft.fields.items() if value is not None and n != IDENTITY}
@@ -258,12 +261,12 @@ def _update(
         return Wait(_lacking(missing, around), missing)
     if draft.stale is not None:
         return Wait(Hold.SOURCE_STALE, draft.stale)
+    if draft.withheld:  # before what waits for people: the field is tried without them
+        return Wait(Hold.WITHHELD, withheld_mark(target, rules.type, draft.withheld[-1]))
     if draft.parked:
         return Wait(Hold.PARKED, target)
     if draft.unmapped is not None:
         return Wait(Hold.UNMAPPED, draft.unmapped)
-    if draft.withheld is not None:
-        return Wait(Hold.WITHHELD, withheld_mark(target, rules.type, draft.withheld))
     return Agree()
 
 

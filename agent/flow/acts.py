@@ -45,6 +45,11 @@ INSTEAD: dict[Kind, str] = {
     Kind.UNBOUND: "no entity is bound to this record: give it the canonical id at its system, or allow births"
     " there; then close this",
 }
+#: Why a withheld field cannot be tried, or its exception closed, by a word.
+WITHHELD = (
+    "the field is looked for again by itself, now and then: this closes once it is there, or is taken out of"
+    " the map"
+)
 
 
 class ExceptionActs:
@@ -103,7 +108,8 @@ def _retry(desk: Desk, number: int, reason: str) -> Acted:
         acted = _send_again(desk, found, reason)
     elif found.kind is Kind.FIELD:
         done = withholding.retry(desk, found.system, found.subject, f"retried: {reason}")
-        acted = Acted(done, f"{found.subject} is sent to {found.system} again")
+        text = f"{found.subject} is sent to {found.system} again"
+        acted = Acted(done, text if done else WITHHELD)
     elif found.kind is Kind.UNMAPPED:
         acted = _read_again(desk, found)
     elif found.kind is Kind.CONFLICT:
@@ -172,6 +178,8 @@ def _close(desk: Desk, number: int, reason: str) -> Acted:
     elif found.kind is Kind.MASS_CHANGE:
         # Closing it would hide that a scope is held.
         acted = Acted(False, INSTEAD[Kind.MASS_CHANGE])
+    elif found.kind is Kind.FIELD and withholding.stands(desk, found):
+        acted = Acted(False, WITHHELD)  # closing it would hide that a field is left out
     else:
         exceptions.close(desk.tx, number, reason)
         if found.kind is Kind.IMMUTABLE:

@@ -89,23 +89,27 @@ class Delivery:
         taken = await self._engine.work("delivery.take", self._ready)
         if not taken:
             return 0
-        prepared = families.whole(await duplicate.probe(self._engine, self._system, taken))
+        clear, refused = await duplicate.probe(self._engine, self._system, taken)
+        prepared = families.whole(clear)
         await self._system.target.prepare(prepared)
         failpoints.hit("delivery.after_prepare")
-        numbers = [delivery.number for delivery in prepared]
-        standing: set[int] = set()
+        standing: list[Outgoing] = []
         shown: Shown | None = None
-        for start in range(0, len(numbers), AT_ONCE):
-            sent = partial(self._commit, numbers=numbers[start : start + AT_ONCE])
+        for start in range(0, len(prepared), AT_ONCE):
+            sent = partial(self._commit, some=prepared[start : start + AT_ONCE], before=standing)
             kept, mark = await self._engine.work("delivery.sent", sent)
-            standing, shown = standing | kept, mark or shown
+            standing, shown = [*standing, *kept], mark or shown
         if shown is not None:
-            await self._apply([delivery for delivery in prepared if delivery.number in standing], shown)
+            await self._apply(standing, shown)
+        if refused is not None:
+            raise refused
         return len(taken)
 
-    def _commit(self, desk: Desk, numbers: Sequence[int]) -> tuple[frozenset[int], Shown | None]:
-        """Commit to sending, under a mark that the target will be shown."""
-        standing = _mark_sent(desk, numbers)
+    def _commit(
+        self, desk: Desk, some: Sequence[Outgoing], before: Sequence[Outgoing]
+    ) -> tuple[list[Outgoing], Shown | None]:
+        """Commit to sending these behind those ``before``, under a mark that the target will be shown."""
+        standing = _mark_sent(desk, some, before)
         return standing, self._fence.show(desk.tx) if standing else None
 
     async def _resolve(self) -> int:
@@ -260,17 +264,22 @@ def _guard(desk: Desk, rules: EntityRules, command: Command) -> Guard | None:
     return Guard(version=command.version, values=values)
 
 
-def _mark_sent(desk: Desk, numbers: Sequence[int]) -> frozenset[int]:
-    """Commit to sending; what a newer plan withdrew or somebody held in between is left out."""
-    standing = set()
-    for number in numbers:
-        command = outbox.get(desk.tx, number)
+def _mark_sent(desk: Desk, some: Sequence[Outgoing], before: Sequence[Outgoing]) -> list[Outgoing]:
+    """Commit to sending; what a newer plan withdrew or somebody held in between is left out.
+
+    With it goes what was to go along with it: that stays ready, and is looked at anew.
+    """
+    standing: list[Outgoing] = []
+    created = families.created(before)
+    for delivery in some:
+        command = outbox.get(desk.tx, delivery.number)
         if command is None or command.held or holds.stopped(desk.tx, command.target):
             continue
-        if command.state is CommandState.READY:
+        if command.state is CommandState.READY and created.issuperset(delivery.pending.values()):
             _mark(desk, command, "taken for delivery")
-            standing.add(number)
-    return frozenset(standing)
+            standing.append(delivery)
+            created |= families.created([delivery])
+    return standing
 
 
 def _mark(desk: Desk, command: Command, why: str) -> None:

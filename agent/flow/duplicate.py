@@ -9,6 +9,7 @@ from agent.core.change import Row
 from agent.core.contract import EntityRules
 from agent.core.delivery import Delivery, DeliveryKind
 from agent.core.entity import CommandState, Image, Stale
+from agent.errors import Refused
 from agent.flow import planning
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
@@ -18,15 +19,21 @@ from agent.store.exceptions import Kind, Raised
 
 #: Before any restore nothing of ours can be at a target that this store does not know.
 FIRST_EPOCH = 1
+#: How long a create rests about which the target answers no question, in milliseconds.
+UNASKED_REST_MS = 60_000
 
 
-async def probe(engine: Engine, system: System, deliveries: Sequence[Delivery]) -> list[Delivery]:
+async def probe(
+    engine: Engine, system: System, deliveries: Sequence[Delivery]
+) -> tuple[list[Delivery], Refused | None]:
     """The deliveries that may be sent. A create whose record is there already is withdrawn and told.
 
+    One of an object about which the target answers no question rests, and with them comes that answer.
     Raises Unreachable when the target cannot be asked; nothing has been sent then.
     """
     questions = [_questions(engine.book.of(one.entity_type), system.name, one) for one in deliveries]
     found: dict[int, Sequence[Row]] = {}
+    unasked: dict[int, Refused] = {}
     for turn in range(max(map(len, questions), default=0)):
         asking: dict[str, list[int]] = {}
         for place, delivery in enumerate(deliveries):
@@ -34,16 +41,33 @@ async def probe(engine: Engine, system: System, deliveries: Sequence[Delivery]) 
                 asking.setdefault(delivery.object, []).append(place)
         for object_, places in asking.items():
             asked = [questions[place][turn] for place in places]
-            answers = await system.target.find_many(object_, asked)
+            try:
+                answers = await system.target.find_many(object_, asked)
+            except Refused as error:
+                unasked |= dict.fromkeys(places, error)  # the others must not wait for these
+                continue
             found.update(zip(places, answers, strict=True))
+    resting = [deliveries[place].number for place in unasked]
+    if resting:
+        await engine.work("delivery.unasked", lambda desk: _rest(desk, resting))
     clear = []
     for place, delivery in enumerate(deliveries):
         rows = found.get(place, ())
+        if place in unasked:
+            continue
         if not rows:
             clear.append(delivery)
             continue
         await engine.work("delivery.probe", lambda desk, d=delivery, r=rows: _withdraw(desk, d, r))  # type: ignore[misc] # bound now
-    return clear
+    return clear, next(iter(unasked.values()), None)
+
+
+def _rest(desk: Desk, numbers: Sequence[int]) -> None:
+    """Ask about these later; nothing goes along with one that rests."""
+    for number in numbers:
+        command = outbox.get(desk.tx, number)
+        if command is not None and command.state is CommandState.READY:
+            outbox.reschedule(desk.tx, number, command.attempts + 1, desk.tx.now + UNASKED_REST_MS)
 
 
 def _questions(rules: EntityRules, system: str, delivery: Delivery) -> list[dict[str, object]]:

@@ -85,13 +85,17 @@ def live_key(desk: Desk) -> FindKey:
     return lambda id_, system: bindings.key_of(desk.tx, id_, system)
 
 
+def created(deliveries: Sequence[Delivery]) -> set[str]:
+    """The records that these create."""
+    return {one.reference for one in deliveries if one.kind is DeliveryKind.CREATE}
+
+
 def whole(deliveries: Sequence[Delivery]) -> list[Delivery]:
     """Without those whose parent is not among them any more; they stay ready, and are looked at anew."""
-    created: set[str] = set()
+    there: set[str] = set()
     found = []
     for delivery in deliveries:
-        if created.issuperset(delivery.pending.values()):
+        if there.issuperset(delivery.pending.values()):
             found.append(delivery)
-            if delivery.kind is DeliveryKind.CREATE:
-                created.add(delivery.reference)
+            there |= created([delivery])
     return found

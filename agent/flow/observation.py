@@ -212,6 +212,7 @@ def _sighting(
         carried=known,
         taken=known is not None and system in bindings.keys(desk.tx, known),
         deleted=change.operation is Operation.DELETE,
+        unnamed=withholding.unseen(desk, system, rules.type, IDENTITY),
         generation=bindings.generations(desk.tx, rules.type, system, key),
     )
 
@@ -310,8 +311,8 @@ def read(desk: Desk, rules: EntityRules, system: str, row: Row, result: ReadResu
     fields = None
     lacking = frozenset(name for name, mapped in place.fields.items() if mapped.source in result.lacking)
     if row.fields is not None:
-        decoded = desk.decoder(rules, place).decode(row.fields, whole=True)
-        fields = {name: value for name, value in decoded.fields.items() if name not in lacking}
+        decoded = _shown(desk.decoder(rules, place).decode(row.fields, whole=True), lacking)
+        fields = dict(decoded.fields)
     entity = _read_of(desk, rules, place, row, decoded)
     if entity is None:
         return
@@ -331,6 +332,11 @@ def read(desk: Desk, rules: EntityRules, system: str, row: Row, result: ReadResu
         note_faults(desk, before, system, decoded, None)
         note_references(desk, entity, decoded)
     planning.settle(desk, before, after)
+
+
+def _shown(decoded: Decoded, lacking: frozenset[str]) -> Decoded:
+    """Without the fields that the read could not see: they are neither null nor mapped."""
+    return replace(decoded, fields={n: value for n, value in decoded.fields.items() if n not in lacking})
 
 
 def _master(desk: Desk, rules: EntityRules, system: str, row: Row) -> str | None:

@@ -27,6 +27,7 @@ from agent.store import (
     waiting,
 )
 from agent.store.exceptions import Kind, Raised
+from agent.store.withheld import Withheld
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +157,6 @@ def plan_target(desk: Desk, entity: Entity, target: str, rules: EntityRules) -> 
             waiting.clear(desk.tx, entity.id, target)
             _send(desk, entity, target, rules, decision)
             desk.effects.deliver.add(target)
-            if decision.kind is DeliveryKind.CREATE and rules.at(target).guarantees.families:
-                desk.coming.append((entity.id, target))
     return entity
 
 
@@ -223,7 +222,7 @@ def _surroundings(desk: Desk, entity: Entity, target: str, rules: EntityRules) -
     if entity.ended is not None:
         return _around_an_end(desk, entity.id, target)
     held = desk.withheld(target, entity.type)
-    withheld = frozenset(name for name, one in held.items() if one.refused and one.probe != entity.id)
+    withheld = frozenset(name for name, one in held.items() if _withholds(one, entity.id, rules))
     referring = referred(entity, rules)
     bound = frozenset(id_ for id_ in referring if bindings.key_of(desk.tx, id_, target) is not None)
     ahead = None
@@ -235,6 +234,15 @@ def _surroundings(desk: Desk, entity: Entity, target: str, rules: EntityRules) -
     cycle = frozenset(id_ for id_ in missing if waiting.leads_to(desk.tx, id_, target, entity.id))
     ended = frozenset(id_ for id_ in missing if entities.ended(desk.tx, id_, target))
     return Surroundings(bound, coming, cycle, ended, withheld, ahead)
+
+
+def _withholds(one: Withheld, entity: str, rules: EntityRules) -> bool:
+    """Whether a field is not written: its target does not take it, or what users wrote there is not seen.
+
+    By a key that is not shown no duplicate could be found either.
+    """
+    known = one.field == rules.key or (one.field in rules.fields and rules.fields[one.field].shared)
+    return (one.refused and one.probe != entity) or (one.unseen and known)
 
 
 def _coming(
@@ -350,6 +358,8 @@ def _send(desk: Desk, entity: Entity, target: str, rules: EntityRules, send: Sen
     )
     if tries:
         outbox.reschedule(desk.tx, number, tries, not_before)
+    elif kind is DeliveryKind.CREATE and rules.at(target).guarantees.families:
+        desk.coming.append((entity.id, target))  # only what is new: it may be news to those who wait for it
     load = replace(load, because=desk.because)
     obligations.carry(desk.tx, entity.id, target, number, load, coalesce=coalesce)
 

@@ -1,19 +1,19 @@
 """Withholding: a field that a target does not take is left out of everything, until it takes it again (I12).
 
 The first refusal tells which field it is about. One exception stands for it, whatever the number of records;
-one record at a time tries it again, and the first that is taken lets all the others go on.
+one record at a time tries it again, and the first that is taken lets all the others go on. A record that is
+refused for it once more after another's was taken is no matter of the field: a person looks at that record.
 """
 
 from __future__ import annotations
 
 from agent.core.contract import EntityRules
 from agent.core.delivery import Outcome
-from agent.core.entity import Stale
-from agent.core.plan import withheld_mark
+from agent.core.entity import Entity, Stale
 from agent.flow import planning
 from agent.flow.desk import Desk
-from agent.store import bindings, entities, exceptions, waiting, withheld
-from agent.store.exceptions import Kind, Raised
+from agent.store import bindings, entities, exceptions, outbox, waiting, withheld
+from agent.store.exceptions import Kind, Raised, Standing
 from agent.store.outbox import Command
 from agent.store.withheld import Withheld
 
@@ -22,15 +22,32 @@ FIRST_MS = 60_000
 LONGEST_MS = 3_600_000
 #: Records that go on at once when a field is taken again; the sweep takes up the others.
 AT_ONCE = 200
+#: Records looked at for one that can try a field.
+LOOKED_AT = 50
+#: Why a field is sent again that another record has tried.
+TAKEN = "the target took it again"
 
 
 def note(desk: Desk, command: Command, outcome: Outcome) -> bool:
-    """Withhold the fields that a target refused for every record. False where it named none of these."""
+    """Withhold the fields that a target refused for every record.
+
+    False where it named none of these, or takes them from other records.
+    """
     place = desk.book.of(command.type).at(command.target)
     named = [name for name in command.fields if place.fields[name].source in outcome.fields]
+    if any(_of_the_record(desk, command, name) for name in named):
+        return False
     for name in named:
         _withhold(desk, command, name, outcome)
     return bool(named)
+
+
+def _of_the_record(desk: Desk, command: Command, name: str) -> bool:
+    """Whether the target refused a field from this record before, and took it from another since."""
+    since = outbox.refused_last(desk.tx, command, name)
+    if since is None:
+        return False
+    return withheld.lifted_since(desk.tx, command.target, command.type, name, TAKEN, since)
 
 
 def _withhold(desk: Desk, command: Command, name: str, outcome: Outcome) -> None:
@@ -61,18 +78,18 @@ def accepted(desk: Desk, command: Command) -> None:
     """The target took a command: what it held of withheld fields is taken again."""
     for name, one in desk.withheld(command.target, command.type).items():
         if one.refused and name in command.fields:
-            _lift(desk, one, "the target took it again")
+            _lift(desk, one, TAKEN)
 
 
-def _lift(desk: Desk, one: Withheld, why: str) -> None:
+def _lift(desk: Desk, one: Withheld, why: str, *, unseen: bool = False) -> None:
     """Send a field again; whoever waits for that is planned, the sweep takes up those behind ``AT_ONCE``."""
-    settled = withheld.lift(desk.tx, one, why, refused=True, unseen=False)
+    settled = withheld.lift(desk.tx, one, why, refused=True, unseen=unseen)
     desk.look_again()
     if settled:
         exceptions.close_subject(desk.tx, Kind.FIELD, one.target, f"{one.type}.{one.field}", why)
-    for entity, target in waiting.on(desk.tx, withheld_mark(one.target, one.type, one.field))[:AT_ONCE]:
-        if target == one.target:
-            planning.reconsider(desk, entity)
+    known = one.type in desk.book.entities
+    for entity in waiting.withheld(desk.tx, one.target, one.type, limit=AT_ONCE) if known else ():
+        planning.reconsider(desk, entity)
 
 
 def seen(desk: Desk, rules: EntityRules, system: str, lacking: frozenset[str]) -> list[str]:
@@ -97,6 +114,12 @@ def seen(desk: Desk, rules: EntityRules, system: str, lacking: frozenset[str]) -
     return back
 
 
+def unseen(desk: Desk, system: str, type_: str, field: str) -> bool:
+    """Whether reads say nothing of a field now."""
+    one = desk.withheld(system, type_).get(field)
+    return one is not None and one.unseen
+
+
 def retry(desk: Desk, system: str, subject: str, why: str) -> bool:
     """A person says that a field can be written now; False where it is not withheld."""
     type_, _, name = subject.partition(".")
@@ -107,11 +130,19 @@ def retry(desk: Desk, system: str, subject: str, why: str) -> bool:
     return True
 
 
+def stands(desk: Desk, found: Standing) -> bool:
+    """Whether the field that an exception stands for is withheld."""
+    type_, _, name = found.subject.partition(".")
+    return name in desk.withheld(found.system, type_)
+
+
 def review(desk: Desk) -> int:
     """Let one record try each field whose time has come: by a write, by a read. Returns how many tried."""
     tried = 0
     for one in withheld.all_(desk.tx):
-        if one.due <= desk.tx.now:
+        if not _mapped(desk, one):
+            _lift(desk, one, "it is not mapped any more", unseen=True)
+        elif one.due <= desk.tx.now:
             rest = min(FIRST_MS * 2 ** min(one.tries + 1, 10), LONGEST_MS)
             entity = _tries(desk, one)
             withheld.probe(desk.tx, one, entity, desk.tx.now + rest)
@@ -122,6 +153,13 @@ def review(desk: Desk) -> int:
     return tried
 
 
+def _mapped(desk: Desk, one: Withheld) -> bool:
+    """Whether the configuration still has the field there."""
+    rules = desk.book.entities.get(one.type)
+    place = rules.systems.get(one.target) if rules is not None else None
+    return place is not None and one.field in place.fields
+
+
 def _tries(desk: Desk, one: Withheld) -> str:
     """The record that is to write a refused field, "" where none waits; for an unseen field one is read."""
     if one.unseen:
@@ -130,5 +168,15 @@ def _tries(desk: Desk, one: Withheld) -> str:
             entity = entities.get(desk.tx, seen_at)
             image = entity.images[one.target].marked(Stale.CHANGED, desk.tx.token)
             planning.settle(desk, entity, entity.with_image(one.target, image))
-    waits = waiting.on(desk.tx, withheld_mark(one.target, one.type, one.field)) if one.refused else []
-    return waits[0][0] if waits else ""
+    if not one.refused:
+        return ""
+    waits = waiting.withheld(desk.tx, one.target, one.type, one.tries, LOOKED_AT)
+    return next((id_ for id_ in waits if _differs(entities.get(desk.tx, id_), one)), "")
+
+
+def _differs(entity: Entity, one: Withheld) -> bool:
+    """Whether a record would write a field."""
+    agreed, image = entity.agreed.get(one.field), entity.images.get(one.target)
+    if agreed is None:
+        return False
+    return agreed.value != (image.fields.get(one.field) if image is not None else None)

@@ -311,6 +311,20 @@ def reschedule(tx: Transaction, number: int, attempts: int, not_before: int) -> 
     tx.run("UPDATE outbox SET attempts = ?, not_before = ? WHERE number = ?", attempts, not_before, number)
 
 
+def refused_last(tx: Transaction, command: Command, field: str) -> int | None:
+    """When (ms) the target refused the command before this one that held a field; None where it took it."""
+    row = tx.one(
+        "SELECT state, finished FROM outbox WHERE entity = ? AND target = ? AND number < ?"
+        " AND state IN ('accepted', 'rejected') AND json_type(fields, ?) IS NOT NULL"
+        " ORDER BY number DESC LIMIT 1",
+        command.entity,
+        command.target,
+        command.number,
+        f'$."{field}"',
+    )
+    return int(row[1]) if row is not None and row[0] == CommandState.REJECTED else None
+
+
 def last_accepted(tx: Transaction, entity: str, target: str) -> dict[str, Canonical] | None:
     """The fields of the command that the target accepted last for an entity."""
     row = tx.one(

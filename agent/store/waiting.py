@@ -40,3 +40,18 @@ def on(tx: Transaction, what: str) -> list[tuple[str, str]]:
     """(entity, target) pairs that wait for an entity or a placeholder."""
     found = tx.rows("SELECT entity, target FROM waiting WHERE waits_on = ?", what)
     return [(str(entity), str(target)) for entity, target in found]
+
+
+def withheld(tx: Transaction, target: str, type_: str, skip: int = 0, limit: int = -1) -> list[str]:
+    """Records of a type that wait at a target for any of its fields, from the ``skip``-th of them around."""
+    first = f"{target}.{type_}."
+    found = tx.rows(
+        "SELECT entity FROM waiting WHERE waits_on >= ? AND waits_on < ? AND reason = 'withheld'"
+        " ORDER BY entity",
+        first,
+        f"{first[:-1]}/",
+    )
+    around = [str(row[0]) for row in found]
+    start = skip % len(around) if around else 0
+    around = around[start:] + around[:start]
+    return around if limit < 0 else around[:limit]

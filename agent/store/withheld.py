@@ -61,6 +61,18 @@ def hide(tx: Transaction, target: str, type_: str, field: str) -> None:
     tx.journal("field", f"{target}.{type_}.{field}", "read", "unseen", "reads say nothing of it")
 
 
+def lifted_since(tx: Transaction, target: str, type_: str, field: str, why: str, since: int) -> bool:
+    """Whether a field was sent again for this reason since a time (ms)."""
+    row = tx.one(
+        "SELECT 1 FROM journal WHERE subject = 'field' AND subject_id = ? AND after = 'sent' AND why = ?"
+        " AND at >= ? LIMIT 1",
+        f"{target}.{type_}.{field}",
+        why,
+        since,
+    )
+    return row is not None
+
+
 def probe(tx: Transaction, one: Withheld, entity: str, due: int) -> None:
     """Let one record try, and the next one not before ``due`` (ms)."""
     tx.run(
@@ -75,15 +87,19 @@ def probe(tx: Transaction, one: Withheld, entity: str, due: int) -> None:
 
 
 def lift(tx: Transaction, one: Withheld, why: str, *, refused: bool, unseen: bool) -> bool:
-    """The field is taken, or seen, again. Whether nothing is left that stands in its way."""
+    """The field is taken, or seen, again. Whether nothing is left that stands in its way.
+
+    What is left is tried at once: one of both is back, so that the other may be.
+    """
     where = (one.target, one.type, one.field)
     left = (one.refused and not refused, one.unseen and not unseen)
     if any(left):
         tx.run(
-            "UPDATE withheld SET refused = ?, unseen = ?, probe = '' WHERE target = ? AND type = ?"
-            " AND field = ?",
+            "UPDATE withheld SET refused = ?, unseen = ?, probe = '', due = min(due, ?) WHERE target = ?"
+            " AND type = ? AND field = ?",
             int(left[0]),
             int(left[1]),
+            tx.now,
             *where,
         )
     else:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.core.change import Operation
-from agent.core.entity import Grade, Image, Stale
+from agent.core.entity import Base, Grade, Image, Stale
 from agent.core.observe import (
     Effect,
     Found,
@@ -151,3 +151,10 @@ def test_a_message_made_before_our_command_was_posted_says_nothing_about_what_we
     image, _ = apply_told(posted, Seen({"name": "before", "block": "X"}, order=6), frozenset({"name"}), 2)
     assert dict(image.fields) == {"name": "ours", "block": "X"}
     assert (posted.grade, image.grade) == (Grade.ASSUMED, Grade.TOLD)
+
+
+def test_a_value_that_cannot_be_mapped_stays_unknown_while_it_is_not_shown() -> None:
+    base = {"phone": Base("old", 1), "name": Base("old", 1)}
+    image = Image(fields={"name": "new"}, fresh=False, faulty=frozenset({"phone"}), base=base)
+    image, _ = apply_read(image, Found({}, lacking=frozenset({"phone"})), 5, 6)
+    assert image.fields == {} and image.faulty == {"phone"}

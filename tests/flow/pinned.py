@@ -173,4 +173,18 @@ REGRESSIONS: Mapping[str, Pinned] = {
             ("pay_document", (1,)),
         ],
     ),
+    "a field that was taken again waited for a person's word about another one": Pinned(
+        "I8",
+        [
+            ("second_erp", ()),
+            *BORN,
+            ("edit_erp", (0, "name")),
+            ("intake", ("erp",)),
+            ("edit_second", (0, "note")),
+            ("lack", ("erp", "name", True)),
+            ("intake", ("eu",)),
+            ("edit_erp", (0, "note")),
+            ("deliver", ("erp",)),
+        ],
+    ),
 }

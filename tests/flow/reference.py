@@ -114,6 +114,9 @@ RARE: list[Operation] = [
     ("edit_cloud", (0, "Name")),
     ("look_for_missed", ("sf",)),
     *ROUND,
+    ("create", ()),
+    ("unasked", ()),
+    *ROUND,
 ]
 
 

@@ -21,7 +21,7 @@ from agent.core.entity import Entity
 from agent.core.fate import Fate
 from agent.core.message_id import entity_id
 from agent.core.retry import Retry
-from agent.errors import RolledBack, Unreachable
+from agent.errors import Refused, RolledBack, Unreachable
 from agent.flow import ruling
 from agent.flow.acts import ExceptionActs
 from agent.flow.confirm import Confirm
@@ -181,7 +181,7 @@ class World(People):
         """One step of the agent. A crash, or an error that its supervisor would see, ends and restarts it."""
         try:
             return now(step())
-        except Unreachable:
+        except (Unreachable, Refused):
             return 0  # its loop tries again later
         except failpoints.Crash:
             if self.nested:
@@ -382,6 +382,10 @@ class World(People):
     def hide(self, name: str, gone: bool) -> None:
         """The cloud does not show a field any more, or does again."""
         self.cloud.hidden.add(name) if gone else self.cloud.hidden.discard(name)
+
+    def unasked(self) -> None:
+        """The ERP does not answer the next question whether it has a record."""
+        self.erp.unasked += 1
 
     def refuse(self) -> None:
         """SAP can't post the next message for now."""

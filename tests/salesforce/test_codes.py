@@ -126,6 +126,15 @@ async def test_a_refused_request_names_the_field_for_those_that_hold_it(
     assert len([one for one in org.http.asked if one.method == "PATCH"]) == 1
 
 
+async def test_a_request_that_is_refused_for_a_field_of_nobody_is_cut_in_two(org: Org) -> None:
+    """Whoever cannot be sent alone is a person's; nobody is tried again for ever without anybody knowing."""
+    text = "No such column 'Other__c' on sobject of type Account"
+    org.http.answer = lambda asked: single(400, "INVALID_FIELD", text)
+    outcomes = await org.connect().target.apply([update(ID, Phone="1"), update(OTHER, Name="2")])
+    assert [one.kind for one in outcomes] == [OutcomeKind.REJECTED] * 2
+    assert [one.reason for one in outcomes] == [Reason.INVALID] * 2
+
+
 async def test_an_unknown_exception_may_have_been_carried_out(org: Org) -> None:
     assert (await of_item(org, item("UNKNOWN_EXCEPTION"))).kind is OutcomeKind.UNCERTAIN
 

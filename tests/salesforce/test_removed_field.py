@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx2
 import pytest
 
-from adapters.salesforce import table
-from agent.errors import Refused
+from adapters.salesforce import snapshot, table
+from agent.errors import Refused, Unreachable
 from agent.ports import Reader, System
 from tests.salesforce.fresh import FreshOrg, create
 
@@ -61,3 +62,24 @@ async def test_a_removed_field_is_asked_for_again_after_a_while(
     monkeypatch.setattr(table, "_LOOK_AGAIN_S", 0.0)
     system = fresh.connect()
     assert (await reading(system).read("Account", [made.key or ""])).lacking == frozenset()
+
+
+async def test_a_reading_without_a_field_ends_when_another_read_has_seen_it(
+    fresh: FreshOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the field would go and come with every page, and everything be read anew each time."""
+    monkeypatch.setattr(table, "_LOOK_AGAIN_S", 0.5)
+    system = fresh.connect()
+    made = await system.target.apply([create(Name=f"Kunde {number}", Phone="1") for number in range(4)])
+    await change(fresh, "DELETE")
+    keys = [one.key or "" for one in made]
+    assert (await reading(system).read("Account", keys)).lacking == {"Tier__c"}
+    monkeypatch.setattr(snapshot, "PAGE", 1)
+    pages = reading(system).page("Account")
+    assert (await anext(pages)).lacking == {"Tier__c"}  # type: ignore[call-overload] # an async generator
+    await change(fresh, "POST", type="string")
+    await asyncio.sleep(0.6)
+    assert (await reading(system).read("Account", keys)).lacking == frozenset()
+    with pytest.raises(Unreachable, match="there again"):
+        await anext(pages)  # type: ignore[call-overload]
+    assert {page.lacking async for page in reading(system).page("Account")} == {frozenset()}

@@ -48,6 +48,7 @@ class Queries:
                 if not table.lack(error.message):
                     raise
                 continue
+            table.shown(view)
             return Selected(reply, self.rows(view, reply), view.lacking)
 
     def rows(self, table: Table, reply: Reply) -> tuple[Row, ...]:

@@ -37,13 +37,17 @@ class Snapshot:
     async def pages(self, table: Table, resume: str) -> AsyncGenerator[ReadResult, None]:
         """Everything behind ``resume``. Raises Unreachable, Refused, PositionLost.
 
-        A reading that a removed field stops can be begun anew, without that field.
+        A reading that a removed field stops can be begun anew, without that field; so can one without a field
+        that is there again: what it says of the field would contradict every other read.
         """
         view, version = table.visible(), self._settings.api_version
         place = places.read(resume, view, version) if resume else await self._begin(view)
         try:
             async with contextlib.aclosing(self._way(view, place)) as pages:
                 async for page in pages:
+                    if table.is_back(view):
+                        text = f"{table.name}: a field is there again that this reading is without"
+                        raise Unreachable(text, where=self._rest.name)
                     yield replace(page, lacking=view.lacking)
         except Refused as error:
             if not table.lack(error.message):

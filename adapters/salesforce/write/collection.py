@@ -73,7 +73,7 @@ class Collections:
         refused: list[Reply] = []
 
         def read(reply: Reply) -> dict[int, Outcome]:
-            if verdict.unreadable(reply):
+            if verdict.unreadable(reply, sent.values()):
                 refused.append(reply)
             return _results(reply, sent)
 

@@ -72,7 +72,7 @@ class Conditional:
         refused: list[Reply] = []
 
         def read(reply: Reply) -> dict[int, Outcome]:
-            if verdict.unreadable(reply):
+            if verdict.unreadable(reply, many.values()):
                 refused.append(reply)
             return _results(reply, many)
 

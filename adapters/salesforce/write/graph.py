@@ -116,7 +116,7 @@ class Graphs:
         refused: list[Reply] = []
 
         def read(reply: Reply) -> dict[int, Outcome]:
-            if verdict.unreadable(reply):
+            if verdict.unreadable(reply, everyone.values()):
                 refused.append(reply)
             return _results(reply, sent)
 

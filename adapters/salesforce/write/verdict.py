@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterable
 from dataclasses import replace
 
 from adapters.salesforce.connection.rest import Fault, Reply, limit_wait, read_faults
@@ -53,10 +54,10 @@ def of_reply(reply: Reply, delivery: Delivery) -> Outcome:
     return outcome
 
 
-def unreadable(reply: Reply) -> bool:
+def unreadable(reply: Reply, sent: Iterable[Delivery]) -> bool:
     """Whether a request for many was refused for what is in it: with fewer records it may be no trouble."""
     fault = reply.faults()[0]
-    if _names_a_field(fault):
+    if any(_lacking(fault, delivery) for delivery in sent):
         return False  # each command knows whether it is one of its own
     return reply.status in _UNREADABLE and meaning(fault.code, fault.text).kind is OutcomeKind.REJECTED
 

@@ -45,7 +45,7 @@ class Cloud:
     """The system itself, and its ports.
 
     ``lists``: it can tell what was touched; None: now it can, now it cannot. ``lacking`` fields cannot be
-    written through an interface any more, ``hidden`` ones not be read.
+    written through an interface any more, ``hidden`` ones not be read, ``untold`` ones are in no event.
     """
 
     clock: TestClock
@@ -66,6 +66,7 @@ class Cloud:
     lists: bool | None = None
     lacking: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
+    untold: set[str] = field(default_factory=set)
     backlog: ClassVar[int] = 0
     history: list[tuple[datetime, str, str]] = field(default_factory=list)
     _position: int = 0
@@ -354,7 +355,7 @@ class Cloud:
                 object=self.records[key].object,
                 keys=(key,),
                 operation=operation,
-                fields=dict(fields),
+                fields={name: value for name, value in fields.items() if name not in self.untold},
                 order=number,
                 at=self.clock.now().replace(microsecond=0),
                 version=self.clock.now().isoformat(),

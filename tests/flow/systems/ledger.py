@@ -8,6 +8,7 @@ from datetime import datetime
 
 from agent.core.change import Batch, Change, ChangeKind, Operation, RawValue, ReadResult, Row, Touched
 from agent.core.delivery import Delivery, DeliveryKind, Guarantees, Outcome, OutcomeKind, Reason, Resolution
+from agent.errors import Refused
 from agent.ports import Check, System
 from tests.flow.systems.meanwhile import Meanwhile
 from tests.flow.systems.record_of_writes import Writes
@@ -27,6 +28,7 @@ class Ledger:
     meanwhile: Meanwhile = field(default_factory=Meanwhile)
     witness: MarkRow = field(default_factory=lambda: MarkRow("erp"))
     lacking: set[str] = field(default_factory=set)
+    unasked: int = 0
     _seq: int = 0
     _keys: int = 0
 
@@ -180,7 +182,10 @@ class Ledger:
     async def find_many(
         self, object: str, questions: Sequence[Mapping[str, object]]
     ) -> Sequence[Sequence[Row]]:
-        """The same for each question."""
+        """The same for each question; the next ``unasked`` times it answers none."""
+        if self.unasked and questions:
+            self.unasked -= 1
+            raise Refused(f"no questions about {object} for now", where=self.name)
         return [await self.find(object, fields) for fields in questions]
 
     async def check(self) -> Sequence[Check]:
