@@ -20,7 +20,7 @@ MASTER = "MasterRecordId"
 #: How the refusal of a query names a field that is not there for our user.
 _COLUMN = re.compile(r"(?:No such column '|Field name not found : )(\w+)")
 #: How long a missing field is not asked for, in seconds; then it may be back.
-_LOOK_AGAIN_S = 30.0
+_LOOK_AGAIN_S = 5.0
 _PLAIN = frozenset({FieldType.TEXT, FieldType.REFERENCE})
 #: Objects whose records can be merged; a loser names the record that took its place (Object Reference).
 MERGEABLE = frozenset({"Account", "Case", "Contact", "Lead"})

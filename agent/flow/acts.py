@@ -108,7 +108,7 @@ def _retry(desk: Desk, number: int, reason: str) -> Acted:
         acted = _send_again(desk, found, reason)
     elif found.kind is Kind.FIELD:
         done = withholding.retry(desk, found.system, found.subject, f"retried: {reason}")
-        text = f"{found.subject} is sent to {found.system} again"
+        text = f"{found.subject} is tried at {found.system} now; this closes once it is there"
         acted = Acted(done, text if done else WITHHELD)
     elif found.kind is Kind.UNMAPPED:
         acted = _read_again(desk, found)

@@ -121,12 +121,15 @@ def unseen(desk: Desk, system: str, type_: str, field: str) -> bool:
 
 
 def retry(desk: Desk, system: str, subject: str, why: str) -> bool:
-    """A person says that a field can be written now; False where it is not withheld."""
+    """A person says that a field is there now: it is sent, a record is read; False where it is not withheld."""
     type_, _, name = subject.partition(".")
     one = desk.withheld(system, type_).get(name)
-    if one is None or not one.refused:
+    if one is None:
         return False
-    _lift(desk, one, why)
+    if one.unseen:
+        _read_one(desk, one)
+    if one.refused:
+        _lift(desk, one, why)
     return True
 
 
@@ -163,15 +166,20 @@ def _mapped(desk: Desk, one: Withheld) -> bool:
 def _tries(desk: Desk, one: Withheld) -> str:
     """The record that is to write a refused field, "" where none waits; for an unseen field one is read."""
     if one.unseen:
-        seen_at = bindings.any_at(desk.tx, one.type, one.target)
-        if seen_at is not None:
-            entity = entities.get(desk.tx, seen_at)
-            image = entity.images[one.target].marked(Stale.CHANGED, desk.tx.token)
-            planning.settle(desk, entity, entity.with_image(one.target, image))
+        _read_one(desk, one)
     if not one.refused:
         return ""
     waits = waiting.withheld(desk.tx, one.target, one.type, one.tries, LOOKED_AT)
     return next((id_ for id_ in waits if _differs(entities.get(desk.tx, id_), one)), "")
+
+
+def _read_one(desk: Desk, one: Withheld) -> None:
+    """Have some record read: it tells whether the field is shown."""
+    seen_at = bindings.any_at(desk.tx, one.type, one.target)
+    if seen_at is not None:
+        entity = entities.get(desk.tx, seen_at)
+        image = entity.images[one.target].marked(Stale.CHANGED, desk.tx.token)
+        planning.settle(desk, entity, entity.with_image(one.target, image))
 
 
 def _differs(entity: Entity, one: Withheld) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from adapters.salesforce import snapshot, table
+from adapters.salesforce import table
+from adapters.salesforce.read import snapshot
 from agent.errors import Refused, Unreachable
 from agent.ports import Reader, System
 from tests.salesforce.fresh import FreshOrg, create
