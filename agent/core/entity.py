@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from agent.core.delivery import DeliveryKind
 from agent.core.value import Canonical
@@ -49,8 +50,7 @@ OPEN = frozenset({CommandState.READY, CommandState.SENT, CommandState.STORED, Co
 IN_FLIGHT = frozenset({CommandState.SENT, CommandState.STORED, CommandState.UNCERTAIN})
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(NamedTuple):
     """The last agreed value that a system was confirmed to hold.
 
     number  which agreed value it was (Agreed.number)
@@ -62,8 +62,7 @@ class Base:
     ruled: tuple[Canonical, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Agreed:
+class Agreed(NamedTuple):
     """The current agreed value of a field: what every live system is to hold, and who said so last."""
 
     value: Canonical

@@ -21,7 +21,7 @@ from agent.core.contract import (
     Transfer,
 )
 from agent.core.delivery import DeliveryKind
-from agent.core.entity import IN_FLIGHT, Entity, Grade, Image
+from agent.core.entity import IN_FLIGHT, Agreed, Entity, Grade, Image
 from agent.core.mapping import is_unresolved
 from agent.core.ownership import owner
 from agent.core.value import Canonical
@@ -287,7 +287,10 @@ def _draft(
     """Every mapped field whose agreed value the target does not hold, as far as it may be sent now."""
     creating = place.system not in entity.keys
     draft = _Draft(around.bound | around.coming if creating else around.bound)
+    calm = not creating and _calm(entity)
     for name in place.fields:
+        if calm and _holds(image, name, entity.agreed.get(name)):
+            continue
         rule = rules.fields[name]
         source = _source(entity, rules, rule, context)
         if source == place.system:
@@ -308,6 +311,17 @@ def _draft(
         if name in draft.fields:
             draft.rules[name] = f"{_rule_name(rule, source)}@{rules.version}"
     return draft
+
+
+def _calm(entity: Entity) -> bool:
+    """Whether all that is known is certain and nothing waits for a person: only what differs matters then."""
+    return not entity.parked and all(
+        image.fresh and image.exists and not image.faulty for image in entity.images.values()
+    )
+
+
+def _holds(image: Image, name: str, agreed: Agreed | None) -> bool:
+    return agreed is not None and name in image.fields and image.fields[name] == agreed.value
 
 
 def _again(draft: _Draft, entity: Entity, rule: ContractField) -> None:

@@ -7,7 +7,7 @@ a later value was agreed since. Changed and not behind moves the line on. Change
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from agent.core.contract import AGENT, Context, ContractField, EntityRules, Part, SurvivorshipKind, Transfer
@@ -85,7 +85,7 @@ class _Work:
         if held is None:
             self.bases[system][name] = Base(value, 0, (value,))
         else:
-            self.bases[system][name] = replace(held, ruled=(*held.ruled, value))
+            self.bases[system][name] = held._replace(ruled=(*held.ruled, value))
 
 
 def merge(entity: Entity, rules: EntityRules, context: Context) -> Merged:
@@ -96,7 +96,10 @@ def merge(entity: Entity, rules: EntityRules, context: Context) -> Merged:
         {system: dict(image.base) for system, image in entity.images.items()},
         set(entity.parked),
     )
+    fresh = [image for image in entity.images.values() if image.fresh and image.exists]
     for name, rule in rules.fields.items():
+        if _settled(work.agreed.get(name), name, fresh):
+            continue
         systems = [s for s in rules.systems if name in rules.systems[s].fields and _counts(entity, s, name)]
         if rule.shared:
             _merge_shared(work, rule, systems)
@@ -108,6 +111,20 @@ def merge(entity: Entity, rules: EntityRules, context: Context) -> Merged:
     }
     merged = replace(entity, images=images, agreed=work.agreed, parked=frozenset(work.parked))
     return Merged(merged, tuple(work.conflicts))
+
+
+def _settled(agreed: Agreed | None, name: str, fresh: Sequence[Image]) -> bool:
+    """Whether every fresh image holds what was agreed and was confirmed to: nearly every field of an event.
+
+    Merging it would write down once more what is written already, whoever owns the field.
+    """
+    if agreed is None or is_unresolved(agreed.value):
+        return False
+    value, confirmed = agreed.value, Base(agreed.value, agreed.number)
+    for image in fresh:
+        if name in image.fields and (image.fields[name] != value or image.base.get(name) != confirmed):
+            return False
+    return True
 
 
 def _owner(entity: Entity, rules: EntityRules, rule: ContractField, context: Context) -> str:
@@ -274,5 +291,8 @@ def maybe_ours(entity: Entity, target: str, fields: Mapping[str, Canonical]) -> 
     base = dict(image.base)
     for name, value in fields.items():
         held = base.get(name)
-        base[name] = Base(value, 0, (value,)) if held is None else replace(held, ruled=(*held.ruled, value))
+        if held is None:
+            base[name] = Base(value, 0, (value,))
+        else:
+            base[name] = held._replace(ruled=(*held.ruled, value))
     return entity.with_image(target, replace(image, base=base))
