@@ -163,6 +163,7 @@ class EntityRules:
     key          the business key that people say on the phone
     amount       the field that holds the money at risk, beside ``currency``
     mass         from where on a person has to agree to what is to be written
+    references   the fields that refer to other entities
     """
 
     type: str
@@ -181,6 +182,11 @@ class EntityRules:
     lifecycle_state: str | None = None
     confirm_after_s: float = 1.0
     mass: MassLimits = field(default_factory=MassLimits)
+    references: tuple[str, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        named = tuple(name for name, rule in self.fields.items() if rule.reference is not None)
+        object.__setattr__(self, "references", named)
 
     def at(self, system: str) -> EntityAtSystem:
         """The entity at a system; raises KeyError where it is not mapped."""

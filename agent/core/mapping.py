@@ -90,7 +90,7 @@ def unresolved(system: str, key: str) -> str:
 
 def is_unresolved(value: Canonical) -> bool:
     """Whether a canonical reference still waits for its entity."""
-    return isinstance(value, str) and value.startswith(UNRESOLVED)
+    return isinstance(value, str) and value[:1] == UNRESOLVED
 
 
 def encode(

@@ -21,7 +21,7 @@ from agent.core.contract import (
     Transfer,
 )
 from agent.core.delivery import DeliveryKind
-from agent.core.entity import IN_FLIGHT, Agreed, Entity, Grade, Image
+from agent.core.entity import IN_FLIGHT, Entity, Grade, Image
 from agent.core.mapping import is_unresolved
 from agent.core.ownership import owner
 from agent.core.value import Canonical
@@ -287,10 +287,8 @@ def _draft(
     """Every mapped field whose agreed value the target does not hold, as far as it may be sent now."""
     creating = place.system not in entity.keys
     draft = _Draft(around.bound | around.coming if creating else around.bound)
-    calm = not creating and _calm(entity)
-    for name in place.fields:
-        if calm and _holds(image, name, entity.agreed.get(name)):
-            continue
+    names = place.fields if creating or not _calm(entity) else _differing(entity, image, place)
+    for name in names:
         rule = rules.fields[name]
         source = _source(entity, rules, rule, context)
         if source == place.system:
@@ -320,8 +318,10 @@ def _calm(entity: Entity) -> bool:
     )
 
 
-def _holds(image: Image, name: str, agreed: Agreed | None) -> bool:
-    return agreed is not None and name in image.fields and image.fields[name] == agreed.value
+def _differing(entity: Entity, image: Image, place: EntityAtSystem) -> list[str]:
+    """Fields of which the target is not known to hold what was agreed."""
+    agreed, held = entity.agreed, image.fields
+    return [n for n in place.fields if n not in agreed or n not in held or held[n] != agreed[n].value]
 
 
 def _again(draft: _Draft, entity: Entity, rule: ContractField) -> None:
@@ -381,10 +381,7 @@ def _rule_name(rule: ContractField, source: str | None) -> str:
 
 def referred(entity: Entity, rules: EntityRules) -> frozenset[str]:
     """Canonical ids that the entity's agreed values refer to."""
-    return frozenset(
-        str(agreed.value)
-        for name, agreed in entity.agreed.items()
-        if rules.fields[name].reference is not None
-        and agreed.value is not None
-        and not is_unresolved(agreed.value)
-    )
+    if not rules.references:
+        return frozenset()
+    named = (entity.agreed[name].value for name in rules.references if name in entity.agreed)
+    return frozenset(str(value) for value in named if value is not None and not is_unresolved(value))

@@ -7,7 +7,7 @@ a later value was agreed since. Changed and not behind moves the line on. Change
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from agent.core.contract import AGENT, Context, ContractField, EntityRules, Part, SurvivorshipKind, Transfer
@@ -96,10 +96,8 @@ def merge(entity: Entity, rules: EntityRules, context: Context) -> Merged:
         {system: dict(image.base) for system, image in entity.images.items()},
         set(entity.parked),
     )
-    fresh = [image for image in entity.images.values() if image.fresh and image.exists]
-    for name, rule in rules.fields.items():
-        if _settled(work.agreed.get(name), name, fresh):
-            continue
+    for name in _unsettled(entity, rules):
+        rule = rules.fields[name]
         systems = [s for s in rules.systems if name in rules.systems[s].fields and _counts(entity, s, name)]
         if rule.shared:
             _merge_shared(work, rule, systems)
@@ -113,18 +111,24 @@ def merge(entity: Entity, rules: EntityRules, context: Context) -> Merged:
     return Merged(merged, tuple(work.conflicts))
 
 
-def _settled(agreed: Agreed | None, name: str, fresh: Sequence[Image]) -> bool:
-    """Whether every fresh image holds what was agreed and was confirmed to: nearly every field of an event.
+def _unsettled(entity: Entity, rules: EntityRules) -> list[str]:
+    """Fields that some fresh image does not hold as they were agreed, or was not confirmed to: a few of many.
 
-    Merging it would write down once more what is written already, whoever owns the field.
+    Merging any other would write down once more what is written already, whoever owns it.
     """
-    if agreed is None or is_unresolved(agreed.value):
-        return False
-    value, confirmed = agreed.value, Base(agreed.value, agreed.number)
-    for image in fresh:
-        if name in image.fields and (image.fields[name] != value or image.base.get(name) != confirmed):
-            return False
-    return True
+    seen = [(image.fields, image.base) for image in entity.images.values() if image.fresh and image.exists]
+    found = []
+    for name in rules.fields:
+        agreed = entity.agreed.get(name)
+        if agreed is None or is_unresolved(agreed.value):
+            found.append(name)
+            continue
+        value, confirmed = agreed.value, (agreed.value, agreed.number, ())
+        for fields, base in seen:
+            if name in fields and (fields[name] != value or base.get(name) != confirmed):
+                found.append(name)
+                break
+    return found
 
 
 def _owner(entity: Entity, rules: EntityRules, rule: ContractField, context: Context) -> str:

@@ -13,6 +13,11 @@ from agent.store import bindings, outbox
 from agent.store.known import UNKNOWN
 from agent.store.transaction import Transaction, dump, load
 
+_NOTHING = frozenset[str]()
+GRADES = {str(grade): grade for grade in Grade}
+#: Makes a named tuple of a row: there are fifty a record, and its own constructor costs three times that.
+_tuple = tuple.__new__
+
 #: Begins the mark of a target to which a person decided that a document will not be sent.
 PASSED = "passed:"
 
@@ -38,8 +43,8 @@ def add(tx: Transaction, born: Born) -> None:
         born.seq,
         of=born.id,
     )
-    none = frozenset[str]()
-    tx.known.put("entity", born.id, Written(born.type, born.birth, {}, none, {}, None, none, None, None))
+    new = Written(born.type, born.birth, {}, _NOTHING, {}, None, _NOTHING, None, None)
+    tx.known.put("entity", born.id, new)
 
 
 def exists(tx: Transaction, entity: str, type_: str) -> bool:
@@ -117,11 +122,11 @@ def _written(row: Sequence[Any]) -> Written:
     return Written(
         type_,
         birth,
-        {name: Agreed(*one) for name, one in load(agreed).items()},
-        frozenset(load(parked)),
+        {name: _tuple(Agreed, one) for name, one in load(agreed).items()},
+        _set(parked),
         load(refused),
         Ended(ended, into) if ended is not None else None,
-        frozenset(load(absent)),
+        _set(absent),
         key,
         lane,
     )
@@ -163,20 +168,20 @@ def _image(row: Sequence[Any]) -> Image:
     return Image(
         fields=load(row[1]),
         base={
-            name: Base(value, number, tuple(ruled) if ruled else ())
+            name: _tuple(Base, (value, number, tuple(ruled) if ruled else ()))
             for name, (value, number, ruled) in load(row[2]).items()
         },
         fresh=bool(row[3]),
-        grade=Grade(row[4]),
+        grade=GRADES[row[4]],
         exists=bool(row[5]),
         stale=Stale(row[6]) if row[6] else None,
         token=row[7],
         order=row[8],
         answered=row[9],
         version=row[10],
-        not_before=_time(row[11]),
-        not_after=_time(row[12]),
-        faulty=frozenset(load(row[13])),
+        not_before=datetime.fromisoformat(row[11]) if row[11] else None,
+        not_after=datetime.fromisoformat(row[12]) if row[12] else None,
+        faulty=_set(row[13]),
         merged_into=row[14],
     )
 
@@ -436,5 +441,6 @@ def holding(tx: Transaction, type_: str, system: str) -> list[str]:
     return [str(row[0]) for row in found]
 
 
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def _set(text: str) -> frozenset[str]:
+    """The strings of a JSON list, which nearly always holds none."""
+    return frozenset(load(text)) if text != "[]" else _NOTHING

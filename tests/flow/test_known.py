@@ -1,4 +1,4 @@
-"""What a transaction knows without asking is what the database says, after every unit of work of any story."""
+"""What a transaction knows without asking is what the database says, after every unit of work."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 from agent.core.guard import scope
 from agent.store import ahead, bindings, holds, inbox, planned
+from agent.store.database import FILE
 from agent.store.known import UNKNOWN, Known
 from agent.store.pending import named
 from agent.store.transaction import Transaction
@@ -88,7 +89,7 @@ def _same_commands(tx: Transaction, entity: str, fact: Any) -> Any:
     found = tx.known.get("outbox", entity)
     for (target, kind), at in fact.planned.items():
         row = tx.one(
-            "SELECT planned FROM outbox WHERE entity = ? AND target = ? AND kind = ?"  # noqa: S608 - ours
+            "SELECT planned FROM outbox WHERE entity = ? AND target = ? AND kind = ?"
             f" AND {planned.COUNTED} ORDER BY number DESC LIMIT 1",
             entity,
             target,
@@ -170,7 +171,7 @@ def test_nothing_is_known_otherwise_than_it_is_and_no_statement_passes_waiting_r
     assert max(writer.facts) > 20, "something was known at all"  # type: ignore[attr-defined] # made above
     asked = {one for one in writer.asked if "SAVEPOINT" not in one and "RELEASE" not in one}  # type: ignore[attr-defined]
     assert len(asked) > 60
-    with sqlite3.connect(worlds.template() / worlds.FILE) as connection:
+    with sqlite3.connect(worlds.template() / FILE) as connection:
         missed = {one: tables(connection, one) - named(one) for one in asked if "ROLLBACK" not in one}
     assert {one: names for one, names in missed.items() if names - {"meta", "above", "chain"}} == {}
 
@@ -185,5 +186,5 @@ def test_a_write_that_names_nobody_has_everything_of_its_table_forgotten(table: 
         entity = str(tx.rows("SELECT id FROM entity")[0][0])
         ahead.read(tx, [entity], TARGETS)
         assert tx.known.get(table, entity) is not UNKNOWN
-        tx.run(f"DELETE FROM {table} WHERE rowid = -1")  # noqa: S608 - a table of ours
+        tx.run(f"DELETE FROM {table} WHERE rowid = -1")
         assert tx.known.get(table, entity) is UNKNOWN
