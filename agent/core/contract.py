@@ -13,6 +13,7 @@ from enum import StrEnum
 from agent.core.delivery import Guarantees
 from agent.core.guard import MassLimits
 from agent.core.objects import FieldType, ObjectSpec
+from agent.core.record import record
 
 #: The agent itself as an owner: of the canonical id that it stamps on records.
 AGENT = "isthmus"
@@ -75,7 +76,7 @@ class OwnerRow:
     valid_from: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Context:
     """Where a decision is made: the values the ownership table is asked with."""
 

@@ -24,6 +24,7 @@ from agent.core.delivery import DeliveryKind
 from agent.core.entity import IN_FLIGHT, Entity, Grade, Image
 from agent.core.mapping import is_unresolved
 from agent.core.ownership import owner
+from agent.core.record import record
 from agent.core.value import Canonical
 
 
@@ -44,7 +45,7 @@ class Hold(StrEnum):
     DELETED = "deleted"  # the record is gone at a system that matters
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Wait:
     """Nothing is sent now. ``on`` is the entity, placeholder or system that the answer depends on."""
 
@@ -52,14 +53,14 @@ class Wait:
     on: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Agree:
     """The target holds what it should; ``why`` says so for one that is not to have the record at all."""
 
     why: str = "equal"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Send:
     """One command. ``guard`` holds the shared fields as last seen at the target, for compare-and-set.
 
@@ -79,7 +80,7 @@ class Send:
 Decision = Wait | Agree | Send
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Surroundings:
     """What a plan may know beyond the entity.
 

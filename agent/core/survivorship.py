@@ -14,6 +14,7 @@ from agent.core.contract import AGENT, Context, ContractField, EntityRules, Part
 from agent.core.entity import IN_FLIGHT, Agreed, Base, Entity, Image
 from agent.core.mapping import is_unresolved
 from agent.core.ownership import owner
+from agent.core.record import record
 from agent.core.value import Canonical
 
 #: The rule that no one may change the body of a document that was delivered.
@@ -47,7 +48,7 @@ class Conflict:
         return "" if self.immutable or self.decided else f"{self.loser_system}.{self.field}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Merged:
     """What merging found: the entity with new agreed values and bases, and the conflicts behind them."""
 
@@ -107,7 +108,7 @@ def merge(entity: Entity, rules: EntityRules, context: Context) -> Merged:
         system: image if work.bases[system] == image.base else replace(image, base=work.bases[system])
         for system, image in entity.images.items()
     }
-    merged = replace(entity, images=images, agreed=work.agreed, parked=frozenset(work.parked))
+    merged = entity.with_values(images, work.agreed, frozenset(work.parked))
     return Merged(merged, tuple(work.conflicts))
 
 

@@ -159,12 +159,15 @@ def _record(desk: Desk, system: str, change: Change, key: str, issued: int) -> N
         return
     place = rules.at(system)
     decoded = desk.decoder(rules, place).decode(change.fields, whole=_is_whole(change))
-    seen = replace(_sighting(desk, rules, system, key, decoded, change), repeated=repeated)
+    seen = _sighting(desk, rules, system, key, decoded, change)
+    if repeated:
+        seen = replace(seen, repeated=True)
     identified = identify(rules, seen)
     found = identified.entity if identified is not None else None
     targets = rules.targets(system) if identified is not None and identified.by is not By.ASIDE else ()
-    received = replace(received, entity=found, targets=len(targets))
-    seq = None if repeated else inbox.add(desk.tx, received)
+    seq = None
+    if not repeated:
+        seq = inbox.add(desk.tx, inbox.Received(system, change, key, found, len(targets)))
     if identified is None or found is None:
         return
     _join(desk, rules, seen, identified, seq)

@@ -356,7 +356,7 @@ def _send(desk: Desk, entity: Entity, target: str, rules: EntityRules, send: Sen
     )
     if tries:
         outbox.reschedule(desk.tx, number, tries, not_before)
-    load = replace(load, because=desk.because)
+    load = obligations.Load(load.numbers, load.correlation, desk.because)
     obligations.carry(desk.tx, entity.id, target, number, load, coalesce=coalesce)
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from agent.core.contract import Role
+from agent.core.record import record
 from agent.store.known import UNKNOWN
 from agent.store.transaction import Transaction, dump
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Holder:
     """The entity that a key stands for now, and in which role."""
 

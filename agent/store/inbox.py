@@ -12,6 +12,7 @@ import orjson
 
 from agent.clock import milliseconds
 from agent.core.change import Change, ChangeKind
+from agent.core.record import record
 from agent.store.known import UNKNOWN
 from agent.store.transaction import Transaction, dump
 
@@ -22,7 +23,7 @@ _COLUMNS = (
 _PLACES = ", ".join("?" * len(_COLUMNS.split(",")))
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Received:
     """One row to write: a change as it concerns one key (a merged event becomes a row per key).
 

@@ -35,12 +35,11 @@ class Known:
 
     def forget(self, table: str, subject: Hashable = None) -> None:
         """Something is written to a table: about one subject, or about any."""
+        facts = self.facts.get(table)
+        if facts is not None:
+            facts.clear() if subject is None else facts.pop(subject, None)
         if table == "binding":
             self._forget_holders(subject)
-        if subject is None:
-            self.facts.pop(table, None)
-        elif table in self.facts:
-            self.facts[table].pop(subject, None)
 
     def clear(self) -> None:
         """Know nothing any more."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from agent.core.obligation import ObligationState
+from agent.core.record import record
 from agent.store import inbox
 from agent.store.known import UNKNOWN
 from agent.store.transaction import Transaction, dump
@@ -55,7 +55,7 @@ def add(tx: Transaction, seq: int, entity: str, targets: Iterable[str]) -> None:
         tx.known.put("obligation", entity, [*known, *new])
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Load:
     """What stands open for a target, oldest first; ``correlation``: of the newest observation, if any.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from agent.core.delivery import DeliveryKind
 from agent.core.entity import CommandState, OpenCommand
 from agent.core.guard import Scope
 from agent.core.message_id import state_message_id
+from agent.core.record import record
 from agent.core.transitions import TERMINAL, check
 from agent.core.value import Canonical
 from agent.store import holds, planned
@@ -27,7 +27,7 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Command:
     """A row of the outbox as delivery needs it; ``sent`` in milliseconds since 1970 UTC.
 
@@ -68,7 +68,7 @@ class Command:
         return Scope(self.type, self.target, self.kind)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class New:
     """A command about to be written. ``message_id`` is None where it is made of epoch and number."""
 
@@ -119,10 +119,9 @@ class Commands(NamedTuple):
     def with_new(self, new: New, number: int, now: int) -> Commands:
         """The same after a command was planned."""
         open_ = OpenCommand(number, CommandState.READY, new.kind, dict(new.fields), dict(new.numbers))
-        return self._replace(
-            standing=dict(sorted({**self.standing, new.target: open_}.items())),
-            planned={**self.planned, (new.target, new.kind): now},
-        )
+        standing = dict(sorted({**self.standing, new.target: open_}.items()))
+        at = {**self.planned, (new.target, new.kind): now}
+        return Commands(standing, self.since, self.sent, at, self.all)
 
 
 #: Of an entity that is new.

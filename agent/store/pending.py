@@ -51,6 +51,10 @@ class Pending:
     def add(self, statement: str, row: Row, subject: Hashable) -> None:
         """Let a row wait, beside others of its statement unless something later about its subject waits."""
         groups = self._groups.setdefault(written(statement), [])
+        if groups and groups[-1].statement == statement:
+            groups[-1].rows.append(row)
+            groups[-1].subjects.add(subject)
+            return
         for group in reversed(groups):
             if group.statement == statement:
                 break

@@ -53,7 +53,7 @@ class Transaction:
 
     def insert_new(self, statement: str, *values: Any) -> int | None:
         """Execute an INSERT … ON CONFLICT DO NOTHING RETURNING key; None when the row was there."""
-        self._last.clear()
+        self._last.pop(written(statement), None)
         row = self._first(self._write(statement, values))
         return int(row[0]) if row else None
 
@@ -74,6 +74,7 @@ class Transaction:
     def next_of(self, table: str) -> int:
         """The key of the next row of a counted table, for whoever writes its rows with their keys."""
         if table not in self._last:
+            self.flush()
             row = self.one("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
             self._last[table] = int(row[0]) if row else 0
         self._last[table] += 1
