@@ -121,10 +121,14 @@ def _unsettled(entity: Entity, rules: EntityRules) -> list[str]:
     found = []
     for name in rules.fields:
         agreed = entity.agreed.get(name)
-        if agreed is None or is_unresolved(agreed.value):
+        if agreed is None:
             found.append(name)
             continue
-        value, confirmed = agreed.value, (agreed.value, agreed.number, ())
+        value, number, _ = agreed
+        if isinstance(value, str) and is_unresolved(value):
+            found.append(name)
+            continue
+        confirmed = (value, number, ())
         for fields, base in seen:
             if name in fields and (fields[name] != value or base.get(name) != confirmed):
                 found.append(name)

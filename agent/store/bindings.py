@@ -52,8 +52,10 @@ def read_ahead(tx: Transaction, entities: Collection[str]) -> None:
     for entity, system, key, role in found:
         of = bound[entity].live if role == Role.LIVE else bound[entity].retired
         of[str(system)] = str(key)
-    for entity, known in bound.items():
-        tx.known.put("binding", entity, Bound(dict(sorted(known.live.items())), known.retired))
+    facts = {
+        entity: Bound(dict(sorted(known.live.items())), known.retired) for entity, known in bound.items()
+    }
+    tx.known.put_all("binding", facts)
 
 
 def holder(tx: Transaction, type_: str, system: str, key: str) -> Holder | None:

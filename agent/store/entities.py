@@ -84,8 +84,7 @@ def read_ahead(tx: Transaction, entities: Collection[str]) -> None:
         ids,
     ):
         seen[id_][row[0]] = _image(row)
-    for entity, known in seen.items():
-        tx.known.put("image", entity, known)
+    tx.known.put_all("image", seen)
 
 
 def get(tx: Transaction, entity: str) -> Entity:

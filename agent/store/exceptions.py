@@ -77,8 +77,7 @@ def read_ahead(tx: Transaction, entities: Collection[str]) -> None:
     )
     for entity, *one in found:
         opened[entity].append(Open(*one))
-    for entity, known in opened.items():
-        tx.known.put("exception", entity, known)
+    tx.known.put_all("exception", opened)
 
 
 def _may_have(tx: Transaction, entity: str, system: str, kinds: Collection[str]) -> bool:

@@ -63,8 +63,7 @@ def read_ahead(tx: Transaction, system: str, stream: str, source_ids: Collection
         dump(list(source_ids)),
     )
     here = {str(row[0]) for row in found}
-    for source_id in source_ids:
-        tx.known.put("inbox", (system, stream, source_id), source_id in here)
+    tx.known.put_all("inbox", {(system, stream, one): one in here for one in source_ids})
 
 
 def known(tx: Transaction, received: Received) -> bool:
@@ -78,12 +77,12 @@ def known(tx: Transaction, received: Received) -> bool:
 
 def add(tx: Transaction, received: Received) -> int | None:
     """Write an observation; None when it was already here (I2)."""
-    row = _row(tx, received)
-    if tx.known.get("inbox", received.identity) is False:
+    row, identity = _row(tx, received), received.identity
+    if tx.known.get("inbox", identity) is False:
         seq = tx.next_of("inbox")
         statement = f"INSERT INTO inbox (seq, {_COLUMNS}) VALUES (?, {_PLACES})"  # noqa: S608 - our own names
-        tx.later(statement, seq, *row, of=received.identity)
-        tx.known.put("inbox", received.identity, True)
+        tx.later(statement, seq, *row, of=identity)
+        tx.known.put("inbox", identity, True)
         tx.known.put("inbox", seq, received.correlation)
         return seq
     return tx.insert_new(

@@ -7,7 +7,7 @@ the subject, what is known of that. Only then may the writer say what it has lef
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
 #: Stands for what has to be asked of the database.
@@ -32,6 +32,10 @@ class Known:
     def put(self, table: str, subject: Hashable, fact: Any) -> None:
         """What was read of a subject."""
         self.facts.setdefault(table, {})[subject] = fact
+
+    def put_all(self, table: str, facts: Mapping[Any, Any]) -> None:
+        """What was read of many subjects."""
+        self.facts.setdefault(table, {}).update(facts)
 
     def forget(self, table: str, subject: Hashable = None) -> None:
         """Something is written to a table: about one subject, or about any."""

@@ -35,8 +35,7 @@ def read_ahead(tx: Transaction, entities: Collection[str], targets: Collection[s
     )
     for entity, *row in found:
         standing[entity].append(Standing(*row))
-    for entity, known in standing.items():
-        tx.known.put("obligation", entity, known)
+    tx.known.put_all("obligation", standing)
 
 
 def add(tx: Transaction, seq: int, entity: str, targets: Iterable[str]) -> None:

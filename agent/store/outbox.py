@@ -157,8 +157,7 @@ def read_ahead(tx: Transaction, entities: Collection[str], targets: Collection[s
         dump(list(targets)),
     ):
         known[entity].planned[target, DeliveryKind.UPDATE] = at
-    for entity, commands in known.items():
-        tx.known.put("outbox", entity, commands)
+    tx.known.put_all("outbox", known)
 
 
 def add(tx: Transaction, new: New) -> int:

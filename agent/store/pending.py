@@ -13,6 +13,8 @@ from functools import cache
 from typing import Any
 
 Row = tuple[Any, ...]
+#: Rows of one statement that wait at most: a transaction may write any number.
+MOST = 1_000
 
 _NAMED = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE)\s+(\w+)")
 _WRITTEN = re.compile(r"^(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)")
@@ -48,23 +50,16 @@ class Pending:
     def __init__(self) -> None:
         self._groups: dict[str, list[_Group]] = {}
 
-    def add(self, statement: str, row: Row, subject: Hashable) -> None:
-        """Let a row wait, beside others of its statement unless something later about its subject waits."""
+    def add(self, statement: str, row: Row, subject: Hashable) -> bool:
+        """Let a row wait, beside others of its statement unless something later about its subject waits.
+
+        Whether so many wait now that they should be written.
+        """
         groups = self._groups.setdefault(written(statement), [])
-        if groups and groups[-1].statement == statement:
-            groups[-1].rows.append(row)
-            groups[-1].subjects.add(subject)
-            return
-        for group in reversed(groups):
-            if group.statement == statement:
-                break
-            if subject in group.subjects:
-                group = _appended(groups, statement)
-                break
-        else:
-            group = _appended(groups, statement)
+        group = _joined(groups, statement, subject)
         group.rows.append(row)
         group.subjects.add(subject)
+        return len(group.rows) >= MOST
 
     def due(self, statement: str) -> bool:
         """Whether rows wait that have to be written before this statement."""
@@ -85,6 +80,12 @@ class Pending:
         self._groups.clear()
 
 
-def _appended(groups: list[_Group], statement: str) -> _Group:
+def _joined(groups: list[_Group], statement: str, subject: Hashable) -> _Group:
+    """The last group of a statement that no later row about the subject stands behind; a new one else."""
+    for group in reversed(groups):
+        if group.statement == statement:
+            return group
+        if subject in group.subjects:
+            break
     groups.append(_Group(statement))
     return groups[-1]

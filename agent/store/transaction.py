@@ -69,7 +69,8 @@ class Transaction:
         """Have a row written together with others, before any statement that names its table."""
         self.written = True
         self.known.forget(written(statement), of)
-        self._pending.add(statement, values, of)
+        if self._pending.add(statement, values, of):
+            self.flush()
 
     def next_of(self, table: str) -> int:
         """The key of the next row of a counted table, for whoever writes its rows with their keys."""

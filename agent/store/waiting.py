@@ -18,8 +18,7 @@ def read_ahead(tx: Transaction, entities: Collection[str]) -> None:
     )
     for entity, target, reason, on_ in found:
         waiting[entity][target] = (reason, on_)
-    for entity, known in waiting.items():
-        tx.known.put("waiting", entity, known)
+    tx.known.put_all("waiting", waiting)
 
 
 def note(tx: Transaction, entity: str, target: str, reason: str, on: str) -> None:
