@@ -19,5 +19,7 @@ HISTORY = 50
 
 def bouncing(sent: Sequence[Mapping[str, int]], numbers: Mapping[str, int]) -> frozenset[str]:
     """Fields that have been delivered too often. ``sent``: field → number of each command of the window."""
+    if len(sent) < LIMIT:
+        return frozenset()
     counts = Counter((name, number) for one in sent for name, number in one.items())
     return frozenset(name for name, number in numbers.items() if counts[name, number] >= LIMIT)

@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from agent.core.record import record
+
 #: A value as a driver gives it. Adapters never pass floats for money: Decimal, or the original text.
 RawValue = None | bool | int | float | Decimal | str | datetime | date | time
 
@@ -49,7 +51,7 @@ class Answer:
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Change:
     """One thing a source saw.
 

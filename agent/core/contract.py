@@ -13,6 +13,7 @@ from enum import StrEnum
 from agent.core.delivery import Guarantees
 from agent.core.guard import MassLimits
 from agent.core.objects import FieldType, ObjectSpec
+from agent.core.record import record
 
 #: The agent itself as an owner: of the canonical id that it stamps on records.
 AGENT = "isthmus"
@@ -75,7 +76,7 @@ class OwnerRow:
     valid_from: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Context:
     """Where a decision is made: the values the ownership table is asked with."""
 
@@ -163,6 +164,7 @@ class EntityRules:
     key          the business key that people say on the phone
     amount       the field that holds the money at risk, beside ``currency``
     mass         from where on a person has to agree to what is to be written
+    references   the fields that refer to other entities
     """
 
     type: str
@@ -181,6 +183,11 @@ class EntityRules:
     lifecycle_state: str | None = None
     confirm_after_s: float = 1.0
     mass: MassLimits = field(default_factory=MassLimits)
+    references: tuple[str, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        named = tuple(name for name, rule in self.fields.items() if rule.reference is not None)
+        object.__setattr__(self, "references", named)
 
     def at(self, system: str) -> EntityAtSystem:
         """The entity at a system; raises KeyError where it is not mapped."""

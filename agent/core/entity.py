@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from agent.core.delivery import DeliveryKind
+from agent.core.record import record
 from agent.core.value import Canonical
 
 
@@ -49,8 +51,7 @@ OPEN = frozenset({CommandState.READY, CommandState.SENT, CommandState.STORED, Co
 IN_FLIGHT = frozenset({CommandState.SENT, CommandState.STORED, CommandState.UNCERTAIN})
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(NamedTuple):
     """The last agreed value that a system was confirmed to hold.
 
     number  which agreed value it was (Agreed.number)
@@ -62,8 +63,7 @@ class Base:
     ruled: tuple[Canonical, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Agreed:
+class Agreed(NamedTuple):
     """The current agreed value of a field: what every live system is to hold, and who said so last."""
 
     value: Canonical
@@ -71,7 +71,7 @@ class Agreed:
     system: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Image:
     """What one system was last seen to hold.
 
@@ -107,7 +107,7 @@ class Image:
         return replace(self, fresh=False, stale=kept, token=token)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class OpenCommand:
     """A command that stands open between the entity and a target.
 
@@ -137,7 +137,7 @@ class Ended:
 OPERATOR = "operator"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Entity:
     """Everything that planning may look at.
 
@@ -171,4 +171,22 @@ class Entity:
 
     def with_image(self, system: str, image: Image) -> Entity:
         """The entity with one image replaced."""
-        return replace(self, images={**self.images, system: image})
+        return self.with_values({**self.images, system: image}, self.agreed, self.parked)
+
+    def with_values(
+        self, images: Mapping[str, Image], agreed: Mapping[str, Agreed], parked: frozenset[str]
+    ) -> Entity:
+        """The entity with what merging finds. Written out: every event passes here several times."""
+        return Entity(
+            self.id,
+            self.type,
+            images,
+            agreed,
+            self.keys,
+            self.commands,
+            parked,
+            self.refused,
+            self.birth,
+            self.ended,
+            self.absent,
+        )

@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.core.delivery import DeliveryKind
+from agent.core.record import record
 
 #: A scope that stands for all systems.
 EVERYTHING = "*"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Scope:
     """What one approval is about: one kind of command, for one entity type, at one target."""
 
@@ -69,7 +70,7 @@ class MassLimits:
         return max(self.floor(kind), int(self.share(kind) * live))
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Judgement:
     """``mass``: more than may go unasked. ``hold``: and nobody has agreed to it."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from agent.core.contract import EntityRules, Role
 from agent.core.message_id import entity_id
+from agent.core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Sighting:
     """A record that was seen at a system.
 
@@ -46,7 +46,7 @@ class By(StrEnum):
     BIRTH = "birth"  # it is to become a new entity
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Identified:
     """The entity of a record, and how that is known."""
 

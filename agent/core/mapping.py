@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from agent.core.change import RawValue
 from agent.core.contract import ContractField, EntityAtSystem, EntityRules
 from agent.core.objects import FieldType
+from agent.core.record import record
 from agent.core.value import Canonical, ValueFault, canonical, raw_value
 
 #: Marks a reference whose entity is not known yet: ``@system:key`` of the record referred to.
@@ -27,7 +27,7 @@ class MappingFault(ValueError):
         self.field = field
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Decoded:
     """Canonical values, and the fields whose values the contract cannot hold."""
 
@@ -40,7 +40,7 @@ class Decoded:
         return frozenset(fault.field for fault in self.faults)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Decoder:
     """Turns one system's fields into canonical ones. ``find_entity`` resolves references."""
 
@@ -90,7 +90,7 @@ def unresolved(system: str, key: str) -> str:
 
 def is_unresolved(value: Canonical) -> bool:
     """Whether a canonical reference still waits for its entity."""
-    return isinstance(value, str) and value.startswith(UNRESOLVED)
+    return isinstance(value, str) and value[:1] == UNRESOLVED
 
 
 def encode(

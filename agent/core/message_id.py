@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
+
+import orjson
 
 from agent.core.value import Canonical
 
@@ -34,5 +35,4 @@ def event_message_id(target: str, source: str, key: str, kind: str) -> str:
 
 def payload_hash(kind: str, key: str | None, fields: Mapping[str, Canonical]) -> str:
     """SHA-256 of what a command does; a ledger keeps it beside the message id."""
-    text = json.dumps([kind, key, dict(sorted(fields.items()))], ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(orjson.dumps([str(kind), key, dict(sorted(fields.items()))])).hexdigest()

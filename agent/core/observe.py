@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from agent.core.change import Operation
 from agent.core.entity import Grade, Image, Stale
+from agent.core.record import record
 from agent.core.value import Canonical
 
 #: Salesforce commit times have second precision: a commit stamped 12:00:01 happened before 12:00:02.
@@ -24,7 +25,7 @@ class Effect(StrEnum):
     STALE = "stale"  # what the record holds now cannot be told: read it
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Seen:
     """One decoded observation of a record.
 
@@ -101,15 +102,23 @@ def _says_nothing_new(image: Image, seen: Seen) -> bool:
 def _merged(image: Image, seen: Seen, token: int) -> Image:
     if seen.operation is Operation.DELETE:
         return replace(image, exists=False, token=token, order=max(image.order, seen.order))
-    return replace(
-        image,
-        fields={n: v for n, v in {**image.fields, **seen.fields}.items() if n not in seen.unknown},
-        exists=True,
-        merged_into=None,
+    fields = {**image.fields, **seen.fields}
+    if seen.unknown:
+        fields = {name: value for name, value in fields.items() if name not in seen.unknown}
+    faulty = image.faulty or seen.unknown
+    return Image(
+        fields=fields,
+        fresh=image.fresh,
+        grade=image.grade,
+        stale=image.stale,
         token=token,
-        faulty=(image.faulty - seen.fields.keys()) | seen.unknown,
         order=max(image.order, seen.order),
+        answered=image.answered,
         version=seen.version or _from_commit(seen) or image.version,
+        not_before=image.not_before,
+        not_after=image.not_after,
+        faulty=(image.faulty - seen.fields.keys()) | seen.unknown if faulty else faulty,
+        base=image.base,
     )
 
 

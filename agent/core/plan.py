@@ -24,6 +24,7 @@ from agent.core.delivery import DeliveryKind
 from agent.core.entity import IN_FLIGHT, Entity, Grade, Image
 from agent.core.mapping import is_unresolved
 from agent.core.ownership import owner
+from agent.core.record import record
 from agent.core.value import Canonical
 
 
@@ -44,7 +45,7 @@ class Hold(StrEnum):
     DELETED = "deleted"  # the record is gone at a system that matters
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Wait:
     """Nothing is sent now. ``on`` is the entity, placeholder or system that the answer depends on."""
 
@@ -52,14 +53,14 @@ class Wait:
     on: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Agree:
     """The target holds what it should; ``why`` says so for one that is not to have the record at all."""
 
     why: str = "equal"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Send:
     """One command. ``guard`` holds the shared fields as last seen at the target, for compare-and-set.
 
@@ -79,7 +80,7 @@ class Send:
 Decision = Wait | Agree | Send
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Surroundings:
     """What a plan may know beyond the entity.
 
@@ -290,7 +291,8 @@ def _draft(
     """Every mapped field whose agreed value the target does not hold, as far as it may be sent now."""
     creating = place.system not in entity.keys
     draft = _Draft(around.bound | around.coming if creating else around.bound)
-    for name in place.fields:
+    names = place.fields if creating or not _calm(entity) else _differing(entity, image, place)
+    for name in names:
         rule = rules.fields[name]
         source = _source(entity, rules, rule, context)
         if source == place.system:
@@ -311,6 +313,19 @@ def _draft(
         if name in draft.fields:
             draft.rules[name] = f"{_rule_name(rule, source)}@{rules.version}"
     return draft
+
+
+def _calm(entity: Entity) -> bool:
+    """Whether all that is known is certain and nothing waits for a person: only what differs matters then."""
+    return not entity.parked and all(
+        image.fresh and image.exists and not image.faulty for image in entity.images.values()
+    )
+
+
+def _differing(entity: Entity, image: Image, place: EntityAtSystem) -> list[str]:
+    """Fields of which the target is not known to hold what was agreed."""
+    agreed, held = entity.agreed, image.fields
+    return [n for n in place.fields if n not in agreed or n not in held or held[n] != agreed[n].value]
 
 
 def _again(draft: _Draft, entity: Entity, rule: ContractField) -> None:
@@ -370,10 +385,7 @@ def _rule_name(rule: ContractField, source: str | None) -> str:
 
 def referred(entity: Entity, rules: EntityRules) -> frozenset[str]:
     """Canonical ids that the entity's agreed values refer to."""
-    return frozenset(
-        str(agreed.value)
-        for name, agreed in entity.agreed.items()
-        if rules.fields[name].reference is not None
-        and agreed.value is not None
-        and not is_unresolved(agreed.value)
-    )
+    if not rules.references:
+        return frozenset()
+    named = (entity.agreed[name].value for name in rules.references if name in entity.agreed)
+    return frozenset(str(value) for value in named if value is not None and not is_unresolved(value))

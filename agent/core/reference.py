@@ -27,5 +27,5 @@ def redirected(entity: Entity, rules: EntityRules, type_: str, old: str, new: st
             for name, b in image.base.items()
         }
         after = after.with_image(system, replace(image, fields=fields, base=base))
-    agreed = {name: replace(a, value=passed(name, a.value)) for name, a in after.agreed.items()}
+    agreed = {name: a._replace(value=passed(name, a.value)) for name, a in after.agreed.items()}
     return replace(after, agreed=agreed)

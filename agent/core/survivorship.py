@@ -14,6 +14,7 @@ from agent.core.contract import AGENT, Context, ContractField, EntityRules, Part
 from agent.core.entity import IN_FLIGHT, Agreed, Base, Entity, Image
 from agent.core.mapping import is_unresolved
 from agent.core.ownership import owner
+from agent.core.record import record
 from agent.core.value import Canonical
 
 #: The rule that no one may change the body of a document that was delivered.
@@ -47,7 +48,7 @@ class Conflict:
         return "" if self.immutable or self.decided else f"{self.loser_system}.{self.field}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Merged:
     """What merging found: the entity with new agreed values and bases, and the conflicts behind them."""
 
@@ -85,7 +86,7 @@ class _Work:
         if held is None:
             self.bases[system][name] = Base(value, 0, (value,))
         else:
-            self.bases[system][name] = replace(held, ruled=(*held.ruled, value))
+            self.bases[system][name] = held._replace(ruled=(*held.ruled, value))
 
 
 def merge(entity: Entity, rules: EntityRules, context: Context) -> Merged:
@@ -96,7 +97,8 @@ def merge(entity: Entity, rules: EntityRules, context: Context) -> Merged:
         {system: dict(image.base) for system, image in entity.images.items()},
         set(entity.parked),
     )
-    for name, rule in rules.fields.items():
+    for name in _unsettled(entity, rules):
+        rule = rules.fields[name]
         systems = [s for s in rules.systems if name in rules.systems[s].fields and _counts(entity, s, name)]
         if rule.shared:
             _merge_shared(work, rule, systems)
@@ -106,8 +108,32 @@ def merge(entity: Entity, rules: EntityRules, context: Context) -> Merged:
         system: image if work.bases[system] == image.base else replace(image, base=work.bases[system])
         for system, image in entity.images.items()
     }
-    merged = replace(entity, images=images, agreed=work.agreed, parked=frozenset(work.parked))
+    merged = entity.with_values(images, work.agreed, frozenset(work.parked))
     return Merged(merged, tuple(work.conflicts))
+
+
+def _unsettled(entity: Entity, rules: EntityRules) -> list[str]:
+    """Fields that some fresh image does not hold as they were agreed, or was not confirmed to: a few of many.
+
+    Merging any other would write down once more what is written already, whoever owns it.
+    """
+    seen = [(image.fields, image.base) for image in entity.images.values() if image.fresh and image.exists]
+    found = []
+    for name in rules.fields:
+        agreed = entity.agreed.get(name)
+        if agreed is None:
+            found.append(name)
+            continue
+        value, number, _ = agreed
+        if isinstance(value, str) and is_unresolved(value):
+            found.append(name)
+            continue
+        confirmed = (value, number, ())
+        for fields, base in seen:
+            if name in fields and (fields[name] != value or base.get(name) != confirmed):
+                found.append(name)
+                break
+    return found
 
 
 def _owner(entity: Entity, rules: EntityRules, rule: ContractField, context: Context) -> str:
@@ -274,5 +300,8 @@ def maybe_ours(entity: Entity, target: str, fields: Mapping[str, Canonical]) -> 
     base = dict(image.base)
     for name, value in fields.items():
         held = base.get(name)
-        base[name] = Base(value, 0, (value,)) if held is None else replace(held, ruled=(*held.ruled, value))
+        if held is None:
+            base[name] = Base(value, 0, (value,))
+        else:
+            base[name] = held._replace(ruled=(*held.ruled, value))
     return entity.with_image(target, replace(image, base=base))

@@ -54,10 +54,13 @@ def raw_value(value: Canonical, type_: FieldType) -> RawValue:
 def _text(raw: RawValue) -> str | None:
     if isinstance(raw, float | datetime | date) or raw is None:
         raise ValueFault(f"a text field holds a {type(raw).__name__}")
-    text = unicodedata.normalize("NFC", str(raw)).rstrip()
+    text = str(raw)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    text = text.rstrip()
     if "\0" in text:
         raise ValueFault("text holds a NUL character, which ERP drivers cut at")
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueFault("text holds half a character (a lone surrogate), which no system can store")
     return text or None
 

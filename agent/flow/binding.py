@@ -58,6 +58,8 @@ def _take_up(desk: Desk, bound: Bound) -> None:
     place = rules.at(bound.system)
     subject = f"{place.object.name}/{bound.key}"
     exceptions.close_subject(desk.tx, Kind.UNBOUND, bound.system, subject, "it is bound now")
+    if not inbox.waits(desk.tx, bound.system, bound.key):
+        return
     for kind in (ChangeKind.TOLD, ChangeKind.READ, ChangeKind.EVENT, ChangeKind.GAP):
         for seq, kept in inbox.unattached(desk.tx, bound.system, bound.key, kind, place.object.name):
             targets = rules.targets(bound.system)

@@ -77,6 +77,7 @@ class Desk:
     released: list[str] = field(default_factory=list)
     coming: list[tuple[str, str]] = field(default_factory=list)
     _withheld: list[Withheld] | None = None
+    _today: Context | None = None
 
     @property
     def pending(self) -> bool:
@@ -97,6 +98,8 @@ class Desk:
         """Fields that a target does not take, by name. Read once per transaction."""
         if self._withheld is None:
             self._withheld = withheld.all_(self.tx)
+        if not self._withheld:
+            return {}
         return {one.field: one for one in self._withheld if one.target == target and one.type == type_}
 
     def look_again(self) -> None:
@@ -124,7 +127,11 @@ class Desk:
 
     def context(self, entity: Entity, rules: EntityRules) -> Context:
         """The context of a decision about an entity, today."""
-        return context_of(entity, rules, moment(self.tx.now).date())
+        if self._today is None:
+            self._today = Context(moment(self.tx.now).date())
+        if rules.legal_entity is None and rules.lifecycle_state is None:
+            return self._today
+        return context_of(entity, rules, self._today.today)
 
     def decoder(self, rules: EntityRules, place: EntityAtSystem) -> Decoder:
         """Turns a system's fields into canonical ones; references are looked up in this transaction."""

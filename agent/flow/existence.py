@@ -105,7 +105,10 @@ def _is_there(entity: Entity, system: str) -> bool:
 def _revived(desk: Desk, entity: Entity) -> tuple[Entity, frozenset[str]]:
     """A record that is there again, under its retired key or a new one, is live again: where it is so."""
     back = set()
-    for system, key in bindings.retired(desk.tx, entity.id).items():
+    retired = bindings.retired(desk.tx, entity.id)
+    if not retired:
+        return entity, frozenset()
+    for system, key in retired.items():
         if not _is_there(entity, system):
             continue
         back.add(system)

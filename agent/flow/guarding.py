@@ -20,10 +20,11 @@ WORDS = {DeliveryKind.CREATE: "created", DeliveryKind.UPDATE: "changed", Deliver
 
 def add(desk: Desk, new: outbox.New) -> int:
     """Write a ready command, held back where its scope is. Returns its number."""
-    held = holds.standing(desk.tx, new.scope.name) is not None
-    number = outbox.add(desk.tx, replace(new, held=held))
+    of = new.scope
+    held = holds.standing(desk.tx, of.name) is not None
+    number = outbox.add(desk.tx, replace(new, held=True) if held else new)
     if not held:
-        _watch(desk, new.scope)
+        _watch(desk, of)
     return number
 
 

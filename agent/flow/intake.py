@@ -21,6 +21,9 @@ from agent.store.lives import RENEWED
 
 log = structlog.get_logger()
 
+#: Changes of a batch that are read ahead together.
+AT_ONCE = 200
+
 
 class Intake:
     """Reads one system's source. ``step`` takes one batch; the runtime repeats it."""
@@ -74,8 +77,11 @@ class Intake:
 
     def _take(self, desk: Desk, batch: Batch, issued: int) -> Shown | None:
         """Take the batch; the mark under which it will be released, where that is an effect there."""
-        for change in batch.changes:
-            _one(desk, self._system.name, change, issued)
+        for start in range(0, len(batch.changes), AT_ONCE):
+            changes = batch.changes[start : start + AT_ONCE]
+            observation.read_ahead(desk, self._system.name, changes)
+            for change in changes:
+                _one(desk, self._system.name, change, issued)
         if batch.position is not None:
             told = max((milliseconds(change.at) for change in batch.changes if change.at), default=None)
             positions.move(desk.tx, self._system.name, batch.stream, batch.position, told)
@@ -112,12 +118,17 @@ class Intake:
 def _one(desk: Desk, system: str, change: Change, issued: int) -> None:
     """Take one change. What nobody foresaw about it stops neither the others nor the position (I12).
 
-    It is kept as undecodable, with an exception; what it was about is not trusted any more.
+    It is kept as undecodable, with an exception; what it was about is not trusted any more. Where changes are
+    not taken apart, all of this is taken back first, and runs again so that they are.
     """
+    if not desk.tx.apart:
+        observation.take(desk, system, change, issued)
+        return
     desk.tx.savepoint("change")
     mark = desk.mark()
     try:
         observation.take(desk, system, change, issued)
+        desk.tx.flush()
     except Exception as error:
         desk.tx.rollback_savepoint("change")
         desk.take_back(mark)

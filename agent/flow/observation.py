@@ -28,6 +28,7 @@ from agent.core.value import Canonical
 from agent.flow import answer, existence, planning, withholding
 from agent.flow.desk import Desk
 from agent.store import (
+    ahead,
     bindings,
     entities,
     exceptions,
@@ -39,6 +40,20 @@ from agent.store import (
     references,
 )
 from agent.store.exceptions import Kind, Raised
+
+
+def read_ahead(desk: Desk, system: str, changes: Sequence[Change]) -> None:
+    """Learn by a few statements what taking these changes will ask for."""
+    desk.tx.known.clear()
+    for stream in {change.stream for change in changes}:
+        rows = [inbox.Received(system, c, key) for c in changes if c.stream == stream for key in c.keys]
+        inbox.read_ahead(desk.tx, system, stream, {row.source_id for row in rows})
+    for name in {change.object for change in changes}:
+        rules = desk.book.for_object(system, name)
+        if rules is not None:
+            keys = {key for change in changes if change.object == name for key in change.keys}
+            found = bindings.read_holders_ahead(desk.tx, rules.type, system, keys)
+            ahead.read(desk.tx, found, desk.book.deliverable(rules))
 
 
 def take(desk: Desk, system: str, change: Change, issued: int) -> None:
@@ -144,12 +159,15 @@ def _record(desk: Desk, system: str, change: Change, key: str, issued: int) -> N
         return
     place = rules.at(system)
     decoded = desk.decoder(rules, place).decode(change.fields, whole=_is_whole(change))
-    seen = replace(_sighting(desk, rules, system, key, decoded, change), repeated=repeated)
+    seen = _sighting(desk, rules, system, key, decoded, change)
+    if repeated:
+        seen = replace(seen, repeated=True)
     identified = identify(rules, seen)
     found = identified.entity if identified is not None else None
     targets = rules.targets(system) if identified is not None and identified.by is not By.ASIDE else ()
-    received = replace(received, entity=found, targets=len(targets))
-    seq = None if repeated else inbox.add(desk.tx, received)
+    seq = None
+    if not repeated:
+        seq = inbox.add(desk.tx, inbox.Received(system, change, key, found, len(targets)))
     if identified is None or found is None:
         return
     _join(desk, rules, seen, identified, seq)
@@ -229,6 +247,7 @@ def _join(desk: Desk, rules: EntityRules, seen: Sighting, found: Identified, seq
     """Let the entity of a record be born, or bound, where it has to be."""
     if found.by is By.BIRTH:
         entities.add(desk.tx, entities.Born(found.entity, rules.type, seen.system, seq or 0))
+        ahead.born(desk.tx, found.entity)
     if found.by in (By.BIRTH, By.CARRIED):
         desk.bind(found.entity, rules.type, seen.system, seen.key)
 

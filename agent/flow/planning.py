@@ -58,6 +58,10 @@ ASKED: dict[Hold, Asked] = {
 }
 
 
+#: Around an entity that refers to nothing and waits for nothing.
+ALONE = Surroundings()
+
+
 def settle(desk: Desk, before: Entity, after: Entity) -> None:
     """Make everything follow from what was observed: agreed values, conflicts, commands, obligations.
 
@@ -71,7 +75,7 @@ def settle(desk: Desk, before: Entity, after: Entity) -> None:
         if not conflict.decided:
             _ask(desk, entity, conflict, number)
     entities.save(desk.tx, before, entity)
-    refers = entity.agreed != before.agreed and any(rule.reference for rule in rules.fields.values())
+    refers = rules.references and entity.agreed != before.agreed
     if refers and links.put(desk.tx, entity.id, referred(entity, rules)):
         desk.released.append(entity.id)
     _returned(desk, before, entity, rules)
@@ -222,6 +226,8 @@ def _surroundings(desk: Desk, entity: Entity, target: str, rules: EntityRules) -
     if entity.ended is not None:
         return _around_an_end(desk, entity.id, target)
     held = desk.withheld(target, entity.type)
+    if not held and not rules.references and rules.transfer is Transfer.STATE:
+        return ALONE
     withheld = frozenset(name for name, one in held.items() if _withholds(one, entity.id, rules))
     referring = referred(entity, rules)
     bound = frozenset(id_ for id_ in referring if bindings.key_of(desk.tx, id_, target) is not None)
@@ -360,7 +366,7 @@ def _send(desk: Desk, entity: Entity, target: str, rules: EntityRules, send: Sen
         outbox.reschedule(desk.tx, number, tries, not_before)
     elif kind is DeliveryKind.CREATE and rules.at(target).guarantees.families:
         desk.coming.append((entity.id, target))  # only what is new: it may be news to those who wait for it
-    load = replace(load, because=desk.because)
+    load = obligations.Load(load.numbers, load.correlation, desk.because)
     obligations.carry(desk.tx, entity.id, target, number, load, coalesce=coalesce)
 
 

@@ -85,5 +85,5 @@ def _ruled(entity: Entity, system: str, field: str, keep: Keep) -> Entity:
         base = Base(value, agreed.number)
     else:
         held = image.base.get(field, Base(value, 0))
-        base = replace(held, ruled=(*held.ruled, value))
+        base = held._replace(ruled=(*held.ruled, value))
     return entity.with_image(system, replace(image, base={**image.base, field: base}))

@@ -121,7 +121,7 @@ def unseen(desk: Desk, system: str, type_: str, field: str) -> bool:
 
 
 def retry(desk: Desk, system: str, subject: str, why: str) -> bool:
-    """A person says that a field is there now: it is sent, a record is read; False where it is not withheld."""
+    """A person says that a field is there now: it is sent, a record is read. False where none is withheld."""
     type_, _, name = subject.partition(".")
     one = desk.withheld(system, type_).get(name)
     if one is None:

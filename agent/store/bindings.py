@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from typing import NamedTuple
 
 from agent.core.contract import Role
-from agent.store.transaction import Transaction
+from agent.core.record import record
+from agent.store.known import UNKNOWN
+from agent.store.transaction import Transaction, dump
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Holder:
     """The entity that a key stands for now, and in which role."""
 
@@ -16,8 +19,50 @@ class Holder:
     role: Role
 
 
+class Bound(NamedTuple):
+    """The keys of an entity by system: the live ones, and the last retired ones."""
+
+    live: dict[str, str]
+    retired: dict[str, str]
+
+
+def read_holders_ahead(tx: Transaction, type_: str, system: str, keys: Collection[str]) -> set[str]:
+    """Learn whose keys these are. Returns the entities that have them."""
+    found = tx.rows(
+        "SELECT key, entity, role FROM binding WHERE system = ? AND type = ?"
+        " AND key IN (SELECT value FROM json_each(?)) AND valid_to IS NULL",
+        system,
+        type_,
+        dump(list(keys)),
+    )
+    holders = {str(key): Holder(str(entity), Role(role)) for key, entity, role in found}
+    for key in keys:
+        tx.known.holders[type_, system, key] = holders.get(key)
+    return {one.entity for one in holders.values()}
+
+
+def read_ahead(tx: Transaction, entities: Collection[str]) -> None:
+    """Learn the keys of these entities."""
+    bound: dict[str, Bound] = {entity: Bound({}, {}) for entity in entities}
+    found = tx.rows(
+        "SELECT entity, system, key, role FROM binding WHERE entity IN (SELECT value FROM json_each(?))"
+        " AND valid_to IS NULL AND role IN ('live', 'retired') ORDER BY id",
+        dump(list(entities)),
+    )
+    for entity, system, key, role in found:
+        of = bound[entity].live if role == Role.LIVE else bound[entity].retired
+        of[str(system)] = str(key)
+    facts = {
+        entity: Bound(dict(sorted(known.live.items())), known.retired) for entity, known in bound.items()
+    }
+    tx.known.put_all("binding", facts)
+
+
 def holder(tx: Transaction, type_: str, system: str, key: str) -> Holder | None:
     """Whose key this is at a system now. A retired one still answers for late news and references."""
+    if (type_, system, key) in tx.known.holders:
+        known: Holder | None = tx.known.holders[type_, system, key]
+        return known
     row = tx.one(
         "SELECT entity, role FROM binding WHERE system = ? AND type = ? AND key = ? AND valid_to IS NULL",
         system,
@@ -35,6 +80,9 @@ def entity_of(tx: Transaction, type_: str, system: str, key: str) -> str | None:
 
 def keys(tx: Transaction, entity: str) -> dict[str, str]:
     """The live keys of an entity, by system."""
+    known = tx.known.get("binding", entity)
+    if known is not UNKNOWN:
+        return dict(known.live)
     found = tx.rows(
         "SELECT system, key FROM binding WHERE entity = ? AND valid_to IS NULL AND role = 'live'", entity
     )
@@ -48,6 +96,9 @@ def last_key_of(tx: Transaction, entity: str, system: str) -> str | None:
 
 def retired(tx: Transaction, entity: str) -> dict[str, str]:
     """The last retired key of an entity at each system where it has one."""
+    known = tx.known.get("binding", entity)
+    if known is not UNKNOWN:
+        return dict(known.retired)
     found = tx.rows(
         "SELECT system, key FROM binding WHERE entity = ? AND valid_to IS NULL AND role = 'retired'"
         " ORDER BY id",
@@ -75,6 +126,7 @@ def key_of(tx: Transaction, entity: str, system: str) -> str | None:
 
 def bind(tx: Transaction, entity: str, type_: str, system: str, key: str, role: Role = Role.LIVE) -> None:
     """Give an entity a key at a system from now."""
+    known = tx.known.get("binding", entity)
     tx.run(
         "INSERT INTO binding (entity, type, system, key, role, valid_from, valid_to)"
         " VALUES (?, ?, ?, ?, ?, ?, NULL)",
@@ -84,7 +136,12 @@ def bind(tx: Transaction, entity: str, type_: str, system: str, key: str, role: 
         key,
         role,
         tx.now,
+        of=entity,
     )
+    tx.known.holders[type_, system, key] = Holder(entity, role)
+    if known is not UNKNOWN and role is Role.LIVE:
+        live = dict(sorted({**known.live, system: key}.items()))
+        tx.known.put("binding", entity, Bound(live, known.retired))
     tx.journal("binding", f"{entity}@{system}", "", role, "bound")
 
 
@@ -98,7 +155,7 @@ def change_role(tx: Transaction, entity: str, system: str, key: str, role: Role,
     )
     if row is None:
         raise KeyError(f"{entity} has no such key at {system}")
-    tx.run("UPDATE binding SET role = ? WHERE id = ?", role, row[0])
+    tx.run("UPDATE binding SET role = ? WHERE id = ?", role, row[0], of=entity)
     tx.journal("binding", f"{entity}@{system}", str(row[1]), role, why)
 
 
@@ -114,6 +171,7 @@ def close(tx: Transaction, entity: str, system: str, why: str) -> list[tuple[str
         tx.now,
         entity,
         system,
+        of=entity,
     )
     for _, role in found:
         tx.journal("binding", f"{entity}@{system}", str(role), "", why)

@@ -187,6 +187,7 @@ class Store:
             yield tx
             if tx.fault is not None:
                 raise tx.fault
+            tx.flush()
             if tx.written:
                 connection.execute("UPDATE meta SET value = ? WHERE key = 'token'", (str(tx.token),))
             _pass(labels, "before_commit")
@@ -298,6 +299,7 @@ class Store:
             lives.leave_renewal(tx, restored)
             tx.journal("store", str(epoch), "running", "restored", restored)
         life = lives.begin(tx, begin.host or socket.gethostname(), renewed=bool(restored))
+        tx.flush()
         label = "restore" if restored else "epoch" if epoch != self.epoch else "life"
         _pass((label,), "before_commit")
         connection.execute("COMMIT")

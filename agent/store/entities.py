@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from agent.core.entity import Agreed, Base, Ended, Entity, Grade, Image, Stale
+from agent.core.value import Canonical
 from agent.store import bindings, outbox
+from agent.store.known import UNKNOWN
 from agent.store.transaction import Transaction, dump, load
+
+_NOTHING = frozenset[str]()
+GRADES = {str(grade): grade for grade in Grade}
+#: Makes a named tuple of a row: there are fifty a record, and its own constructor costs three times that.
+_tuple = tuple.__new__
 
 #: Begins the mark of a target to which a person decided that a document will not be sent.
 PASSED = "passed:"
@@ -25,14 +34,17 @@ class Born:
 
 def add(tx: Transaction, born: Born) -> None:
     """Write a new entity; ``seq`` is the inbox row that it was first seen in: its place in its lane."""
-    tx.run(
+    tx.later(
         "INSERT INTO entity (id, type, birth, born, agreed, parked, refused, absent)"
         " VALUES (?, ?, ?, ?, '{}', '[]', '{}', '[]')",
         born.id,
         born.type,
         born.birth,
         born.seq,
+        of=born.id,
     )
+    new = Written(born.type, born.birth, {}, _NOTHING, {}, None, _NOTHING, None, None)
+    tx.known.put("entity", born.id, new)
 
 
 def exists(tx: Transaction, entity: str, type_: str) -> bool:
@@ -40,27 +52,82 @@ def exists(tx: Transaction, entity: str, type_: str) -> bool:
     return tx.one("SELECT 1 FROM entity WHERE id = ? AND type = ?", entity, type_) is not None
 
 
+class Written(NamedTuple):
+    """A row of the table: what of an entity is in no other one."""
+
+    type: str
+    birth: str
+    agreed: Mapping[str, Agreed]
+    parked: frozenset[str]
+    refused: Mapping[str, Mapping[str, Canonical]]
+    ended: Ended | None
+    absent: frozenset[str]
+    business_key: str | None
+    lane: str | None
+
+
+_COLUMNS = "type, birth, agreed, parked, refused, ended, merged_into, absent, business_key, lane"
+
+
+def read_ahead(tx: Transaction, entities: Collection[str]) -> None:
+    """Learn these entities and their images."""
+    ids = dump(list(entities))
+    for id_, *row in tx.rows(
+        f"SELECT id, {_COLUMNS} FROM entity WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608 - ours
+        ids,
+    ):
+        tx.known.put("entity", id_, _written(row))
+    seen: dict[str, dict[str, Image]] = {entity: {} for entity in entities}
+    for id_, *row in tx.rows(
+        f"SELECT entity, {_IMAGE} FROM image WHERE entity IN (SELECT value FROM json_each(?))"  # noqa: S608 - ours
+        " ORDER BY entity, system",
+        ids,
+    ):
+        seen[id_][row[0]] = _image(row)
+    tx.known.put_all("image", seen)
+
+
 def get(tx: Transaction, entity: str) -> Entity:
     """Load an entity. Raises KeyError when there is none."""
-    row = tx.one(
-        "SELECT type, birth, agreed, parked, refused, ended, merged_into, absent FROM entity WHERE id = ?",
-        entity,
-    )
-    if row is None:
-        raise KeyError(entity)
-    agreed = {name: Agreed(value, number, system) for name, (value, number, system) in load(row[2]).items()}
+    written = _row(tx, entity)
     return Entity(
         id=entity,
-        type=row[0],
+        type=written.type,
         images=images(tx, entity),
-        agreed=agreed,
+        agreed=written.agreed,
         keys=bindings.keys(tx, entity),
         commands=outbox.standing(tx, entity),
-        parked=frozenset(load(row[3])),
-        refused=load(row[4]),
-        birth=row[1],
-        ended=Ended(row[5], row[6]) if row[5] is not None else None,
-        absent=frozenset(load(row[7])),
+        parked=written.parked,
+        refused=written.refused,
+        birth=written.birth,
+        ended=written.ended,
+        absent=written.absent,
+    )
+
+
+def _row(tx: Transaction, entity: str) -> Written:
+    known = tx.known.get("entity", entity)
+    if known is UNKNOWN:
+        row = tx.one(f"SELECT {_COLUMNS} FROM entity WHERE id = ?", entity)  # noqa: S608 - our own names
+        if row is None:
+            raise KeyError(entity)
+        known = _written(row)
+    written: Written = known
+    return written
+
+
+def _written(row: Sequence[Any]) -> Written:
+    type_, birth, agreed, parked, refused, ended, into, absent, key, lane = row
+    return Written(
+        type_,
+        birth,
+        {name: _tuple(Agreed, one) for name, one in load(agreed).items()},
+        _set(parked),
+        load(refused),
+        Ended(ended, into) if ended is not None else None,
+        _set(absent),
+        key,
+        lane,
     )
 
 
@@ -81,64 +148,90 @@ def ended(tx: Transaction, entity: str, target: str) -> bool:
     return row is not None and (row[0] is not None or target in load(row[1]))
 
 
+_IMAGE = (
+    "system, fields, base, fresh, grade, present, stale, token, order_no, answered, version, not_before,"
+    " not_after, faulty, merged_into"
+)
+
+
 def images(tx: Transaction, entity: str) -> dict[str, Image]:
     """The images of an entity, by system."""
-    found = tx.rows(
-        "SELECT system, fields, base, fresh, grade, present, stale, token, order_no, answered, version,"
-        " not_before, not_after, faulty, merged_into FROM image WHERE entity = ?",
-        entity,
+    known = tx.known.get("image", entity)
+    if known is not UNKNOWN:
+        return dict(known)
+    found = tx.rows(f"SELECT {_IMAGE} FROM image WHERE entity = ?", entity)  # noqa: S608 - our own names
+    return {row[0]: _image(row) for row in found}
+
+
+def _image(row: Sequence[Any]) -> Image:
+    return Image(
+        fields=load(row[1]),
+        base={
+            name: _tuple(Base, (value, number, tuple(ruled) if ruled else ()))
+            for name, (value, number, ruled) in load(row[2]).items()
+        },
+        fresh=bool(row[3]),
+        grade=GRADES[row[4]],
+        exists=bool(row[5]),
+        stale=Stale(row[6]) if row[6] else None,
+        token=row[7],
+        order=row[8],
+        answered=row[9],
+        version=row[10],
+        not_before=datetime.fromisoformat(row[11]) if row[11] else None,
+        not_after=datetime.fromisoformat(row[12]) if row[12] else None,
+        faulty=_set(row[13]),
+        merged_into=row[14],
     )
-    return {
-        row[0]: Image(
-            fields=load(row[1]),
-            base={
-                name: Base(value, number, tuple(ruled))
-                for name, (value, number, ruled) in load(row[2]).items()
-            },
-            fresh=bool(row[3]),
-            grade=Grade(row[4]),
-            exists=bool(row[5]),
-            stale=Stale(row[6]) if row[6] else None,
-            token=row[7],
-            order=row[8],
-            answered=row[9],
-            version=row[10],
-            not_before=_time(row[11]),
-            not_after=_time(row[12]),
-            faulty=frozenset(load(row[13])),
-            merged_into=row[14],
-        )
-        for row in found
-    }
 
 
 def save(tx: Transaction, before: Entity, after: Entity) -> None:
     """Write what differs between two states of an entity, and journal every change of freshness."""
+    known = tx.known.get("image", after.id)
     for system, image in after.images.items():
         earlier = before.images.get(system)
-        if image != earlier:
+        if image is not earlier and image != earlier:
             _save_image(tx, after.id, system, image, earlier)
-    if _written(after) != _written(before):
-        agreed = {name: [a.value, a.number, a.system] for name, a in after.agreed.items()}
-        ended = after.ended
-        tx.run(
-            "UPDATE entity SET agreed = ?, parked = ?, refused = ?, ended = ?, merged_into = ?, absent = ?"
-            " WHERE id = ?",
-            dump(agreed),
-            dump(sorted(after.parked)),
-            dump(after.refused),
-            ended.by if ended is not None else None,
-            ended.into if ended is not None else None,
-            dump(sorted(after.absent)),
-            after.id,
-        )
+    if known is not UNKNOWN:
+        tx.known.put("image", after.id, dict(sorted(after.images.items())))
+    if _decided(after) != _decided(before):
+        _save_row(tx, after)
     if after.ended != before.ended:
         was, is_ = ("lives" if e.ended is None else "ended" for e in (before, after))
         why = "is there again" if after.ended is None else _ending(after.ended)
         tx.journal("entity", after.id, was, is_, why)
 
 
-def _written(entity: Entity) -> tuple[object, ...]:
+def _save_row(tx: Transaction, after: Entity) -> None:
+    known = tx.known.get("entity", after.id)
+    ended = after.ended
+    tx.later(
+        "UPDATE entity SET agreed = ?, parked = ?, refused = ?, ended = ?, merged_into = ?, absent = ?"
+        " WHERE id = ?",
+        dump({name: tuple(agreed) for name, agreed in after.agreed.items()}),
+        dump(sorted(after.parked)),
+        dump(after.refused),
+        ended.by if ended is not None else None,
+        ended.into if ended is not None else None,
+        dump(sorted(after.absent)),
+        after.id,
+        of=after.id,
+    )
+    if known is not UNKNOWN:
+        agreed, parked, refused, _, absent = _decided(after)
+        of = known._replace(agreed=agreed, parked=parked, refused=refused, ended=ended, absent=absent)
+        tx.known.put("entity", after.id, of)
+
+
+def _decided(
+    entity: Entity,
+) -> tuple[
+    Mapping[str, Agreed],
+    frozenset[str],
+    Mapping[str, Mapping[str, Canonical]],
+    Ended | None,
+    frozenset[str],
+]:
     return entity.agreed, entity.parked, entity.refused, entity.ended, entity.absent
 
 
@@ -148,7 +241,10 @@ def _ending(ended: Ended) -> str:
 
 def label(tx: Transaction, entity: str, business_key: str | None, lane: str | None) -> None:
     """Keep what people call the entity, and the lane that it stands in."""
-    tx.run(
+    known = tx.known.get("entity", entity)
+    if known is not UNKNOWN and (known.business_key, known.lane) == (business_key, lane):
+        return
+    tx.later(
         "UPDATE entity SET business_key = ?, lane = ? WHERE id = ?"
         " AND (business_key IS NOT ? OR lane IS NOT ?)",
         business_key,
@@ -156,26 +252,19 @@ def label(tx: Transaction, entity: str, business_key: str | None, lane: str | No
         entity,
         business_key,
         lane,
+        of=entity,
     )
+    if known is not UNKNOWN:
+        tx.known.put("entity", entity, known._replace(business_key=business_key, lane=lane))
 
 
 def _save_image(tx: Transaction, entity: str, system: str, image: Image, earlier: Image | None) -> None:
-    base = {name: [b.value, b.number, b.ruled] for name, b in image.base.items()}
-    tx.run(
-        "INSERT INTO image (entity, system, fields, base, fresh, grade, present, stale, stale_since, token,"
-        " order_no, answered, version, not_before, not_after, faulty, merged_into, seen)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (entity, system) DO UPDATE SET fields = excluded.fields, base = excluded.base,"
-        " fresh = excluded.fresh, grade = excluded.grade, present = excluded.present,"
-        " stale = excluded.stale, stale_since = CASE WHEN excluded.fresh = 1 THEN NULL"
-        " ELSE coalesce(image.stale_since, excluded.stale_since) END,"
-        " token = excluded.token, order_no = excluded.order_no, answered = excluded.answered,"
-        " version = excluded.version, not_before = excluded.not_before, not_after = excluded.not_after,"
-        " lapsed = NULL, faulty = excluded.faulty, merged_into = excluded.merged_into, seen = excluded.seen",
-        entity,
-        system,
-        dump(image.fields),
-        dump(base),
+    """Write an image; a document that is as it was is not written again."""
+    same_fields = earlier is not None and earlier.fields == image.fields
+    same_base = earlier is not None and earlier.base == image.base
+    values = (
+        None if same_fields else dump(image.fields),
+        None if same_base else dump({name: tuple(base) for name, base in image.base.items()}),
         int(image.fresh),
         image.grade,
         int(image.exists),
@@ -190,10 +279,26 @@ def _save_image(tx: Transaction, entity: str, system: str, image: Image, earlier
         dump(sorted(image.faulty)),
         image.merged_into,
         tx.now,
+        entity,
+        system,
     )
+    tx.later(_INSERT_IMAGE if earlier is None else _UPDATE_IMAGE, *values, of=entity)
     was = _freshness(earlier)
     if was != _freshness(image):
         tx.journal("image", f"{entity}@{system}", was, _freshness(image), image.stale or "confirmed")
+
+
+_INSERT_IMAGE = (
+    "INSERT INTO image (fields, base, fresh, grade, present, stale, stale_since, token, order_no, answered,"
+    " version, not_before, not_after, faulty, merged_into, seen, entity, system)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_UPDATE_IMAGE = (
+    "UPDATE image SET fields = coalesce(?1, fields), base = coalesce(?2, base), fresh = ?3, grade = ?4,"
+    " present = ?5, stale = ?6, stale_since = CASE WHEN ?3 = 1 THEN NULL ELSE coalesce(stale_since, ?7) END,"
+    " token = ?8, order_no = ?9, answered = ?10, version = ?11, not_before = ?12, not_after = ?13,"
+    " lapsed = NULL, faulty = ?14, merged_into = ?15, seen = ?16 WHERE entity = ?17 AND system = ?18"
+)
 
 
 def _freshness(image: Image | None) -> str:
@@ -335,5 +440,6 @@ def holding(tx: Transaction, type_: str, system: str) -> list[str]:
     return [str(row[0]) for row in found]
 
 
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def _set(text: str) -> frozenset[str]:
+    """The strings of a JSON list, which nearly always holds none."""
+    return frozenset(load(text)) if text != "[]" else _NOTHING

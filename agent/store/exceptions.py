@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
-from agent.store.transaction import Transaction
+from agent.store.known import UNKNOWN
+from agent.store.transaction import Transaction, dump
 
 
 class Kind(StrEnum):
@@ -55,6 +57,35 @@ class Raised:
     due_ms: int = 24 * 3600 * 1000
 
 
+class Open(NamedTuple):
+    """An open exception of an entity."""
+
+    id: int
+    kind: str
+    system: str
+    mark: str
+    subject: str
+
+
+def read_ahead(tx: Transaction, entities: Collection[str]) -> None:
+    """Learn what is open for these entities."""
+    opened: dict[str, list[Open]] = {entity: [] for entity in entities}
+    found = tx.rows(
+        "SELECT entity, id, kind, system, mark, subject FROM exception WHERE state = 'open'"
+        " AND entity IN (SELECT value FROM json_each(?))",
+        dump(list(entities)),
+    )
+    for entity, *one in found:
+        opened[entity].append(Open(*one))
+    tx.known.put_all("exception", opened)
+
+
+def _may_have(tx: Transaction, entity: str, system: str, kinds: Collection[str]) -> bool:
+    """Whether something of these kinds may be open for an entity at a system: False is certain."""
+    known = tx.known.get("exception", entity)
+    return known is UNKNOWN or any(one.system == system and one.kind in kinds for one in known)
+
+
 def open_(tx: Transaction, raised: Raised) -> int | None:
     """Open an exception; None when the same one is open already: then it tells the newest cause."""
     count = tx.run(
@@ -77,6 +108,7 @@ def open_(tx: Transaction, raised: Raised) -> int | None:
         raised.owner,
         tx.now,
         tx.now + raised.due_ms,
+        of=raised.entity,
     )
     if count == 0:
         tx.run(
@@ -93,6 +125,7 @@ def open_(tx: Transaction, raised: Raised) -> int | None:
             raised.system,
             raised.mark,
             raised.subject,
+            of=raised.entity,
         )
         return None
     row = tx.one("SELECT max(id) FROM exception")
@@ -101,13 +134,14 @@ def open_(tx: Transaction, raised: Raised) -> int | None:
     return number
 
 
-def close(tx: Transaction, number: int, resolution: str) -> bool:
-    """Close an open exception with what settled it."""
+def close(tx: Transaction, number: int, resolution: str, entity: str | None = None) -> bool:
+    """Close an open exception with what settled it; ``entity``: what it is about, where that is known."""
     done = tx.run(
         "UPDATE exception SET state = 'closed', closed = ?, resolution = ? WHERE id = ? AND state = 'open'",
         tx.now,
         resolution,
         number,
+        of=entity,
     )
     if done:
         tx.journal("exception", str(number), "open", "closed", resolution)
@@ -116,6 +150,8 @@ def close(tx: Transaction, number: int, resolution: str) -> bool:
 
 def close_all(tx: Transaction, entity: str, system: str, kinds: tuple[Kind, ...], resolution: str) -> int:
     """Close what the course of events has settled. Returns how many that were."""
+    if not _may_have(tx, entity, system, kinds):
+        return 0
     marks = ", ".join("?" for _ in kinds)
     found = tx.rows(
         f"SELECT id FROM exception WHERE entity = ? AND system = ? AND state = 'open' AND kind IN ({marks})",  # noqa: S608
@@ -124,27 +160,27 @@ def close_all(tx: Transaction, entity: str, system: str, kinds: tuple[Kind, ...]
         *kinds,
     )
     for row in found:
-        close(tx, int(row[0]), resolution)
+        close(tx, int(row[0]), resolution, entity)
     return len(found)
 
 
 def close_subject(tx: Transaction, kind: Kind, system: str, subject: str, resolution: str) -> None:
     """Close what stands for one subject at a system."""
     found = tx.rows(
-        "SELECT id FROM exception WHERE kind = ? AND system = ? AND subject = ? AND state = 'open'",
+        "SELECT id, entity FROM exception WHERE kind = ? AND system = ? AND subject = ? AND state = 'open'",
         kind,
         system,
         subject,
     )
     for row in found:
-        close(tx, int(row[0]), resolution)
+        close(tx, int(row[0]), resolution, str(row[1]))
 
 
 def close_marked(tx: Transaction, entity: str, mark: str, resolution: str) -> None:
     """Close what stands for one mark of an entity; what stands for another mark stays open."""
     found = tx.rows("SELECT id FROM exception WHERE entity = ? AND mark = ? AND state = 'open'", entity, mark)
     for row in found:
-        close(tx, int(row[0]), resolution)
+        close(tx, int(row[0]), resolution, entity)
 
 
 def last_closed(tx: Transaction, entity: str, system: str, kind: Kind) -> int:
@@ -168,12 +204,14 @@ def close_numbered(tx: Transaction, kind: Kind, entity: str, subject: int, resol
         str(subject),
     )
     for row in found:
-        close(tx, int(row[0]), resolution)
+        close(tx, int(row[0]), resolution, entity)
 
 
 def close_mapped(tx: Transaction, entity: str, system: str, fields: Iterable[str]) -> bool:
     """Close what was open for fields whose values can be mapped again; whether there was any."""
     closed = False
+    if not _may_have(tx, entity, system, (Kind.UNMAPPED,)):
+        return closed
     found = tx.rows(
         "SELECT id, subject FROM exception WHERE entity = ? AND system = ? AND state = 'open'"
         " AND kind = 'unmapped'",
@@ -182,7 +220,7 @@ def close_mapped(tx: Transaction, entity: str, system: str, fields: Iterable[str
     )
     for number, field in found:
         if field in fields:
-            closed |= close(tx, int(number), "the value can be mapped now")
+            closed |= close(tx, int(number), "the value can be mapped now", entity)
     return closed
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from agent.core.guard import EVERYTHING, Scope
 from agent.core.value import Canonical
+from agent.store.known import UNKNOWN
 from agent.store.transaction import Transaction, load
 
 
@@ -25,8 +26,13 @@ class Hold:
 
 def standing(tx: Transaction, scope: str) -> Hold | None:
     """The hold on exactly this scope."""
-    row = tx.one("SELECT scope, since, actor, why FROM hold WHERE scope = ?", scope)
-    return Hold(*row) if row else None
+    known = tx.known.get("hold", scope)
+    if known is UNKNOWN:
+        row = tx.one("SELECT scope, since, actor, why FROM hold WHERE scope = ?", scope)
+        known = Hold(*row) if row else None
+        tx.known.put("hold", scope, known)
+    found: Hold | None = known
+    return found
 
 
 def all_(tx: Transaction) -> list[Hold]:
@@ -123,7 +129,11 @@ def agreed(tx: Transaction, scope: Scope, limit: int) -> list[dict[str, Canonica
 
 def approved(tx: Transaction, scope: Scope) -> bool:
     """Whether a person has agreed to the mass change that is going on."""
-    return tx.one("SELECT 1 FROM scope WHERE name = ? AND approved = 1", scope.name) is not None
+    known = tx.known.get("scope", (scope.name, "approved"))
+    if known is UNKNOWN:
+        known = tx.one("SELECT 1 FROM scope WHERE name = ? AND approved = 1", scope.name) is not None
+        tx.known.put("scope", (scope.name, "approved"), known)
+    return bool(known)
 
 
 def agreed_to(tx: Transaction) -> list[str]:
@@ -143,8 +153,12 @@ def approve(tx: Transaction, scope: Scope, approved: bool) -> None:
 
 def live(tx: Transaction, scope: Scope, not_before: int) -> int:
     """How many records of the type the target holds, counted anew when that was before ``not_before``."""
+    known = tx.known.get("scope", (scope.name, not_before))
+    if known is not UNKNOWN:
+        return int(known)
     kept = tx.one("SELECT live FROM scope WHERE name = ? AND counted >= ?", scope.name, not_before)
     if kept is not None:
+        tx.known.put("scope", (scope.name, not_before), int(kept[0]))
         return int(kept[0])
     row = tx.one(
         "SELECT count(*) FROM binding WHERE type = ? AND system = ? AND role = 'live' AND valid_to IS NULL",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,10 +12,18 @@ import orjson
 
 from agent.clock import milliseconds
 from agent.core.change import Change, ChangeKind
-from agent.store.transaction import Transaction
+from agent.core.record import record
+from agent.store.known import UNKNOWN
+from agent.store.transaction import Transaction, dump
+
+_COLUMNS = (
+    "system, stream, source_id, kind, object, key, operation, order_no, at, received, origin,"
+    " transaction_key, fields, raw, reason, entity, targets, correlation"
+)
+_PLACES = ", ".join("?" * len(_COLUMNS.split(",")))
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Received:
     """One row to write: a change as it concerns one key (a merged event becomes a row per key).
 
@@ -28,29 +37,67 @@ class Received:
     targets: int = 0
 
     @property
+    def identity(self) -> tuple[str, str, str]:
+        """What tells it from every other observation."""
+        return self.system, self.change.stream, self.source_id
+
+    @property
+    def correlation(self) -> str:
+        """The correlation id that begins with it."""
+        return f"{self.system}:{self.source_id}"
+
+    @property
     def source_id(self) -> str:
         """Its identity within (system, stream)."""
         single = len(self.change.keys) < 2
         return self.change.source_id if single else f"{self.change.source_id}#{self.key}"
 
 
+def read_ahead(tx: Transaction, system: str, stream: str, source_ids: Collection[str]) -> None:
+    """Learn which of these observations were already here."""
+    found = tx.rows(
+        "SELECT source_id FROM inbox WHERE system = ? AND stream = ?"
+        " AND source_id IN (SELECT value FROM json_each(?))",
+        system,
+        stream,
+        dump(list(source_ids)),
+    )
+    here = {str(row[0]) for row in found}
+    tx.known.put_all("inbox", {(system, stream, one): one in here for one in source_ids})
+
+
 def known(tx: Transaction, received: Received) -> bool:
     """Whether an observation was already here (I2)."""
+    fact = tx.known.get("inbox", received.identity)
+    if fact is not UNKNOWN:
+        return bool(fact)
     statement = "SELECT 1 FROM inbox WHERE system = ? AND stream = ? AND source_id = ?"
     return tx.one(statement, received.system, received.change.stream, received.source_id) is not None
 
 
 def add(tx: Transaction, received: Received) -> int | None:
     """Write an observation; None when it was already here (I2)."""
-    change, source_id = received.change, received.source_id
+    row, identity = _row(tx, received), received.identity
+    if tx.known.get("inbox", identity) is False:
+        seq = tx.next_of("inbox")
+        statement = f"INSERT INTO inbox (seq, {_COLUMNS}) VALUES (?, {_PLACES})"  # noqa: S608 - our own names
+        tx.later(statement, seq, *row, of=identity)
+        tx.known.put("inbox", identity, True)
+        tx.known.put("inbox", seq, received.correlation)
+        return seq
     return tx.insert_new(
-        "INSERT INTO inbox (system, stream, source_id, kind, object, key, operation, order_no, at, received,"
-        " origin, transaction_key, fields, raw, reason, entity, targets, correlation)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        f"INSERT INTO inbox ({_COLUMNS}) VALUES ({_PLACES})"  # noqa: S608 - our own names
         " ON CONFLICT (system, stream, source_id) DO NOTHING RETURNING seq",
+        *row,
+    )
+
+
+def _row(tx: Transaction, received: Received) -> tuple[Any, ...]:
+    change = received.change
+    return (
         received.system,
         change.stream,
-        source_id,
+        received.source_id,
         change.kind,
         change.object,
         received.key,
@@ -65,7 +112,7 @@ def add(tx: Transaction, received: Received) -> int | None:
         change.reason,
         received.entity,
         received.targets,
-        f"{received.system}:{source_id}",
+        received.correlation,
     )
 
 
@@ -76,8 +123,17 @@ def attach(tx: Transaction, seq: int, entity: str, targets: int) -> None:
 
 def correlation(tx: Transaction, seq: int) -> str:
     """The correlation id that an observation began."""
+    fact = tx.known.get("inbox", seq)
+    if fact is not UNKNOWN:
+        return str(fact)
     row = tx.one("SELECT correlation FROM inbox WHERE seq = ?", seq)
     return str(row[0]) if row else ""
+
+
+def waits(tx: Transaction, system: str, key: str) -> bool:
+    """Whether anything came under a key before anything knew what it was about."""
+    statement = "SELECT 1 FROM inbox WHERE system = ? AND key = ? AND entity IS NULL LIMIT 1"
+    return tx.one(statement, system, key) is not None
 
 
 def unattached(

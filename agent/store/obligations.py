@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from agent.core.obligation import ObligationState
+from agent.core.record import record
+from agent.store import inbox
+from agent.store.known import UNKNOWN
 from agent.store.transaction import Transaction, dump
 
 S = ObligationState
 
 
+class Standing(NamedTuple):
+    """An obligation of an entity that is open or parked, and what carries it."""
+
+    inbox: int
+    target: str
+    state: str
+    command: int | None
+
+
+def read_ahead(tx: Transaction, entities: Collection[str], targets: Collection[str]) -> None:
+    """Learn what stands open or parked of these entities; ``targets``: all that they may be owed to."""
+    standing: dict[str, list[Standing]] = {entity: [] for entity in entities}
+    found = tx.rows(
+        "SELECT one.value, inbox, target, state, command FROM json_each(?) AS one CROSS JOIN obligation"
+        " ON obligation.entity = one.value AND target IN (SELECT value FROM json_each(?))"
+        " AND state IN ('open', 'parked') ORDER BY inbox",
+        dump(list(entities)),
+        dump(list(targets)),
+    )
+    for entity, *row in found:
+        standing[entity].append(Standing(*row))
+    tx.known.put_all("obligation", standing)
+
+
 def add(tx: Transaction, seq: int, entity: str, targets: Iterable[str]) -> None:
     """Open an obligation of an observation for each target."""
-    tx.run_many(
-        "INSERT INTO obligation (inbox, target, entity, state) VALUES (?, ?, ?, 'open')",
-        [(seq, target, entity) for target in targets],
-    )
+    known, added = tx.known.get("obligation", entity), tuple(targets)
+    for target in added:
+        tx.later(
+            "INSERT INTO obligation (inbox, target, entity, state) VALUES (?, ?, ?, 'open')",
+            seq,
+            target,
+            entity,
+            of=entity,
+        )
+    if known is not UNKNOWN:
+        new = [Standing(seq, target, "open", None) for target in added]
+        tx.known.put("obligation", entity, [*known, *new])
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Load:
     """What stands open for a target, oldest first; ``correlation``: of the newest observation, if any.
 
@@ -34,6 +68,12 @@ class Load:
 
 def standing(tx: Transaction, entity: str, target: str) -> Load:
     """What a command would carry: what an earlier, accepted one carried whole was delivered by that one."""
+    known = tx.known.get("obligation", entity)
+    if known is not UNKNOWN:
+        open_ = [one for one in known if one.target == target and one.state == S.OPEN]
+        if all(one.command is None for one in open_):
+            last = inbox.correlation(tx, open_[-1].inbox) if open_ else None
+            return Load(tuple(one.inbox for one in open_), last)
     rows = _open(tx, entity, target)
     if any(row[1] is not None for row in rows):
         confirm(tx, entity, target)
@@ -55,15 +95,20 @@ def carry(tx: Transaction, entity: str, target: str, command: int, load: Load, *
     """A command carries every open obligation; of those that it coalesces only the newest stays open."""
     numbers, because = load.numbers, load.because
     causes = numbers if because is None or because in numbers else (*numbers, because)
-    tx.run_many(
-        "INSERT INTO cause (command, inbox) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        [(command, seq) for seq in causes],
-    )
-    tx.run(
+    known = tx.known.get("obligation", entity)
+    for seq in causes:
+        tx.later(
+            "INSERT INTO cause (command, inbox) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            command,
+            seq,
+            of=command,
+        )
+    tx.later(
         "UPDATE obligation SET command = ? WHERE entity = ? AND target = ? AND state = 'open'",
         command,
         entity,
         target,
+        of=entity,
     )
     if coalesce and len(numbers) > 1:
         tx.run(
@@ -72,7 +117,14 @@ def carry(tx: Transaction, entity: str, target: str, command: int, load: Load, *
             entity,
             target,
             numbers[-1],
+            of=entity,
         )
+    elif known is not UNKNOWN:
+        carried = [
+            one._replace(command=command) if one.target == target and one.state == S.OPEN else one
+            for one in known
+        ]
+        tx.known.put("obligation", entity, carried)
 
 
 def confirm(tx: Transaction, entity: str, target: str) -> None:
@@ -83,11 +135,15 @@ def confirm(tx: Transaction, entity: str, target: str) -> None:
         " AND outbox.partial = 0)",
         entity,
         target,
+        of=entity,
     )
 
 
 def agree(tx: Transaction, entity: str, target: str) -> None:
     """The target holds what it should: nothing is left open for it, and what was sent has arrived."""
+    known = tx.known.get("obligation", entity)
+    if known is not UNKNOWN and all(one.target != target for one in known):
+        return
     if not tx.one(
         "SELECT 1 FROM obligation WHERE entity = ? AND target = ? AND state IN ('open', 'parked')",
         entity,
@@ -100,6 +156,7 @@ def agree(tx: Transaction, entity: str, target: str) -> None:
         " WHERE number = obligation.command AND outbox.state = 'accepted')",
         entity,
         target,
+        of=entity,
     )
     _settle(tx, entity, target, S.NO_DIFFERENCE, ("open", "parked"))
 
@@ -123,6 +180,7 @@ def reopen(tx: Transaction, entity: str, target: str) -> None:
         " AND state IN ('parked', 'excepted')",
         entity,
         target,
+        of=entity,
     )
 
 
@@ -167,4 +225,5 @@ def _settle(
         entity,
         target,
         *among,
+        of=entity,
     )

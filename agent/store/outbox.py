@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.core.delivery import DeliveryKind
 from agent.core.entity import CommandState, OpenCommand
 from agent.core.guard import Scope
 from agent.core.message_id import state_message_id
+from agent.core.record import record
 from agent.core.transitions import TERMINAL, check
 from agent.core.value import Canonical
 from agent.store import holds, planned
+from agent.store.known import UNKNOWN
 from agent.store.transaction import Transaction, dump, load
 
 #: Commands that a delivery may take up at their time.
@@ -26,7 +27,7 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Command:
     """A row of the outbox as delivery needs it; ``sent`` in milliseconds since 1970 UTC.
 
@@ -67,7 +68,7 @@ class Command:
         return Scope(self.type, self.target, self.kind)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class New:
     """A command about to be written. ``message_id`` is None where it is made of epoch and number."""
 
@@ -93,10 +94,76 @@ class New:
         return Scope(self.type, self.target, self.kind)
 
 
+class Sent(NamedTuple):
+    """A command that was sent at some time (ms) and accepted; ``numbers`` as JSON text."""
+
+    target: str
+    at: int
+    numbers: str
+
+
+class Commands(NamedTuple):
+    """What is known of an entity's commands.
+
+    since     what was sent after this moment (ms) and accepted is in ``sent``, newest first
+    planned   (target, kind) → when (ms) the newest one was planned that counts, if there is one
+    all       ``planned`` names every one that there is
+    """
+
+    standing: dict[str, OpenCommand]
+    since: int
+    sent: list[Sent]
+    planned: dict[tuple[str, str], int | None]
+    all: bool = False
+
+    def with_new(self, new: New, number: int, now: int) -> Commands:
+        """The same after a command was planned."""
+        open_ = OpenCommand(number, CommandState.READY, new.kind, dict(new.fields), dict(new.numbers))
+        standing = dict(sorted({**self.standing, new.target: open_}.items()))
+        at = {**self.planned, (new.target, new.kind): now}
+        return Commands(standing, self.since, self.sent, at, self.all)
+
+
+#: Of an entity that is new.
+NONE = Commands({}, 0, [], {}, all=True)
+
+
+def read_ahead(tx: Transaction, entities: Collection[str], targets: Collection[str], since: int) -> None:
+    """Learn the commands of these entities; ``targets``: where an update is to be expected."""
+    known = {entity: Commands({}, since, [], {}) for entity in entities}
+    ids = dump(list(entities))
+    found = tx.rows(
+        "SELECT entity, target, number, state, kind, fields, numbers FROM outbox"
+        " WHERE entity IN (SELECT value FROM json_each(?))"
+        " AND state IN ('ready', 'sent', 'stored', 'uncertain') ORDER BY entity, target",
+        ids,
+    )
+    for entity, target, number, state, kind, fields, numbers in found:
+        open_ = OpenCommand(number, CommandState(state), DeliveryKind(kind), load(fields), load(numbers))
+        known[entity].standing[target] = open_
+    for entity, *sent in tx.rows(
+        "SELECT entity, target, sent, numbers FROM outbox"
+        " WHERE entity IN (SELECT value FROM json_each(?)) AND sent > ? AND state = 'accepted'"
+        " ORDER BY number DESC",
+        ids,
+        since,
+    ):
+        known[entity].sent.append(Sent(*sent))
+    for entity, target, at in tx.rows(
+        "SELECT one.value, other.value, (SELECT planned FROM outbox WHERE entity = one.value"  # noqa: S608 - ours
+        f" AND target = other.value AND kind = 'update' AND {planned.COUNTED} ORDER BY number DESC LIMIT 1)"
+        " FROM json_each(?) AS one JOIN json_each(?) AS other",
+        ids,
+        dump(list(targets)),
+    ):
+        known[entity].planned[target, DeliveryKind.UPDATE] = at
+    tx.known.put_all("outbox", known)
+
+
 def add(tx: Transaction, new: New) -> int:
     """Write a ready command; its message id is fixed here, with it. Returns its number."""
-    number = _next(tx)
-    tx.run(
+    number, known = tx.next_of("outbox"), tx.known.get("outbox", new.entity)
+    tx.later(
         "INSERT INTO outbox (number, epoch, message_id, entity, type, target, kind, key, fields, numbers,"
         " rules, guard, version, payload_hash, partial, held, state, attempts, not_before, planned, code,"
         " answer, evidence, correlation)"
@@ -119,16 +186,15 @@ def add(tx: Transaction, new: New) -> int:
         int(new.held),
         tx.now,
         new.correlation,
+        of=new.entity,
     )
+    if known is not UNKNOWN:
+        tx.known.put("outbox", new.entity, known)
     planned.count(tx, new.scope, new.entity, number)
+    if known is not UNKNOWN:
+        tx.known.put("outbox", new.entity, known.with_new(new, number, tx.now))
     tx.journal("command", str(number), "", CommandState.READY, "planned", new.correlation)
     return number
-
-
-def _next(tx: Transaction) -> int:
-    """The number that the next command gets: it is part of its message id, and never used twice."""
-    row = tx.one("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'")
-    return int(row[0]) + 1 if row else 1
 
 
 def move(
@@ -143,6 +209,7 @@ def move(
         *columns.values(),
         command.number,
         command.state,
+        of=command.entity,
     )
     if moved != 1:
         raise RuntimeError(f"command {command.number} is not in state {command.state} any more")
@@ -159,6 +226,9 @@ def get(tx: Transaction, number: int) -> Command | None:
 
 def standing(tx: Transaction, entity: str) -> dict[str, OpenCommand]:
     """The open commands of an entity, by target."""
+    known = tx.known.get("outbox", entity)
+    if known is not UNKNOWN:
+        return dict(known.standing)
     found = tx.rows(
         "SELECT target, number, state, kind, fields, numbers FROM outbox"
         " WHERE entity = ? AND state IN ('ready', 'sent', 'stored', 'uncertain')",
@@ -213,6 +283,10 @@ def ready(tx: Transaction, target: str, limit: int) -> list[Command]:
 
 def lately(tx: Transaction, entity: str, target: str, since: int, limit: int) -> list[dict[str, int]]:
     """Field → number of what a target has accepted of what was sent since then (ms), newest first."""
+    known = tx.known.get("outbox", entity)
+    if known is not UNKNOWN and known.since <= since:
+        sent = [one for one in known.sent if one.target == target and one.at > since]
+        return [load(one.numbers) for one in sent[:limit]]
     found = tx.rows(
         "SELECT numbers FROM outbox WHERE entity = ? AND target = ? AND sent > ? AND state = 'accepted'"
         " ORDER BY number DESC LIMIT ?",
@@ -297,6 +371,7 @@ def shrink(tx: Transaction, command: Command, names: Collection[str]) -> None:
             dump({name: value for name, value in command.fields.items() if name in names}),
             dump({name: number for name, number in command.numbers.items() if name in names}),
             command.number,
+            of=command.entity,
         )
 
 

@@ -6,13 +6,30 @@ counters say what a count over the outbox would say, at the price of a few rows 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from agent.core.guard import Scope
+from agent.store.known import UNKNOWN
 from agent.store.transaction import Transaction
 
 #: Width of a counter, in milliseconds: a window begins and ends on it.
 MINUTE_MS = 60_000
 #: A command that was withdrawn or refused before it was sent counts for nothing.
 COUNTED = "(sent IS NOT NULL OR state NOT IN ('rejected', 'superseded'))"
+
+
+class Window(NamedTuple):
+    """The counters of a scope from a minute on."""
+
+    begins: int
+    counts: dict[int, int]
+
+    def moved(self, at: int, by: int) -> Window:
+        """One record more or less in a minute; there are never less than none."""
+        if at < self.begins:
+            return self
+        self.counts[at] = max(self.counts.get(at, 0) + by, 0)
+        return self
 
 
 def minute(ms: int) -> int:
@@ -22,7 +39,7 @@ def minute(ms: int) -> int:
 
 def count(tx: Transaction, scope: Scope, entity: str, number: int) -> None:
     """A command was planned now: its record moves to this minute."""
-    before, now = _before(tx, scope, entity, number), minute(tx.now)
+    before, now = _last(tx, scope, entity, number), minute(tx.now)
     if before == now:
         return
     if before is not None:
@@ -46,17 +63,28 @@ def withdraw(tx: Transaction, scope: Scope, entity: str, number: int) -> None:
 
 def within(tx: Transaction, scope: Scope, window_ms: int) -> int:
     """How many records of a scope had a command planned within the window."""
-    row = tx.one(
-        "SELECT coalesce(sum(count), 0) FROM planned WHERE scope = ? AND minute >= ?",
-        scope.name,
-        minute(tx.now - window_ms),
-    )
-    return int(row[0]) if row else 0
+    begins, known = minute(tx.now - window_ms), tx.known.get("planned", scope.name)
+    if known is UNKNOWN or known.begins > begins:
+        found = tx.rows(
+            "SELECT minute, count FROM planned WHERE scope = ? AND minute >= ?", scope.name, begins
+        )
+        known = Window(begins, {int(at): int(count) for at, count in found})
+        tx.known.put("planned", scope.name, known)
+    return sum(count for at, count in known.counts.items() if at >= begins)
 
 
 def forget(tx: Transaction, window_ms: int) -> None:
     """Drop the counters that no window reaches any more."""
     tx.run("DELETE FROM planned WHERE minute < ?", minute(tx.now - window_ms))
+
+
+def _last(tx: Transaction, scope: Scope, entity: str, number: int) -> int | None:
+    """The minute of the newest counted command of the same record and kind, before the one just added."""
+    known = tx.known.get("outbox", entity)
+    if known is not UNKNOWN and (known.all or (scope.target, scope.kind) in known.planned):
+        before: int | None = known.planned.get((scope.target, scope.kind))
+        return None if before is None else minute(before)
+    return _before(tx, scope, entity, number)
 
 
 def _before(tx: Transaction, scope: Scope, entity: str, number: int) -> int | None:
@@ -73,15 +101,25 @@ def _before(tx: Transaction, scope: Scope, entity: str, number: int) -> int | No
 
 
 def _more(tx: Transaction, scope: Scope, at: int) -> None:
-    tx.run(
+    known = tx.known.get("planned", scope.name)
+    tx.later(
         "INSERT INTO planned (scope, minute, count) VALUES (?, ?, 1)"
         " ON CONFLICT (scope, minute) DO UPDATE SET count = count + 1",
         scope.name,
         at,
+        of=scope.name,
     )
+    if known is not UNKNOWN:
+        tx.known.put("planned", scope.name, known.moved(at, 1))
 
 
 def _less(tx: Transaction, scope: Scope, at: int) -> None:
-    tx.run(
-        "UPDATE planned SET count = count - 1 WHERE scope = ? AND minute = ? AND count > 0", scope.name, at
+    known = tx.known.get("planned", scope.name)
+    tx.later(
+        "UPDATE planned SET count = count - 1 WHERE scope = ? AND minute = ? AND count > 0",
+        scope.name,
+        at,
+        of=scope.name,
     )
+    if known is not UNKNOWN:
+        tx.known.put("planned", scope.name, known.moved(at, -1))

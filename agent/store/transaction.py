@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +11,8 @@ import orjson
 
 from agent.errors import StoreError
 from agent.store import fault
-
-
-class _Disk:
-    """Around every statement: after a fault of the disk none is made any more, so nobody can look past it."""
-
-    def __init__(self, tx: Transaction, file: Path) -> None:
-        self._tx = tx
-        self._file = file
-
-    def __enter__(self) -> None:
-        if self._tx.fault is not None:
-            raise self._tx.fault
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, sqlite3.Error):
-            found = fault.of(error, self._file)
-            if found is not None:
-                self._tx.fault = found
-                raise found from error
+from agent.store.known import Known
+from agent.store.pending import Pending, written
 
 
 class Transaction:
@@ -37,7 +20,11 @@ class Transaction:
 
     now    milliseconds since 1970 UTC, the same for the whole transaction
     token  the store's counter: everything touched here carries it
+    apart  each unit of work, and each change of a batch, is run so that it can be taken back alone
+    known  what need not be asked of the database again
     fault  what the disk did not do: nothing of the transaction will be kept, whoever goes on in it
+
+    Writers name the entity that a write is about (``of``): what is known of the others stays known then.
     """
 
     def __init__(
@@ -49,68 +36,143 @@ class Transaction:
         self.epoch = epoch
         self.actor = actor
         self.written = False
+        self.apart = False
+        self.known = Known()
         self.fault: StoreError | None = None
-        self._disk = _Disk(self, file)
+        self._file = file
+        self._pending = Pending()
+        self._last: dict[str, int] = {}
 
-    def run(self, statement: str, *values: Any) -> int:
+    def run(self, statement: str, *values: Any, of: Hashable = None) -> int:
         """Execute a write; returns the number of rows that it touched."""
-        self.written = True
-        with self._disk:
-            return self._connection.execute(statement, values).rowcount
+        return self._write(statement, values, of).rowcount
 
     def insert(self, statement: str, *values: Any) -> int:
         """Execute an INSERT; returns the new row's key."""
-        self.written = True
-        with self._disk:
-            return int(self._connection.execute(statement, values).lastrowid or 0)
+        return int(self._write(statement, values).lastrowid or 0)
 
     def insert_new(self, statement: str, *values: Any) -> int | None:
         """Execute an INSERT … ON CONFLICT DO NOTHING RETURNING key; None when the row was there."""
-        self.written = True
-        with self._disk:
-            row = self._connection.execute(statement, values).fetchone()
-            return int(row[0]) if row else None
+        self._last.pop(written(statement), None)
+        row = self._first(self._write(statement, values))
+        return int(row[0]) if row else None
 
     def run_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
         """Execute a write for each row; nothing where there is none."""
         kept = list(rows)
         if kept:
-            self.written = True
-            with self._disk:
-                self._connection.executemany(statement, kept)
+            self.known.forget(written(statement))
+            self._before(statement)
+            self._many(statement, kept)
+
+    def later(self, statement: str, *values: Any, of: Hashable) -> None:
+        """Have a row written together with others, before any statement that names its table."""
+        self.written = True
+        self.known.forget(written(statement), of)
+        if self._pending.add(statement, values, of):
+            self.flush()
+
+    def next_of(self, table: str) -> int:
+        """The key of the next row of a counted table, for whoever writes its rows with their keys."""
+        if table not in self._last:
+            self.flush()
+            row = self.one("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
+            self._last[table] = int(row[0]) if row else 0
+        self._last[table] += 1
+        return self._last[table]
+
+    def flush(self) -> None:
+        """Write the rows that wait."""
+        for statement, rows in self._pending.take():
+            self._many(statement, rows)
 
     def savepoint(self, name: str = "unit") -> None:
         """Begin a unit of work that can be taken back alone."""
-        with self._disk:
-            self._connection.execute(f"SAVEPOINT {name}")
+        self.flush()
+        self._execute(f"SAVEPOINT {name}")
 
     def release_savepoint(self, name: str = "unit") -> None:
         """Keep what was done since the savepoint."""
-        with self._disk:
-            self._connection.execute(f"RELEASE {name}")
+        self.flush()
+        self._execute(f"RELEASE {name}")
 
     def rollback_savepoint(self, name: str = "unit") -> None:
         """Take back what was done since the savepoint. Raises the fault when the disk is to blame."""
-        with self._disk:
-            self._connection.execute(f"ROLLBACK TO {name}")
-            self._connection.execute(f"RELEASE {name}")
+        self._pending.clear()
+        self.known.clear()
+        self._last.clear()
+        self._execute(f"ROLLBACK TO {name}")
+        self._execute(f"RELEASE {name}")
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        with self._disk:
-            return self._connection.execute(statement, values).fetchall()
+        self._before(statement)
+        cursor = self._execute(statement, values)
+        try:
+            return cursor.fetchall()
+        except sqlite3.Error as error:
+            self._blame(error)
+            raise
 
     def one(self, statement: str, *values: Any) -> tuple[Any, ...] | None:
         """The first row of a query, or None."""
-        with self._disk:
-            row: tuple[Any, ...] | None = self._connection.execute(statement, values).fetchone()
-            return row
+        self._before(statement)
+        return self._first(self._execute(statement, values))
+
+    def _before(self, statement: str) -> None:
+        """Write what waits and is named by a statement, so that nothing passes it by."""
+        if self._pending.due(statement):
+            for waiting, rows in self._pending.take(statement):
+                self._many(waiting, rows)
+
+    def _write(self, statement: str, values: tuple[Any, ...], of: Hashable = None) -> sqlite3.Cursor:
+        self.written = True
+        self.known.forget(written(statement), of)
+        self._before(statement)
+        return self._execute(statement, values)
+
+    def _many(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        self.written = True
+        self._check()
+        try:
+            self._connection.executemany(statement, rows)
+        except sqlite3.Error as error:
+            self._blame(error)
+            raise
+
+    def _execute(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        self._check()
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            self._blame(error)
+            raise
+
+    def _first(self, cursor: sqlite3.Cursor) -> tuple[Any, ...] | None:
+        try:
+            row: tuple[Any, ...] | None = cursor.fetchone()
+        except sqlite3.Error as error:
+            self._blame(error)
+            raise
+        return row
+
+    def _check(self) -> None:
+        """After a fault of the disk no statement is made any more, so nobody can look past it."""
+        if self.fault is not None:
+            raise self.fault
+
+    def _blame(self, error: sqlite3.Error) -> None:
+        """Raise the fault where the disk is to blame for an error of a statement."""
+        found = fault.of(error, self._file)
+        if found is not None:
+            self.fault = found
+            raise found from error
 
     def journal(
         self, subject: str, subject_id: str, before: str, after: str, why: str, correlation: str = ""
     ) -> None:
         """Write down a transition."""
-        self.run(
+        self.later(
             "INSERT INTO journal (at, epoch, subject, subject_id, before, after, why, actor, correlation)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             self.now,
@@ -122,6 +184,7 @@ class Transaction:
             why,
             self.actor,
             correlation,
+            of=subject_id,
         )
 
 

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from agent.store.transaction import Transaction
+from collections.abc import Collection
+
+from agent.store.known import UNKNOWN
+from agent.store.transaction import Transaction, dump
+
+
+def read_ahead(tx: Transaction, entities: Collection[str]) -> None:
+    """Learn what these entities wait for."""
+    waiting: dict[str, dict[str, tuple[str, str]]] = {entity: {} for entity in entities}
+    found = tx.rows(
+        "SELECT entity, target, reason, waits_on FROM waiting"
+        " WHERE entity IN (SELECT value FROM json_each(?))",
+        dump(list(entities)),
+    )
+    for entity, target, reason, on_ in found:
+        waiting[entity][target] = (reason, on_)
+    tx.known.put_all("waiting", waiting)
 
 
 def note(tx: Transaction, entity: str, target: str, reason: str, on: str) -> None:
     """Write down why nothing was sent."""
+    known = tx.known.get("waiting", entity)
+    if known is not UNKNOWN and known.get(target) == (reason, on):
+        return
     tx.run(
         "INSERT INTO waiting (entity, target, reason, waits_on, since) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (entity, target) DO UPDATE SET reason = excluded.reason, waits_on = excluded.waits_on",
@@ -15,12 +34,22 @@ def note(tx: Transaction, entity: str, target: str, reason: str, on: str) -> Non
         reason,
         on,
         tx.now,
+        of=entity,
     )
+    if known is not UNKNOWN:
+        tx.known.put("waiting", entity, {**known, target: (str(reason), on)})
 
 
 def clear(tx: Transaction, entity: str, target: str) -> None:
     """Nothing is waited for any more."""
-    tx.run("DELETE FROM waiting WHERE entity = ? AND target = ?", entity, target)
+    known = tx.known.get("waiting", entity)
+    if known is not UNKNOWN and target not in known:
+        return
+    tx.run("DELETE FROM waiting WHERE entity = ? AND target = ?", entity, target, of=entity)
+    if known is not UNKNOWN:
+        left = dict(known)
+        del left[target]
+        tx.known.put("waiting", entity, left)
 
 
 def leads_to(tx: Transaction, entity: str, target: str, goal: str) -> bool:

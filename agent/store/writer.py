@@ -1,7 +1,8 @@
 """The one writer: a thread that takes all units of work that wait and commits them together.
 
-Group commit makes synchronous=FULL affordable; each unit runs in a savepoint, so that one that fails takes
-back only its own.
+Group commit makes synchronous=FULL affordable. Nearly always all units succeed: they run plainly, one behind
+the other. Where one fails, all of it is taken back and runs once more, each unit in a savepoint, so that one
+that fails takes back only its own. (A savepoint copies every page that is changed behind it.)
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -104,8 +106,30 @@ class Writer:
             unit.finish(result, fault)
 
     def _together(self, units: list[_Unit]) -> list[_Result]:
-        with self._store.transaction(*dict.fromkeys(unit.label for unit in units)) as tx:
-            return [(unit, *_run_unit(tx, unit)) for unit in units]
+        labels = tuple(dict.fromkeys(unit.label for unit in units))
+        try:
+            with self._store.transaction(*labels) as tx, settled(tx):
+                return [(unit, unit.run(tx), None) for unit in units]
+        except UnitFailed:
+            with self._store.transaction(*labels) as tx:
+                tx.apart = True
+                return [(unit, *_run_unit(tx, unit)) for unit in units]
+
+
+class UnitFailed(Exception):
+    """A unit of work failed among others, for the reason behind this."""
+
+
+@contextmanager
+def settled(tx: Transaction) -> Iterator[None]:
+    """Around units that run plainly: what they wrote is written. Raises UnitFailed, or the disk's fault."""
+    try:
+        yield
+        tx.flush()
+    except Exception as error:
+        if tx.fault is not None:
+            raise
+        raise UnitFailed from error
 
 
 def with_ballast(store: Store, work: Callable[[], T]) -> T:
@@ -120,10 +144,10 @@ def with_ballast(store: Store, work: Callable[[], T]) -> T:
 
 
 def _run_unit(tx: Transaction, unit: _Unit) -> tuple[Any, BaseException | None]:
-    tx.actor = unit.actor
     tx.savepoint()
     try:
-        result = unit.work(tx)
+        result = unit.run(tx)
+        tx.flush()
     except StopIteration as error:
         tx.rollback_savepoint()
         return None, RuntimeError(f"a unit of work ended with {error!r}")
@@ -150,6 +174,11 @@ class _Unit:
         self.actor = actor
         self.loop = loop
         self.future = future
+
+    def run(self, tx: Transaction) -> Any:
+        """Do the work."""
+        tx.actor = self.actor
+        return self.work(tx)
 
     def finish(self, result: Any, fault: BaseException | None) -> None:
         """Tell the caller, in its own loop."""
@@ -178,7 +207,12 @@ class DirectWriter:
         """Run a unit of work now."""
 
         def transaction() -> T:
-            with self._store.transaction(label, actor=actor) as tx:
-                return work(tx)
+            try:
+                with self._store.transaction(label, actor=actor) as tx, settled(tx):
+                    return work(tx)
+            except UnitFailed:
+                with self._store.transaction(label, actor=actor) as tx:
+                    tx.apart = True
+                    return work(tx)
 
         return with_ballast(self._store, transaction)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.core import plan as planner
 from agent.core.delivery import DeliveryKind
 from agent.core.entity import CommandState, Entity, Image, OpenCommand, Stale
 from agent.core.ownership import owner
@@ -159,3 +160,13 @@ def test_what_was_refused_is_not_sent_again_until_its_users_changed_it() -> None
     assert plan(refused, "erp", RULES, TODAY, ALONE) == Wait(Hold.PARKED, "erp")
     corrected = _merged(seen(refused, "cloud", name="Maier"))
     assert isinstance(plan(corrected, "erp", RULES, TODAY, ALONE), Send)
+
+
+@EVERY_TIME_THE_SAME
+@given(entities(), SYSTEM)
+def test_a_field_that_is_passed_over_is_one_that_a_plan_would_not_hold(entity: Entity, target: str) -> None:
+    states = (entity, _merged(entity))
+    shorter = [plan(state, target, RULES, TODAY, ALONE) for state in states]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planner, "_calm", lambda _: False)
+        assert [plan(state, target, RULES, TODAY, ALONE) for state in states] == shorter

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
+from agent.core import survivorship
 from agent.core.delivery import DeliveryKind
 from agent.core.entity import Agreed, Base, CommandState, Entity, Image, OpenCommand, Stale
 from agent.core.survivorship import accepted, answered_by_read, merge
@@ -170,3 +171,13 @@ def test_a_record_that_is_gone_says_nothing_about_its_fields() -> None:
     merged = merge(entity.with_image("erp", gone), RULES, TODAY)
     assert merged.entity.agreed["phone"].value == "1"
     assert Image(fields={}, fresh=True) not in merged.entity.images.values()
+
+
+@EVERY_TIME_THE_SAME
+@given(entities())
+def test_a_field_that_is_passed_over_is_one_that_merging_would_not_change(entity: Entity) -> None:
+    states = (entity, merge(entity, THREE, TODAY).entity)
+    shorter = [merge(state, THREE, TODAY) for state in states]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(survivorship, "_unsettled", lambda _, rules: list(rules.fields))
+        assert [merge(state, THREE, TODAY) for state in states] == shorter

@@ -77,10 +77,10 @@ async def test_a_reading_without_a_field_ends_when_another_read_has_seen_it(
     assert (await reading(system).read("Account", keys)).lacking == {"Tier__c"}
     monkeypatch.setattr(snapshot, "PAGE", 1)
     pages = reading(system).page("Account")
-    assert (await anext(pages)).lacking == {"Tier__c"}  # type: ignore[call-overload] # an async generator
+    assert (await anext(pages)).lacking == {"Tier__c"}
     await change(fresh, "POST", type="string")
     await asyncio.sleep(0.6)
     assert (await reading(system).read("Account", keys)).lacking == frozenset()
     with pytest.raises(Unreachable, match="there again"):
-        await anext(pages)  # type: ignore[call-overload]
+        await anext(pages)
     assert {page.lacking async for page in reading(system).page("Account")} == {frozenset()}
