@@ -70,14 +70,15 @@ class Lock:
 class Cipher:
     """How a driver is told to encrypt: option names (lower case, best first) and the values that demand it.
 
-    ``demand`` and ``waive`` are what a person adds; ``by_default``: encrypted where nothing is said.
+    ``demand`` and ``waive`` are what a person adds; ``by_default``: in the names of drivers that encrypt
+    where nothing is said.
     """
 
     keys: tuple[str, ...]
     safe: frozenset[str]
     demand: str
     waive: str
-    by_default: bool = False
+    by_default: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
