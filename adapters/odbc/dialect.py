@@ -44,6 +44,7 @@ class Driver:
     options    connection options added when missing, because the driver's own default loses data or hangs
     needs      libraries beside it that a private directory of unpacked ones must bring
     max_write  bytes up to which a text is bound whole; None leaves it to the driver
+    narrow     texts are fetched in this encoding: as wide characters the driver ends them at the first NUL
     limits     it heeds the time limits that ODBC knows, for logging in and for each statement
     drains     an error may stand behind a result: every one is fetched before a statement counts as done
     """
@@ -54,6 +55,7 @@ class Driver:
     options: Mapping[str, str]
     needs: tuple[str, ...] = ()
     max_write: int | None = None
+    narrow: str = ""
     limits: bool = False
     drains: bool = False
 
@@ -70,14 +72,15 @@ class Lock:
 class Cipher:
     """How a driver is told to encrypt: option names (lower case, best first) and the values that demand it.
 
-    ``demand`` and ``waive`` are what a person adds; ``by_default``: encrypted where nothing is said.
+    ``demand`` and ``waive`` are what a person adds; ``by_default``: in the names of drivers that encrypt
+    where nothing is said.
     """
 
     keys: tuple[str, ...]
     safe: frozenset[str]
     demand: str
     waive: str
-    by_default: bool = False
+    by_default: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

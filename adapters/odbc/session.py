@@ -114,6 +114,9 @@ class Session:
             raise self._no_connection(error) from None
         if self.dialect.driver.max_write is not None:
             connection.maxwrite = self.dialect.driver.max_write
+        if self.dialect.driver.narrow:
+            for kind in (self._odbc.SQL_CHAR, self._odbc.SQL_WCHAR):
+                connection.setdecoding(kind, encoding=self.dialect.driver.narrow, ctype=self._odbc.SQL_CHAR)
         if self.dialect.driver.limits:
             connection.timeout = self._figures()["statement_s"]
         return connection

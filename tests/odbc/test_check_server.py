@@ -126,6 +126,13 @@ async def test_a_lock_limit_beyond_half_the_deadline_is_reported(sqlite_site: Si
         ("Driver=libmaodbc.so;Server=erp.example;FORCETLS=1", "the connection is encrypted"),
         ("Driver=libmaodbc.so;Server=erp.example;FORCETLS=0", "NOT encrypted, as the string says"),
         ("Driver=libsqlite3odbc.so;Database=/erp.db", None),
+        ("Driver=/x/libtdsodbc.so;Server=erp.example", "clear"),
+        ("Driver=/x/libtdsodbc.so;Server=erp.example;Encryption=require", "the connection is encrypted"),
+        ("Driver={ODBC Driver 18 for SQL Server};Server=erp.example", "the connection is encrypted"),
+        ("Driver={ODBC Driver 17 for SQL Server};Server=erp.example", "clear"),
+        ("Driver={ODBC Driver 18 for SQL Server};Server=x;Encrypt=no", "NOT encrypted, as the string says"),
+        ("Driver={IBM i Access ODBC Driver};System=as400;SSL=1", "the connection is encrypted"),
+        ("Driver={IBM i Access ODBC Driver};System=as400", "clear"),
     ],
 )
 def test_a_connection_in_the_clear_is_a_decision_of_a_person(connection: str, found: str | None) -> None:

@@ -11,6 +11,7 @@ import pytest
 from agent.core.change import RawValue
 from agent.core.delivery import Delivery, DeliveryKind, Guard, OutcomeKind, Reason
 from agent.core.objects import FieldSpec, FieldType, ObjectSpec
+from agent.core.value import ValueFault, canonical
 from agent.ports import System
 from tests.odbc.site import Site, apply_one, create, read_one, update
 
@@ -209,6 +210,16 @@ async def test_a_key_that_the_column_cannot_hold_has_no_record_and_costs_only_it
     assert [row.fields is None for row in rows] == [True, False]
     gone = await apply_one(system, update("m1", key, phone="1"))
     assert gone.kind is OutcomeKind.REJECTED and gone.reason in {Reason.GONE, Reason.INVALID}
+
+
+async def test_a_text_with_a_nul_is_read_whole_and_so_stops_its_own_field(mariadb_site: Site) -> None:
+    """Fetched as wide characters it would end there, and what is behind it would be lost without a word."""
+    system = _table(mariadb_site, "v VARCHAR(20), n LONGTEXT", FieldSpec("v"), FieldSpec("n"))
+    mariadb_site.user().execute("INSERT INTO thing VALUES ('a', CONCAT('ä', CHAR(0), '😀'), 'kept')")
+    found = await _fields(system, "a")
+    assert found == {"v": "ä\0😀", "n": "kept"}
+    with pytest.raises(ValueFault, match="NUL"):
+        canonical(found["v"], FieldType.TEXT)
 
 
 async def test_letters_that_a_column_lacks_stop_only_their_own_record_in_mariadb(mariadb_site: Site) -> None:

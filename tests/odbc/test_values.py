@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from adapters.odbc.catalog import Column, blank_of
+from adapters.odbc.catalog import Column, blank_of, retyped
 from adapters.odbc.values import Unfit, decode, encode, encode_key, same
 from agent.core.objects import FieldType
 
@@ -157,6 +157,51 @@ def test_null_is_the_blank_that_a_column_without_null_defaults_to() -> None:
     assert encode(_column(blank=""), FieldType.TEXT, None, _BERLIN) == ""
     assert encode(_column(blank=" "), FieldType.TEXT, None, _BERLIN) == " "
     assert encode(_column(), FieldType.TEXT, None, _BERLIN) is None
+
+
+@pytest.mark.parametrize("blank", [None, " "])
+@pytest.mark.parametrize("value", ["", None])
+def test_an_empty_text_is_null_where_the_database_makes_it_null(value: str | None, blank: str | None) -> None:
+    """Oracle: a search for an empty text finds nothing, and a column without null refuses it."""
+    column = _column("varchar2", no_empty=True, blank=blank)
+    assert encode(column, FieldType.TEXT, value, _BERLIN) == blank
+    assert same(column, FieldType.TEXT, blank, value, _BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("charset", "text", "fits"),
+    [("cp1252", "Größe €", True), ("cp1252", "Ω", False), ("cp037", "Größe", True), ("cp037", "€", False)],
+)
+def test_letters_that_a_code_page_lacks_are_refused_not_replaced(charset: str, text: str, fits: bool) -> None:
+    """SQL Server stores a question mark instead, DB2 for i a substitution character."""
+    column = _column(charset=charset)
+    assert (encode_key(column, text) is not None) is fits
+    if fits:
+        assert encode(column, FieldType.TEXT, text, _BERLIN) == text
+        return
+    with pytest.raises(Unfit) as unfit:
+        encode(column, FieldType.TEXT, text, _BERLIN)
+    assert unfit.value.code == "charset"
+
+
+def test_a_column_of_minutes_takes_no_seconds() -> None:
+    column = _column("smalldatetime", fraction=0)
+    assert encode(column, FieldType.DATETIME, datetime(2026, 1, 1, 10, 30, tzinfo=UTC), _BERLIN)
+    with pytest.raises(Unfit, match="seconds, in a column of minutes"):
+        encode(column, FieldType.DATETIME, datetime(2026, 1, 1, 10, 30, 1, tzinfo=UTC), _BERLIN)
+
+
+def test_the_servers_own_catalog_corrects_what_an_old_driver_tells() -> None:
+    """FreeTDS tells of every type newer than 2005 as nvarchar."""
+    told = retyped(_column("nvarchar", length=27, blank=""), ("c", "datetime2", None, None, 7, None))
+    assert (told.type_name, told.length, told.fraction, told.blank) == ("datetime2", None, 7, "")
+    assert retyped(_column(), ("c", "varchar", 40, None, None, 1252)).charset == "cp1252"
+    assert retyped(_column(), ("c", "CHAR", 40, None, None, 37)).charset == "cp037"
+    assert retyped(_column(), ("c", "VARCHAR2", 40, None, None, "iso8859-1")).charset == "iso8859-1"
+    assert retyped(_column(), ("c", "VARCHAR", 40, None, None, 1208)).charset == ""
+    assert retyped(_column(), ("c", "datetimeoffset", None, None, 7, None)).zoned
+    assert retyped(_column(), ("c", "NUMBER", None, None, None, None)).scale is None
+    assert retyped(_column(), ("c", "int", None, 0, None, None)).scale == 0
 
 
 @pytest.mark.parametrize(

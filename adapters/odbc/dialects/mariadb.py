@@ -185,6 +185,7 @@ MARIADB = Dialect(
         needs=("libmariadb.so.3",),
         # what is bound in pieces arrives with pieces missing
         max_write=1 << 30,
+        narrow="utf-8",
     ),
     session=(
         "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",

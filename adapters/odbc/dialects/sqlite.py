@@ -1,4 +1,7 @@
-"""SQLite through libsqliteodbc: the demo's ERP, and small installations."""
+"""SQLite through libsqliteodbc: the demo's ERP, and small installations.
+
+A limit of the driver: of a text that holds a NUL character it tells what stands before it.
+"""
 
 from __future__ import annotations
 

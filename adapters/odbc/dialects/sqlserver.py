@@ -282,6 +282,7 @@ SQLSERVER = Dialect(
         frozenset({"yes", "mandatory", "strict", "true", "require", "required"}),
         "Encrypt=yes (FreeTDS: Encryption=require)",
         "Encrypt=no (FreeTDS: Encryption=off)",
+        by_default=("msodbcsql-18", "msodbcsql18", "driver 18", "mssqlodbc"),
     ),
     rights=Rights(
         account=lambda user: "[" + user.replace("]", "]]") + "]",

@@ -21,7 +21,8 @@ def lint(erp: Erp) -> list[Check]:
     if cipher is None or any(server == name or (name and server.startswith(name)) for name in _HERE):
         return []
     given = next((options[key] for key in cipher.keys if key in options), None)
-    if given in cipher.safe or (given is None and cipher.by_default):
+    unsaid = any(word in options.get("driver", "") for word in cipher.by_default)
+    if given in cipher.safe or (given is None and unsaid):
         return [Check("encryption", ok=True, detail="the connection is encrypted")]
     if given is not None:
         return [Check("encryption", ok=True, detail=f"NOT encrypted, as the string says ({cipher.keys[0]})")]

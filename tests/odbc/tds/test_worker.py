@@ -264,3 +264,11 @@ async def test_a_create_answers_with_its_key(site: Erp) -> None:
     made = replace(_update("m1"), kind=DeliveryKind.CREATE, key=None, guard=None)
     (outcome,) = await site.system.target.apply([made])
     assert (outcome.kind, outcome.key) == (OutcomeKind.ACCEPTED, "8")
+
+
+async def test_a_check_says_that_the_dialect_was_never_run_against_such_a_server(site: Erp) -> None:
+    site.script.on(r"FROM sys.triggers", _rows("isthmus_journal_customer"))
+    checks = {check.name: check for check in await site.system.probe.check()}
+    assert checks["journal triggers of customer"].ok
+    assert checks["connect"].ok and checks["table customer"].ok
+    assert "never run against such a server" in checks["server version"].detail
