@@ -197,6 +197,19 @@ class Tracking:
     horizon: str
 
 
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """How a dialect hashes rows where they are.
+
+    row     hexadecimal hash (32 digits) of columns, each given as its expression and itself. The text under
+            it is the same for equal rows only: NULL, '' and separators inside a value differ
+    halves  both halves of such a hash as numbers of 64 bits, signed or not, whose sum cannot overflow
+    """
+
+    row: Callable[[Sequence[tuple[str, Column]]], str]
+    halves: Callable[[str], tuple[str, str]]
+
+
 class Claim(Enum):
     """What tells that a message id is in the ledger already."""
 
@@ -239,6 +252,7 @@ class Dialect:
     reserved        own column names that the database takes for words of its language
     quotes          left and right of an identifier
     lossy_numbers   a numeric column stores binary floating point
+    digest          how rows are hashed in the database; None where the worker has to
     """
 
     name: str
@@ -277,6 +291,7 @@ class Dialect:
     reserved: frozenset[str] = frozenset()
     quotes: tuple[str, str] = ('"', '"')
     lossy_numbers: bool = False
+    digest: Digest | None = field(default=None, repr=False)
 
     @property
     def marks_writes(self) -> bool:

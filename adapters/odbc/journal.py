@@ -12,6 +12,7 @@ from adapters.odbc.dialect import Dialect, Fault, Journal, OwnTables
 from adapters.odbc.dialects import DIALECTS
 from adapters.odbc.session import Session, SqlFault
 from adapters.odbc.settings import Erp
+from adapters.odbc.tables import WITH_TRIGGERS
 from agent.errors import Refused, Unreachable
 from agent.ports import Check
 
@@ -28,9 +29,8 @@ def install_script(erp: Erp) -> list[str]:
     """Statements that install everything for the captured objects; repeatable."""
     dialect = DIALECTS[erp.dialect]
     statements = _tables(dialect, erp.own)
-    for spec in erp.objects:
-        if spec.capture:
-            statements += dialect.journal.triggers(dialect, erp.own, spec)
+    for spec in erp.captured(*WITH_TRIGGERS):
+        statements += dialect.journal.triggers(dialect, erp.own, spec)
     return statements
 
 
@@ -104,9 +104,7 @@ def verify(session: Session) -> list[Check]:
     ]
     present = {str(row[0]) for row in session.rows(dialect.journal.present)}
     hidden = bool(dialect.dictionary.hidden and session.rows(dialect.dictionary.hidden))
-    for spec in erp.objects:
-        if not spec.capture:
-            continue
+    for spec in erp.captured(*WITH_TRIGGERS):
         wanted = set(dialect.journal.names(erp.own, spec))
         absent = sorted(wanted - present)
         if hidden and wanted.isdisjoint(present):

@@ -12,6 +12,7 @@ from adapters.odbc.catalog import Column, Table
 from adapters.odbc.dialect import Dialect
 
 _BIGINT = Column("", "bigint")
+_NUMERIC = Column("", "numeric")
 
 
 def _key_and(dialect: Dialect, table: Table, key: str, names: Sequence[str]) -> str:
@@ -171,4 +172,59 @@ def mark_write(dialect: Dialect, epoch: str) -> str:
     return (
         f"UPDATE {dialect.quote(epoch)} SET {', '.join(parts(dialect.value(_BIGINT)))}"  # noqa: S608
         f" WHERE id = 1 AND {' AND '.join(parts(dialect.comparand(_BIGINT), dialect.equal))}"
+    )
+
+
+def _between(dialect: Dialect, table: Table, key: str, bounds: tuple[bool, bool]) -> str:
+    """Rows behind a key and up to another, where those bounds are there."""
+    column, mark = f"r.{dialect.quote(key)}", dialect.comparand(table.column(key))
+    lower, upper = bounds
+    tests = [f"{column} > {mark}" if lower else f"{column} IS NOT NULL"]
+    if upper:
+        tests.append(f"{column} <= {mark}")
+    return f" FROM {dialect.quote(table.name)} r WHERE {' AND '.join(tests)}"
+
+
+def _row_hash(dialect: Dialect, table: Table, names: Sequence[str]) -> str:
+    if dialect.digest is None:
+        raise ValueError(f"{dialect.name} does not hash rows")
+    return dialect.digest.row(
+        [(dialect.text(name, table.column(name)), table.column(name)) for name in names]
+    )
+
+
+def segment_sums(
+    dialect: Dialect, table: Table, key: str, names: Sequence[str], bounds: tuple[bool, bool]
+) -> str:
+    """How many rows there are between two keys, and the sums of both halves of their hashes.
+
+    Two sums: a row that comes twice doubles them, where an exclusive or would cancel it out.
+    """
+    if dialect.digest is None:
+        raise ValueError(f"{dialect.name} does not hash rows")
+    first, second = dialect.digest.halves("h")
+    sums = ", ".join(dialect.as_text(f"COALESCE(SUM({half}), 0)", _NUMERIC) for half in (first, second))
+    rows = f"SELECT {_row_hash(dialect, table, (key, *names))} AS h{_between(dialect, table, key, bounds)}"
+    return f"SELECT {dialect.as_text('COUNT(*)', _BIGINT)}, {sums} FROM ({rows}) q"  # noqa: S608
+
+
+def segment_rows(
+    dialect: Dialect, table: Table, key: str, names: Sequence[str], bounds: tuple[bool, bool], count: int
+) -> str:
+    """The first rows between two keys, in order: the key, and the row's hash or else its columns."""
+    if dialect.digest is None:
+        chosen = _key_and(dialect, table, key, names)
+    else:
+        chosen = f"{dialect.text(key, table.column(key))}, {_row_hash(dialect, table, (key, *names))}"
+    return (
+        f"SELECT {chosen}{_between(dialect, table, key, bounds)}"
+        f" ORDER BY r.{dialect.quote(key)}{dialect.limit.format(count=count)}"
+    )
+
+
+def segment_keys(dialect: Dialect, table: Table, key: str, bounds: tuple[bool, bool], count: int) -> str:
+    """The first keys between two keys, in order."""
+    return (
+        f"SELECT {_key_and(dialect, table, key, ())}{_between(dialect, table, key, bounds)}"
+        f" ORDER BY r.{dialect.quote(key)}{dialect.limit.format(count=count)}"
     )

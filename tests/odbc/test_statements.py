@@ -95,6 +95,9 @@ def _statements(dialect: Dialect) -> list[str]:
         sql.epoch_check(dialect, "isthmus_epoch"),
         sql.mark_read(dialect, "isthmus_epoch"),
         sql.mark_write(dialect, "isthmus_epoch"),
+        *([sql.segment_sums(dialect, table, "id", _NAMES, (True, False))] if dialect.digest else []),
+        sql.segment_rows(dialect, table, "id", _NAMES, (True, True), 1000),
+        sql.segment_keys(dialect, table, "id", (False, True), 1000),
         *install_script(erp),
         *_of_untried(dialect, table, erp),
     ]

@@ -10,6 +10,7 @@ from adapters.odbc.dialect import (
     Cipher,
     Dialect,
     Dictionary,
+    Digest,
     Driver,
     Fault,
     Journal,
@@ -103,6 +104,25 @@ def _release(table: str, count: int) -> str:
     return f"DELETE FROM {table} WHERE seq IN ({', '.join(['CAST(? AS bigint)'] * count)})"  # noqa: S608
 
 
+def _row_hash(columns: Sequence[tuple[str, Column]]) -> str:
+    """Each value with its length before it; one without a limit is hashed for itself first."""
+    parts = []
+    for expression, column in columns:
+        long = column.type_name in {"text", "bytea", "json", "jsonb", "xml"} or (
+            column.type_name in _TEXT and column.length is None
+        )
+        text = f"md5({expression})" if long else expression
+        parts.append(f"coalesce(length({text}) || ':' || {text}, '-')")
+    return f"md5({' || '.join(parts)})"
+
+
+def _halves(digest: str) -> tuple[str, str]:
+    def half(first: int) -> str:
+        return f"CAST(CAST('x' || substr({digest}, {first}, 16) AS bit(64)) AS bigint)"
+
+    return half(1), half(17)
+
+
 def _names(own: OwnTables, spec: ObjectSpec) -> list[str]:
     base = trigger_base(own, spec, _LONGEST)
     return [base, f"{base}_t"]
@@ -189,6 +209,10 @@ POSTGRESQL = Dialect(
         "SET idle_in_transaction_session_timeout = {deadline_ms}",
         "SET TIME ZONE 'UTC'",
         "SET DateStyle = 'ISO'",
+        # what the database or the role sets would change the text of a value, and so its hash
+        "SET IntervalStyle = 'iso_8601'",
+        "SET extra_float_digits = 1",
+        "SET bytea_output = 'hex'",
     ),
     classify=_classify,
     column=_column,
@@ -235,4 +259,5 @@ POSTGRESQL = Dialect(
     row_lock=Lock(suffix=" FOR UPDATE"),
     share_lock=Lock(suffix=" FOR SHARE"),
     mark="set_config('isthmus.message_id', ?, true)",
+    digest=Digest(row=_row_hash, halves=_halves),
 )
