@@ -210,6 +210,27 @@ class Digest:
     halves: Callable[[str], tuple[str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How a dialect tells which journal rows can have no transaction before them that is still open.
+
+    install  statements that make the journal ready for it, repeatable: own tables, names of captured tables
+    remove   statements that take away what is not dropped with the tables
+    read     rows behind a transaction and a number, of so many objects, whose transactions are all over
+    state    one row: name of the installation, transaction and number of the last row purged, how many rows
+             have a number, the lowest transaction that is open, the next one to come
+    release  rows before a transaction and a number, of so many objects
+    open     one row: for how many seconds the longest writing transaction is open, how many are not shown
+    """
+
+    install: Callable[[OwnTables, Sequence[str]], list[str]]
+    remove: Callable[[OwnTables], list[str]]
+    read: Callable[[OwnTables, int, int], str]
+    state: Callable[[OwnTables], str]
+    release: Callable[[OwnTables, int], str]
+    open: str
+
+
 class Claim(Enum):
     """What tells that a message id is in the ledger already."""
 
@@ -253,6 +274,9 @@ class Dialect:
     quotes          left and right of an identifier
     lossy_numbers   a numeric column stores binary floating point
     digest          how rows are hashed in the database; None where the worker has to
+    horizon         what "snapshot" capture asks; None where the database cannot tell
+    silent_cascades rows that a foreign key deletes fire no trigger
+    allowed         query with a row if we have a {right} on a table; None where everything is allowed
     """
 
     name: str
@@ -292,6 +316,9 @@ class Dialect:
     quotes: tuple[str, str] = ('"', '"')
     lossy_numbers: bool = False
     digest: Digest | None = field(default=None, repr=False)
+    horizon: Horizon | None = field(default=None, repr=False)
+    allowed: str | None = None
+    silent_cascades: bool = False
 
     @property
     def marks_writes(self) -> bool:

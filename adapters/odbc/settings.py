@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from adapters.odbc.dialect import OwnTables
-from adapters.odbc.dialects import dialect_of
+from adapters.odbc.dialects import DIALECTS, dialect_of
 from adapters.odbc.tables import Capture, TableSettings, table_problems
 from agent.core.objects import ObjectSpec
 from agent.errors import InputError, Problem, Refused
@@ -90,12 +90,19 @@ class Erp:
 def problems(name: str, settings: Settings, objects: Sequence[ObjectSpec]) -> list[Problem]:
     """What is wrong with the settings as far as it can be told without reading a secret."""
     found = list(table_problems(name, settings.tables, objects))
-    if settings.dialect is None and not _REFERENCE.match(settings.connection):
+    dialect: str | None = settings.dialect
+    if dialect is None and not _REFERENCE.match(settings.connection):
         try:
-            dialect_of(settings.connection, where=name)
+            dialect = dialect_of(settings.connection, where=name)
         except Refused as error:
             text = f"{error.message}; {error.remedy}"
             found.append(Problem("configuration", f"systems.{name}.connection", text))
+    if dialect is not None and DIALECTS[dialect].horizon is None:
+        found += [
+            Problem("configuration", f"systems.{name}.tables.{table}.capture", "is for PostgreSQL only")
+            for table, chosen in settings.tables.items()
+            if chosen.capture is Capture.SNAPSHOT
+        ]
     return found
 
 

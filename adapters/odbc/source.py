@@ -94,7 +94,7 @@ class CaptureSource:
                 captured = await self._look(turn)
                 if not captured.empty:
                     return Batch(
-                        captured.stream, captured.changes, captured.position, receipt=captured.seqs or None
+                        captured.stream, captured.changes, captured.position, receipt=captured.receipt or None
                     )
             now = loop.time()
             if now >= until:
@@ -161,7 +161,7 @@ class CaptureSource:
             raise self._told(turn)
         turn.error, turn.failures = None, 0
         turn.figures = captured.figures
-        turn.outstanding.update(captured.seqs)
+        turn.outstanding.update(captured.receipt)
         rest = self._poll_s if captured.rest_s is None else captured.rest_s
         turn.due = asyncio.get_running_loop().time() + rest
         return captured

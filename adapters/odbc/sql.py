@@ -101,11 +101,12 @@ def _number(dialect: Dialect, name: str) -> str:
     return dialect.as_text(dialect.own(name), _BIGINT)
 
 
-def journal_read(dialect: Dialect, journal: str, limit: int) -> str:
-    """The oldest journal rows: seq, object, key, operation, marker."""
+def journal_read(dialect: Dialect, journal: str, limit: int, others: int = 0) -> str:
+    """The oldest journal rows: seq, object, key, operation, marker; but not those of so many ``others``."""
+    ours = f" WHERE object NOT IN ({', '.join('?' * others)})" if others else ""
     return (
         f"SELECT {_number(dialect, 'seq')}, object, {dialect.own('key')}, op, message_id"  # noqa: S608
-        f" FROM {dialect.quote(journal)} r{dialect.journal.past.hint}"
+        f" FROM {dialect.quote(journal)} r{dialect.journal.past.hint}{ours}"
         f" ORDER BY r.seq{dialect.limit.format(count=limit)}{dialect.journal.past.suffix}"
     )
 

@@ -16,12 +16,13 @@ class Capture(StrEnum):
     """Where the changes of a table come from."""
 
     JOURNAL = "journal"  # triggers note keys; rows of the journal are deleted once they are durable here
+    SNAPSHOT = "snapshot"  # the same triggers on PostgreSQL, rows read below the oldest open transaction
     DIFFERENCE = "difference"  # hashes of the whole table, compared again and again
     NONE = "none"  # the table is read and written, never captured
 
 
 #: Those that need the agent's triggers.
-WITH_TRIGGERS = frozenset({Capture.JOURNAL})
+WITH_TRIGGERS = frozenset({Capture.JOURNAL, Capture.SNAPSHOT})
 
 
 class TableSettings(BaseModel):

@@ -95,10 +95,10 @@ class ReadLane:
             error = refusal
         return Captured(name, stuck=Stuck(error.message, error.remedy, isinstance(error, Refused)))
 
-    def ack(self, name: str, seqs: Sequence[int]) -> None:
+    def ack(self, name: str, receipt: Sequence[int]) -> None:
         """Release journal rows."""
         failpoints.hit("odbc.before_release")
-        self._strategies[name].ack(self._connected(), seqs)
+        self._strategies[name].ack(self._connected(), receipt)
         failpoints.hit("odbc.after_release")
 
     def read(self, name: str, keys: Sequence[str]) -> list[Row]:

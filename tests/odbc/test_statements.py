@@ -99,6 +99,7 @@ def _statements(dialect: Dialect) -> list[str]:
         sql.segment_rows(dialect, table, "id", _NAMES, (True, True), 1000),
         sql.segment_keys(dialect, table, "id", (False, True), 1000),
         *install_script(erp),
+        *_horizon(dialect, erp),
         *_of_untried(dialect, table, erp),
     ]
 
@@ -130,6 +131,19 @@ def _of_untried(dialect: Dialect, table: Table, erp: Erp) -> list[str]:
         *tracking,
         *(line for line in grant_script(erp) if not line.startswith("--")),
         *remove_script(erp),
+    ]
+
+
+def _horizon(dialect: Dialect, erp: Erp) -> list[str]:
+    horizon = dialect.horizon
+    if horizon is None:
+        return []
+    return [
+        *horizon.install(erp.own, ["sales.customer"]),
+        horizon.read(erp.own, 1, 200),
+        horizon.state(erp.own),
+        horizon.release(erp.own, 1),
+        horizon.open,
     ]
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from adapters.odbc.capture import difference, journal
+from adapters.odbc.capture import difference, journal, snapshot
 from adapters.odbc.capture.difference import Difference
 from adapters.odbc.capture.journal import Journal
+from adapters.odbc.capture.snapshot import Snapshot
 from adapters.odbc.capture.strategy import Strategy
 from adapters.odbc.settings import Erp
 from adapters.odbc.tables import Capture, TableSettings
@@ -27,6 +28,8 @@ def _names(kind: Capture, table: str) -> list[str]:
     match kind:
         case Capture.JOURNAL:
             return [journal.STREAM]
+        case Capture.SNAPSHOT:
+            return [snapshot.STREAM]
         case Capture.DIFFERENCE:
             return [f"{difference.NAME}:{table}"]
         case _:
@@ -49,5 +52,7 @@ def _made(erp: Erp, name: str) -> Strategy:
     match kind:
         case difference.NAME:
             return Difference(table, settings, settings.difference_every_s)
+        case snapshot.STREAM:
+            return Snapshot(erp.captured(Capture.SNAPSHOT))
         case _:
             return Journal(erp.captured(Capture.JOURNAL))

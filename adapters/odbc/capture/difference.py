@@ -101,7 +101,7 @@ class Difference:
             return self._compared(session, shape, limit)
         return self._extended(session, shape)
 
-    def ack(self, session: Session, seqs: Sequence[int]) -> None:
+    def ack(self, session: Session, receipt: Sequence[int]) -> None:
         """Nothing to release."""
 
     def _shape(self, session: Session) -> Shape:

@@ -10,6 +10,8 @@ from adapters.odbc.capture.strategy import Captured, IdleProbe
 from adapters.odbc.dialect import Fault
 from adapters.odbc.records import Shape, images
 from adapters.odbc.session import Session, SqlFault
+from adapters.odbc.settings import Erp
+from adapters.odbc.tables import Capture
 from agent.core.change import Change, ChangeKind, Operation, RawValue
 from agent.core.objects import ObjectSpec
 from agent.errors import Refused
@@ -45,7 +47,9 @@ class Journal:
         if self._idle.idle(session):
             return Captured(STREAM)
         window = limit + len(outstanding)
-        found = session.rows(sql.journal_read(session.dialect, session.erp.own.journal, window))
+        others = [spec.name for spec in session.erp.captured(Capture.SNAPSHOT)]
+        statement = sql.journal_read(session.dialect, session.erp.own.journal, window, len(others))
+        found = session.rows(statement, others)
         entries = [row for row in found if int(row[0]) not in outstanding][:limit]
         self._idle.rest(session, found=bool(entries))
         if not entries:
@@ -54,10 +58,10 @@ class Journal:
         changes = changes_of(session, self._known, STREAM, self._instance, entries)
         return Captured(STREAM, changes, tuple(int(row[0]) for row in entries), rest_s=0.0)
 
-    def ack(self, session: Session, seqs: Sequence[int]) -> None:
+    def ack(self, session: Session, receipt: Sequence[int]) -> None:
         """Release exactly these rows."""
-        for start in range(0, len(seqs), _ACK_CHUNK):
-            chunk = [str(seq) for seq in seqs[start : start + _ACK_CHUNK]]
+        for start in range(0, len(receipt), _ACK_CHUNK):
+            chunk = [str(seq) for seq in receipt[start : start + _ACK_CHUNK]]
             session.run(sql.journal_ack(session.dialect, session.erp.own.journal, len(chunk)), chunk)
 
 
@@ -70,18 +74,26 @@ def instance(session: Session) -> str:
             raise
         rows = []
     if not rows:
-        raise Refused(
-            f"the change journal '{session.erp.own.journal}' is not installed",
-            where=session.erp.name,
-            remedy=f"isthmus journal install {session.erp.name}",
-        )
+        raise not_installed(session.erp)
     return str(rows[0][0])
+
+
+def not_installed(erp: Erp) -> Refused:
+    """What is told where the journal, or a part of it, is missing."""
+    return Refused(
+        f"the change journal '{erp.own.journal}' is not installed",
+        where=erp.name,
+        remedy=f"isthmus journal install {erp.name}",
+    )
 
 
 def changes_of(
     session: Session, known: frozenset[str], stream: str, installed: str, entries: Sequence[Sequence[object]]
 ) -> tuple[Change, ...]:
-    """A change per journal row (seq, object, key, operation, marker), its record read once per key."""
+    """A change per journal row (seq, object, key, operation, marker), its record read once per key.
+
+    A sixth part of a row is its place in the stream, where that is not its number.
+    """
     keys: dict[str, dict[str, None]] = {}
     for _, name, key, *_ in entries:
         if key is not None:
@@ -104,7 +116,7 @@ def _change(
     records: dict[str, dict[str, dict[str, RawValue]]],
 ) -> Change:
     seq, name, key, op, marker = str(entry[0]), str(entry[1]), entry[2], str(entry[3]), entry[4]
-    source_id = f"{installed}:{seq}"
+    source_id, order = f"{installed}:{seq}", int(str(entry[-1] if len(entry) > 5 else seq))
     origin = None if marker is None or marker == "" else str(marker)
     if key is None:
         return Change(
@@ -112,7 +124,7 @@ def _change(
             stream,
             ChangeKind.OVERFLOW,
             name,
-            order=int(seq),
+            order=order,
             reason="the table was emptied" if op == "T" else "a row without a key was written",
         )
     image = records[name].get(str(key))
@@ -129,6 +141,6 @@ def _change(
         (str(key),),
         operation,
         image or {},
-        order=int(seq),
+        order=order,
         origin=origin,
     )

@@ -31,7 +31,7 @@ class Captured:
 
     stream    what ``position`` belongs to
     changes   in the order in which they are to be taken
-    seqs      journal rows to be released once the changes are durable
+    receipt   what ``ack`` is to release once the changes are durable (journal: numbers of its rows)
     position  where the stream goes on behind them; None where nothing moved
     rest_s    seconds until there may be more; 0 for at once, None for the usual pause
     figures   what a person should see of it now, by name
@@ -40,7 +40,7 @@ class Captured:
 
     stream: str
     changes: tuple[Change, ...] = ()
-    seqs: tuple[int, ...] = ()
+    receipt: tuple[int, ...] = ()
     position: bytes | None = None
     rest_s: float | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Captured:
     @property
     def empty(self) -> bool:
         """Nothing to make durable."""
-        return not self.changes and not self.seqs and self.position is None
+        return not self.changes and not self.receipt and self.position is None
 
 
 class Strategy(Protocol):
@@ -69,7 +69,7 @@ class Strategy(Protocol):
         Each look goes on behind the one before it. Raises Refused, SqlFault.
         """
 
-    def ack(self, session: Session, seqs: Sequence[int]) -> None:
+    def ack(self, session: Session, receipt: Sequence[int]) -> None:
         """Release what is durable. Repeatable."""
 
 

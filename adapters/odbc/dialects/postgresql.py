@@ -23,6 +23,7 @@ from adapters.odbc.dialect import (
     literal,
     trigger_base,
 )
+from adapters.odbc.dialects.postgresql_horizon import HORIZON
 from agent.core.objects import ObjectSpec
 
 _TEXT = frozenset({"text", "varchar", "bpchar"})
@@ -260,4 +261,6 @@ POSTGRESQL = Dialect(
     share_lock=Lock(suffix=" FOR SHARE"),
     mark="set_config('isthmus.message_id', ?, true)",
     digest=Digest(row=_row_hash, halves=_halves),
+    horizon=HORIZON,
+    allowed="SELECT 1 FROM pg_class WHERE oid = to_regclass(?) AND has_table_privilege(oid, '{right}')",
 )

@@ -17,13 +17,6 @@ from tests.odbc.capture.sites import QUICK, Reading, fill, only
 from tests.odbc.site import SAMPLE, Site
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
-def server_site(request: pytest.FixtureRequest) -> Site:
-    """A database in which several users write at the same time."""
-    found: Site = request.getfixturevalue(f"{request.param}_site")
-    return found
-
-
 async def _begun(site: Site, **settings: Any) -> Reading:
     reading = await Reading(site, only("sample", **{**QUICK, **settings})).open()
     await reading.begun("sample")
