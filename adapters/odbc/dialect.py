@@ -275,6 +275,7 @@ class Dialect:
     lossy_numbers   a numeric column stores binary floating point
     digest          how rows are hashed in the database; None where the worker has to
     horizon         what "snapshot" capture asks; None where the database cannot tell
+    earlier         a text of a time column, taken back by so many seconds; None where that cannot be said
     silent_cascades rows that a foreign key deletes fire no trigger
     allowed         query with a row if we have a {right} on a table; None where everything is allowed
     """
@@ -318,6 +319,7 @@ class Dialect:
     digest: Digest | None = field(default=None, repr=False)
     horizon: Horizon | None = field(default=None, repr=False)
     allowed: str | None = None
+    earlier: Callable[[Column, float], str] | None = field(default=None, repr=False)
     silent_cascades: bool = False
 
     @property

@@ -6,7 +6,9 @@ Hence the alias ``r``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from adapters.odbc.catalog import Column, Table
 from adapters.odbc.dialect import Dialect
@@ -228,4 +230,63 @@ def segment_keys(dialect: Dialect, table: Table, key: str, bounds: tuple[bool, b
     return (
         f"SELECT {_key_and(dialect, table, key, ())}{_between(dialect, table, key, bounds)}"
         f" ORDER BY r.{dialect.quote(key)}{dialect.limit.format(count=count)}"
+    )
+
+
+_TIME = re.compile(r"date|time")
+
+
+def is_time(column: Column) -> bool:
+    """Whether a column holds points in time."""
+    return _TIME.search(column.type_name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a reading in the order of a column takes, and how many rows.
+
+    earlier_s  not before a given value less so many seconds; None without such a bound
+    behind     behind a given value and key
+    upto       up to a given value and key
+    """
+
+    earlier_s: float | None
+    behind: bool
+    upto: bool
+    count: int
+
+
+def high_rows(dialect: Dialect, table: Table, key: str, names: Sequence[str], window: Window) -> str:
+    """Rows in the order of the first of ``names`` and the key: key, its value, and the hash or the others.
+
+    Behind a place by value and key together: rows of equal value are not skipped at the edge of a page.
+    """
+    by, *others = names
+    column, place = table.column(by), f"r.{dialect.quote(by)}"
+    tests = [f"{place} IS NOT NULL"]
+    if window.earlier_s is not None and dialect.earlier is not None:
+        tests.append(f"{place} >= {dialect.earlier(column, window.earlier_s)}")
+    value, mark = dialect.comparand(column), dialect.comparand(table.column(key))
+    second = f"r.{dialect.quote(key)}"
+    if window.behind:
+        tests.append(f"{place} >= {value} AND ({place} > {value} OR {second} > {mark})")
+    if window.upto:
+        tests.append(f"{place} <= {value} AND ({place} < {value} OR {second} <= {mark})")
+    if dialect.digest is None:
+        chosen = _key_and(dialect, table, key, names)
+    else:
+        chosen = f"{_key_and(dialect, table, key, (by,))}, {_row_hash(dialect, table, (key, *others))}"
+    return (
+        f"SELECT {chosen} FROM {dialect.quote(table.name)} r WHERE {' AND '.join(tests)}"  # noqa: S608
+        f" ORDER BY {place}, r.{dialect.quote(key)}{dialect.limit.format(count=window.count)}"
+    )
+
+
+def high_place(dialect: Dialect, table: Table, key: str, by: str, count: int) -> str:
+    """Value and key of the highest rows in the order of a column and the key, the highest first."""
+    place = f"r.{dialect.quote(by)}"
+    return (
+        f"SELECT {dialect.text(by, table.column(by))}, {dialect.text(key, table.column(key))}"  # noqa: S608
+        f" FROM {dialect.quote(table.name)} r WHERE {place} IS NOT NULL"
+        f" ORDER BY {place} DESC, r.{dialect.quote(key)} DESC{dialect.limit.format(count=count)}"
     )

@@ -97,6 +97,10 @@ def _statements(dialect: Dialect) -> list[str]:
         sql.mark_write(dialect, "isthmus_epoch"),
         *([sql.segment_sums(dialect, table, "id", _NAMES, (True, False))] if dialect.digest else []),
         sql.segment_rows(dialect, table, "id", _NAMES, (True, True), 1000),
+        sql.high_rows(
+            dialect, table, "id", ("limit", *_NAMES), sql.Window(60.0, behind=True, upto=True, count=1000)
+        ),
+        sql.high_place(dialect, table, "id", "limit", 1),
         sql.segment_keys(dialect, table, "id", (False, True), 1000),
         *install_script(erp),
         *_horizon(dialect, erp),

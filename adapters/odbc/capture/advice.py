@@ -39,6 +39,8 @@ def advise(site: Site) -> tuple[Capture, str]:
         return Capture.JOURNAL, "triggers are allowed"
     if site.may_trigger:
         return Capture.SNAPSHOT, "triggers are allowed, deleting journal rows is not"
+    if site.column is not None:
+        return Capture.HIGH_WATER, f"only reading is allowed, '{site.column}' seems to grow with every write"
     return Capture.DIFFERENCE, "only reading is allowed"
 
 
@@ -102,6 +104,10 @@ def _told(session: Session, chosen: Capture, settings: TableSettings) -> str:
             return f"triggers note every change, our rows there are deleted when they are durable here{limit}"
         case Capture.SNAPSHOT:
             return "triggers note every change, read below the oldest open transaction"
+        case Capture.HIGH_WATER if settings.deletes_every_s is None:
+            return f"rows by '{settings.column}'; deletes are not seen (set deletes_every_s)"
+        case Capture.HIGH_WATER:
+            return f"rows by '{settings.column}', deletes every {settings.deletes_every_s:g} s by their keys"
         case Capture.DIFFERENCE:
             where = "in the database" if session.dialect.digest is not None else "by us"
             return f"every {settings.difference_every_s:g} s the whole table is hashed {where} and compared"

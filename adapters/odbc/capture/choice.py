@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from adapters.odbc.capture import difference, journal, snapshot
+from adapters.odbc.capture import difference, high_water, journal, snapshot
 from adapters.odbc.capture.difference import Difference
+from adapters.odbc.capture.high_water import HighWater
 from adapters.odbc.capture.journal import Journal
 from adapters.odbc.capture.snapshot import Snapshot
 from adapters.odbc.capture.strategy import Strategy
@@ -19,17 +20,20 @@ def names(tables: Mapping[str, TableSettings], objects: Sequence[ObjectSpec]) ->
     found: dict[str, None] = {}
     for spec in objects:
         if spec.capture:
-            kind = (tables.get(spec.name) or TableSettings()).capture
-            found.update(dict.fromkeys(_names(kind, spec.name)))
+            settings = tables.get(spec.name) or TableSettings()
+            found.update(dict.fromkeys(_names(settings, spec.name)))
     return list(found)
 
 
-def _names(kind: Capture, table: str) -> list[str]:
-    match kind:
+def _names(settings: TableSettings, table: str) -> list[str]:
+    match settings.capture:
         case Capture.JOURNAL:
             return [journal.STREAM]
         case Capture.SNAPSHOT:
             return [snapshot.STREAM]
+        case Capture.HIGH_WATER:
+            beside = [f"{difference.NAME}:{table}"] if settings.deletes_every_s is not None else []
+            return [f"{high_water.NAME}:{table}", *beside]
         case Capture.DIFFERENCE:
             return [f"{difference.NAME}:{table}"]
         case _:
@@ -50,6 +54,10 @@ def _made(erp: Erp, name: str) -> Strategy:
     kind, _, table = name.partition(":")
     settings = erp.table(table)
     match kind:
+        case high_water.NAME:
+            return HighWater(table, settings)
+        case difference.NAME if settings.deletes_every_s is not None:
+            return Difference(table, settings, settings.deletes_every_s, keys_only=True)
         case difference.NAME:
             return Difference(table, settings, settings.difference_every_s)
         case snapshot.STREAM:

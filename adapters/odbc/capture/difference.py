@@ -18,7 +18,18 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from adapters.odbc import sql
-from adapters.odbc.capture.segment import HASH, Life, Segment, Sums, added, chain, decode, folded, sums_of
+from adapters.odbc.capture.segment import (
+    HASH,
+    Life,
+    Segment,
+    Sums,
+    added,
+    chain,
+    decode,
+    folded,
+    hashed,
+    sums_of,
+)
 from adapters.odbc.capture.strategy import Captured, IdleProbe
 from adapters.odbc.records import Shape, images
 from adapters.odbc.session import Session
@@ -334,7 +345,7 @@ class Difference:
         found = session.rows(statement, _given(bounds))
         if session.dialect.digest is not None:
             return {str(key): bytes.fromhex(str(digest)) for key, digest in found}
-        return {str(row[0]): _hashed(row) for row in found}
+        return {str(row[0]): hashed(row) for row in found}
 
     def _sums(
         self, session: Session, shape: Shape, bounds: tuple[str | None, str | None]
@@ -380,16 +391,6 @@ def _are(bounds: tuple[str | None, str | None]) -> tuple[bool, bool]:
 
 def _given(bounds: tuple[str | None, str | None]) -> list[str]:
     return [bound for bound in bounds if bound is not None]
-
-
-def _hashed(row: Sequence[object]) -> bytes:
-    """A row's hash where the database makes none: NULL, '' and separators inside a value differ."""
-    digest = hashlib.blake2b(digest_size=16)
-    for value in row:
-        data = b"" if value is None else str(value).encode("utf-8", "surrogatepass")
-        digest.update(b"-" if value is None else b"%d:" % len(data))
-        digest.update(data)
-    return digest.digest()
 
 
 def _merged(

@@ -158,6 +158,10 @@ def _halves(digest: str) -> tuple[str, str]:
     return half("LEFT"), half("RIGHT")
 
 
+def _earlier(column: Column, seconds: float) -> str:
+    return f"CAST(? AS DATETIME(6)) - INTERVAL {int(seconds * 1_000_000)} MICROSECOND"
+
+
 def _names(own: OwnTables, spec: ObjectSpec) -> list[str]:
     place, dot, _ = spec.name.rpartition(".")
     base = trigger_base(own, spec, _LONGEST)
@@ -296,5 +300,6 @@ MARIADB = Dialect(
     quotes=("`", "`"),
     digest=Digest(row=_row_hash, halves=_halves),
     allowed=_ALLOWED,
+    earlier=_earlier,
     silent_cascades=True,
 )

@@ -124,6 +124,10 @@ def _halves(digest: str) -> tuple[str, str]:
     return half(1), half(17)
 
 
+def _earlier(column: Column, seconds: float) -> str:
+    return f"{_cast(column)} - INTERVAL '{seconds:.3f} s'"
+
+
 def _names(own: OwnTables, spec: ObjectSpec) -> list[str]:
     base = trigger_base(own, spec, _LONGEST)
     return [base, f"{base}_t"]
@@ -262,5 +266,6 @@ POSTGRESQL = Dialect(
     mark="set_config('isthmus.message_id', ?, true)",
     digest=Digest(row=_row_hash, halves=_halves),
     horizon=HORIZON,
+    earlier=_earlier,
     allowed="SELECT 1 FROM pg_class WHERE oid = to_regclass(?) AND has_table_privilege(oid, '{right}')",
 )

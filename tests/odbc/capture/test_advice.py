@@ -17,6 +17,7 @@ from tests.odbc.site import Site
         (True, True, True, None, Capture.JOURNAL),
         (True, False, True, None, Capture.SNAPSHOT),
         (True, False, False, None, Capture.JOURNAL),
+        (False, False, True, "changed_at", Capture.HIGH_WATER),
         (False, False, True, None, Capture.DIFFERENCE),
     ],
 )
@@ -63,16 +64,16 @@ async def test_deletes_by_a_cascade_are_a_stated_limit_on_mariadb(mariadb_site: 
 
 async def test_a_user_who_may_only_read_is_not_recommended_triggers(server_site: Site) -> None:
     site = server_site
-    owner, name = site.user(), "customer"
+    owner, name = site.user(), "sample"
     if site.dialect.name == "postgresql":
         user = f"reader_{site.one('SELECT current_database()')}"
-        owner.execute("DROP TRIGGER isthmus_journal_customer ON customer")
+        owner.execute("DROP TRIGGER isthmus_journal_sample ON sample")
         owner.execute(f"CREATE ROLE {user} LOGIN")
         owner.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {user}")
         owner.execute(f"GRANT INSERT ON isthmus_ledger TO {user}")
     else:
         user = f"reader_{site.one('SELECT DATABASE()')}"
-        owner.execute("DROP TRIGGER isthmus_journal_customer_i")
+        owner.execute("DROP TRIGGER isthmus_journal_sample_i")
         owner.execute(f"CREATE USER '{user}'@'127.0.0.1'")
         owner.execute(f"GRANT SELECT ON {site.one('SELECT DATABASE()')}.* TO '{user}'@'127.0.0.1'")
     site.adapter_connection = site.connection.replace("Uid=erp", f"Uid={user}")

@@ -15,6 +15,8 @@ SELECT CAST(epoch AS TEXT), life FROM "isthmus_epoch" WHERE id = 1;
 SELECT life, CAST(epoch AS TEXT), CAST(token AS TEXT), host, stamp FROM "isthmus_epoch" WHERE id = 1;
 UPDATE "isthmus_epoch" SET life = ?, epoch = ?, token = ?, host = ?, stamp = ? WHERE id = 1 AND life = ? AND epoch = ? AND token = ? AND host = ? AND stamp = ?;
 SELECT CAST("id" AS TEXT), "na""me", "limit" FROM "customer" r WHERE r."id" > ? AND r."id" <= ? ORDER BY r."id" LIMIT 1000;
+SELECT CAST("id" AS TEXT), "limit", "na""me", "limit" FROM "customer" r WHERE r."limit" IS NOT NULL AND r."limit" >= strftime('%Y-%m-%d %H:%M:%f', ?, '-60.000 seconds') AND r."limit" >= ? AND (r."limit" > ? OR r."id" > ?) AND r."limit" <= ? AND (r."limit" < ? OR r."id" <= ?) ORDER BY r."limit", r."id" LIMIT 1000;
+SELECT "limit", CAST("id" AS TEXT) FROM "customer" r WHERE r."limit" IS NOT NULL ORDER BY r."limit" DESC, r."id" DESC LIMIT 1;
 SELECT CAST("id" AS TEXT) FROM "customer" r WHERE r."id" IS NOT NULL AND r."id" <= ? ORDER BY r."id" LIMIT 1000;
 CREATE TABLE IF NOT EXISTS "isthmus_journal" (seq INTEGER PRIMARY KEY AUTOINCREMENT, object VARCHAR(128) NOT NULL, key VARCHAR(255), op CHAR(1) NOT NULL CHECK (op IN ('I', 'U', 'D', 'T')), message_id VARCHAR(255));
 CREATE TABLE IF NOT EXISTS "isthmus_journal_meta" (instance VARCHAR(64) NOT NULL);
