@@ -48,6 +48,7 @@ _TABLES = {
         ("id",),
     ),
 }
+_WINDOW = sql.Window(60.0, behind=True, upto=True, count=1000)
 _NAMES = ('na"me', "limit")
 _TYPES = {  # of the key, a text, a decimal
     "sqlserver": ("int", "nvarchar", "decimal"),
@@ -97,9 +98,7 @@ def _statements(dialect: Dialect) -> list[str]:
         sql.mark_write(dialect, "isthmus_epoch"),
         *([sql.segment_sums(dialect, table, "id", _NAMES, (True, False))] if dialect.digest else []),
         sql.segment_rows(dialect, table, "id", _NAMES, (True, True), 1000),
-        sql.high_rows(
-            dialect, table, "id", ("limit", *_NAMES), sql.Window(60.0, behind=True, upto=True, count=1000)
-        ),
+        sql.high_rows(dialect, table, "id", ("limit", *_NAMES), _WINDOW),
         sql.high_place(dialect, table, "id", "limit", 1),
         sql.segment_keys(dialect, table, "id", (False, True), 1000),
         *install_script(erp),

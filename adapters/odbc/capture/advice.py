@@ -105,7 +105,7 @@ def _told(session: Session, chosen: Capture, settings: TableSettings) -> str:
         case Capture.SNAPSHOT:
             return "triggers note every change, read below the oldest open transaction"
         case Capture.HIGH_WATER if settings.deletes_every_s is None:
-            return f"rows by '{settings.column}'; deletes are not seen (set deletes_every_s)"
+            return f"rows by '{settings.column}'; deletes of older rows are not seen (set deletes_every_s)"
         case Capture.HIGH_WATER:
             return f"rows by '{settings.column}', deletes every {settings.deletes_every_s:g} s by their keys"
         case Capture.DIFFERENCE:

@@ -2,7 +2,8 @@
 
 A transaction may commit late, below values that were read: a window behind the highest value is read again
 and again, and what is known of it by key and hash is not told twice. What commits later than the window is
-long is missed, as are deletes and writers that leave the column as it is: a comparison beside it finds those.
+long is missed, as are writers that leave the column as it is, and deletes of rows below the window: only a
+comparison of keys beside it finds those.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from adapters.odbc import sql
+from adapters.odbc.capture.difference import FEW
 from adapters.odbc.capture.segment import HASH, hashed
 from adapters.odbc.capture.strategy import Captured, IdleProbe
 from adapters.odbc.records import Shape, images
@@ -106,6 +108,7 @@ class HighWater:
         self._column = settings.column or ""
         self._overlap_s = settings.overlap_s
         self._most = settings.overlap_rows
+        self._share = settings.max_vanished
         self._reset()
 
     def _reset(self) -> None:
@@ -196,7 +199,7 @@ class HighWater:
             self._mark.seen = {**self._mark.seen, **fresh} if scan.window else self._mark.seen
             return self._told(session, shape, list(fresh))
         if taken == len(rows) < _PAGE:
-            return self._ended(session, shape, scan)
+            return self._ended(session, shape, scan, limit)
         return None
 
     def _told(self, session: Session, shape: Shape, fresh: list[str]) -> Captured:
@@ -219,20 +222,41 @@ class HighWater:
         scan.rows = {}
         mark.trim(self._most)
 
-    def _ended(self, session: Session, shape: Shape, scan: _Scan) -> Captured:
+    def _ended(self, session: Session, shape: Shape, scan: _Scan, limit: int) -> Captured:
         """The scan is through; that of the window says what is in it now, in order."""
         mark, self._scan = self._mark, None
         if scan.window:
-            mark.bare = not scan.rows and mark.top is not None
-            mark.seen = scan.rows
-            mark.trim(self._most)
             self._window_due = time.monotonic() + min(_AGAIN_S, self._overlap_s / 4)
-            return Captured(self._name, rest_s=0.0)
+            mark.bare = not scan.rows and mark.top is not None
+            return self._vanished(session, shape, scan, limit)
         if mark.bare:
             why = f"no row is left up to the highest value of '{self._column}': emptied, or counted anew"
             return self._anchored(session, shape, why)
         self._idle.rest(session, found=False)
         return Captured(self._name)
+
+    def _vanished(self, session: Session, shape: Shape, scan: _Scan, limit: int) -> Captured:
+        """Rows that were told and are not in the window any more: deleted, or above it by now.
+
+        A comparison of keys beside this knows only keys that it has met itself.
+        """
+        mark = self._mark
+        gone = [key for key in mark.seen if key not in scan.rows]
+        asked, kept = gone[:limit], gone[limit:]
+        found = images(session, shape, asked) if asked and not mark.bare else {}
+        deleted = [] if mark.bare else [key for key in asked if key not in found]
+        if len(deleted) >= FEW and len(deleted) > self._share * len(mark.seen):
+            return self._anchored(session, shape, "many of the rows written last are gone")
+        mark.seen = {**{key: mark.seen[key] for key in kept}, **scan.rows}
+        mark.trim(self._most)
+        if kept:
+            self._window_due = 0.0
+        if not deleted:
+            return Captured(self._name, rest_s=0.0)
+        kind, operation = ChangeKind.READ, Operation.DELETE
+        return self._put(
+            tuple(Change(self._id(key), self._name, kind, self._table, (key,), operation) for key in deleted)
+        )
 
     def _rows(self, session: Session, shape: Shape, scan: _Scan) -> list[tuple[str, str, bytes]]:
         """Key, value and hash of the next rows in the order of the column."""

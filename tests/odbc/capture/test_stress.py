@@ -42,7 +42,7 @@ _STRATEGIES: dict[str, dict[str, Any]] = {
 
 
 class Writers:
-    """The users: each inserts, changes and deletes rows of its own, in transactions that overlap the others'."""
+    """The users: each writes and deletes rows of its own, in transactions that overlap the others'."""
 
     def __init__(self, site: Site, seed: int) -> None:
         self._site = site
