@@ -41,8 +41,8 @@ def test_unknown_keys_and_choices_are_told_with_the_nearest(tmp_path: Any) -> No
 
 
 def test_a_key_that_would_be_ignored_is_refused() -> None:
-    with pytest.raises(ValueError, match="segment_rows would be ignored: for capture = 'difference' only"):
-        TableSettings.model_validate({"segment_rows": 100})
+    with pytest.raises(ValueError, match="overlap_s would be ignored: for capture = 'high-water' only"):
+        TableSettings.model_validate({"overlap_s": 100})
 
 
 def test_a_table_without_a_choice_is_captured_by_the_journal() -> None:
