@@ -276,7 +276,7 @@ class Dialect:
     digest          how rows are hashed in the database; None where the worker has to
     horizon         what "snapshot" capture asks; None where the database cannot tell
     earlier         a text of a time column, taken back by so many seconds; None where that cannot be said
-    silent_cascades rows that a foreign key deletes fire no trigger
+    silent_cascades rows that a foreign key or TRUNCATE deletes fire no trigger
     allowed         query with a row if we have a {right} on a table; None where everything is allowed
     """
 

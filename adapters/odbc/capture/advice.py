@@ -98,7 +98,7 @@ def _allowed(session: Session, table: str, right: str) -> bool:
 def _told(session: Session, chosen: Capture, settings: TableSettings) -> str:
     """What a strategy does, and what it does not see."""
     cascades = session.dialect.silent_cascades and chosen in WITH_TRIGGERS
-    limit = "; rows deleted by a cascade fire no trigger here" if cascades else ""
+    limit = "; rows deleted by a cascade or by TRUNCATE fire no trigger here" if cascades else ""
     match chosen:
         case Capture.JOURNAL:
             return f"triggers note every change, our rows there are deleted when they are durable here{limit}"

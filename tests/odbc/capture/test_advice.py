@@ -7,7 +7,7 @@ import pytest
 from adapters.odbc.capture.advice import Site as At
 from adapters.odbc.capture.advice import advise
 from adapters.odbc.tables import Capture
-from tests.odbc.capture.sites import QUICK, Reading
+from tests.odbc.capture.sites import QUICK, Reading, fill
 from tests.odbc.site import Site
 
 
@@ -52,7 +52,7 @@ async def test_deletes_by_a_cascade_are_a_stated_limit_on_mariadb(mariadb_site: 
     users.execute("ALTER TABLE sample ADD FOREIGN KEY (parent) REFERENCES sample (code) ON DELETE CASCADE")
     users.execute("INSERT INTO sample (code, parent) VALUES ('P', NULL), ('C', 'P')")
     reading = Reading(site, {})
-    assert "rows deleted by a cascade fire no trigger here" in await _told(reading, "sample")
+    assert "rows deleted by a cascade or by TRUNCATE fire no trigger here" in await _told(reading, "sample")
     await reading.open()
     await reading.until(2)
     users.execute("DELETE FROM sample WHERE code = 'P'")
@@ -83,3 +83,15 @@ async def test_a_user_who_may_only_read_is_not_recommended_triggers(server_site:
         if site.dialect.name == "mariadb":
             owner.execute(f"DROP USER '{user}'@'127.0.0.1'")
     assert "recommended: difference (only reading is allowed)" in told
+
+
+async def test_truncate_is_a_stated_limit_of_the_journal_on_mariadb(mariadb_site: Site) -> None:
+    site = mariadb_site
+    fill(site, 3)
+    reading = await Reading(site, {}).open()
+    await reading.until(3)
+    users = site.user()
+    users.execute("SET FOREIGN_KEY_CHECKS = 0")
+    users.execute("TRUNCATE TABLE sample")
+    assert await reading.quiet() == []
+    assert "by TRUNCATE fire no trigger here" in await _told(reading, "sample")
