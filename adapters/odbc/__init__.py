@@ -1,4 +1,4 @@
-"""Legacy ERPs behind ODBC: captured by a trigger journal, written in transactions with a ledger row."""
+"""Legacy ERPs behind ODBC: captured table by table as it suits, written in transactions with a ledger row."""
 
 from __future__ import annotations
 
@@ -6,13 +6,8 @@ from collections.abc import Callable, Sequence
 
 from adapters.odbc.link import Link
 from adapters.odbc.settings import Settings, problems, resolve
-from adapters.odbc.system import (
-    JournalAdministration,
-    JournalSource,
-    LedgerTarget,
-    OdbcProbe,
-    TableReader,
-)
+from adapters.odbc.source import CaptureSource
+from adapters.odbc.system import JournalAdministration, LedgerTarget, OdbcProbe, TableReader
 from adapters.odbc.witness import EpochRow
 from agent.core.objects import ObjectSpec
 from agent.errors import ConfigError
@@ -27,17 +22,20 @@ def connect(
     """The ERP's ports. Nothing is read or started here: the worker process starts with the first call.
 
     ``secret`` resolves the connection's reference whenever a worker starts, so that a rotated one is seen.
-    Raises ConfigError for a connection string whose dialect nobody could tell.
+    Raises ConfigError for a connection string whose dialect nobody could tell, and for tables that nothing is
+    mapped to.
     """
     link = _link(name, settings, objects, secret)
+    source = CaptureSource(link, settings, objects)
     return System(
         name=name,
         kind="odbc",
-        source=JournalSource(link, settings),
+        source=source,
         target=LedgerTarget(link),
         reader=TableReader(link),
         probe=OdbcProbe(link),
         witness=EpochRow(link),
+        gauges=source.gauges,
     )
 
 
@@ -49,7 +47,7 @@ def administer(
 
 
 def _link(name: str, settings: Settings, objects: Sequence[ObjectSpec], secret: Callable[[str], str]) -> Link:
-    found = problems(name, settings)
+    found = problems(name, settings, objects)
     if found:
         raise ConfigError(found)
     return Link(name, settings.deadline_s, lambda: resolve(name, settings, objects, secret))

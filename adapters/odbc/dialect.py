@@ -200,6 +200,40 @@ class Tracking:
     horizon: str
 
 
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """How a dialect hashes rows where they are.
+
+    row     hexadecimal hash (32 digits) of columns, each given as its expression and itself. The text under
+            it is the same for equal rows only: NULL, '' and separators inside a value differ
+    halves  both halves of such a hash as numbers of 64 bits, signed or not, whose sum cannot overflow
+    """
+
+    row: Callable[[Sequence[tuple[str, Column]]], str]
+    halves: Callable[[str], tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How a dialect tells which journal rows can have no transaction before them that is still open.
+
+    install  statements that make the journal ready for it, repeatable: own tables, names of captured tables
+    remove   statements that take away what is not dropped with the tables
+    read     rows behind a transaction and a number, of so many objects, whose transactions are all over
+    state    one row: name of the installation, transaction and number of the last row purged, how many rows
+             have a number, the lowest transaction that is open, the next one to come
+    release  rows before a transaction and a number, of so many objects
+    open     one row: for how many seconds the longest writing transaction is open, how many are not shown
+    """
+
+    install: Callable[[OwnTables, Sequence[str]], list[str]]
+    remove: Callable[[OwnTables], list[str]]
+    read: Callable[[OwnTables, int, int], str]
+    state: Callable[[OwnTables], str]
+    release: Callable[[OwnTables, int], str]
+    open: str
+
+
 class Claim(Enum):
     """What tells that a message id is in the ledger already."""
 
@@ -242,6 +276,11 @@ class Dialect:
     reserved        own column names that the database takes for words of its language
     quotes          left and right of an identifier
     lossy_numbers   a numeric column stores binary floating point
+    digest          how rows are hashed in the database; None where the worker has to
+    horizon         what "snapshot" capture asks; None where the database cannot tell
+    earlier         a text of a time column, taken back by so many seconds; None where that cannot be said
+    silent_cascades rows that a foreign key or TRUNCATE deletes fire no trigger
+    allowed         query with a row if we have a {right} on a table; None where everything is allowed
     """
 
     name: str
@@ -280,6 +319,11 @@ class Dialect:
     reserved: frozenset[str] = frozenset()
     quotes: tuple[str, str] = ('"', '"')
     lossy_numbers: bool = False
+    digest: Digest | None = field(default=None, repr=False)
+    horizon: Horizon | None = field(default=None, repr=False)
+    allowed: str | None = None
+    earlier: Callable[[Column, float], str] | None = field(default=None, repr=False)
+    silent_cascades: bool = False
 
     @property
     def marks_writes(self) -> bool:

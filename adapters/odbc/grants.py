@@ -13,6 +13,7 @@ from adapters.odbc.dialects import DIALECTS
 from adapters.odbc.driver import parse
 from adapters.odbc.journal import MARK_COLUMNS
 from adapters.odbc.settings import Erp
+from adapters.odbc.tables import Capture
 from agent.core.objects import ObjectSpec
 
 #: Who is named where the connection string names no user.
@@ -57,8 +58,10 @@ def _of_object(dialect: Dialect, spec: ObjectSpec, account: str) -> list[str]:
 
 def _of_own_tables(dialect: Dialect, erp: Erp, account: str) -> list[str]:
     own = erp.own
+    # what is read below the oldest open transaction needs no right to delete
+    right = "SELECT, DELETE" if erp.captured(Capture.JOURNAL) else "SELECT"
     return [
-        _grant(dialect, "SELECT, DELETE", own.journal, account),
+        _grant(dialect, right, own.journal, account),
         _grant(dialect, "SELECT", own.meta, account),
         _grant(dialect, "SELECT, INSERT", own.ledger, account),
         _grant(dialect, "UPDATE", own.ledger, account, [dialect.own("key")], quoted=True),

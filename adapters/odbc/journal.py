@@ -12,6 +12,7 @@ from adapters.odbc.dialect import Dialect, Fault, Journal, OwnTables
 from adapters.odbc.dialects import DIALECTS
 from adapters.odbc.session import Session, SqlFault
 from adapters.odbc.settings import Erp
+from adapters.odbc.tables import WITH_TRIGGERS, Capture
 from agent.errors import Refused, Unreachable
 from agent.ports import Check
 
@@ -28,9 +29,11 @@ def install_script(erp: Erp) -> list[str]:
     """Statements that install everything for the captured objects; repeatable."""
     dialect = DIALECTS[erp.dialect]
     statements = _tables(dialect, erp.own)
-    for spec in erp.objects:
-        if spec.capture:
-            statements += dialect.journal.triggers(dialect, erp.own, spec)
+    below = [spec.name for spec in erp.captured(Capture.SNAPSHOT)]
+    if below and dialect.horizon is not None:
+        statements += dialect.horizon.install(erp.own, below)
+    for spec in erp.captured(*WITH_TRIGGERS):
+        statements += dialect.journal.triggers(dialect, erp.own, spec)
     return statements
 
 
@@ -38,6 +41,8 @@ def remove_script(erp: Erp) -> list[str]:
     """Statements that leave nothing of the agent behind; repeatable while the ERP's tables exist."""
     dialect = DIALECTS[erp.dialect]
     statements = [line for spec in erp.objects for line in dialect.journal.drop(dialect, erp.own, spec)]
+    if dialect.horizon is not None:
+        statements += dialect.horizon.remove(erp.own)
     tables = [dialect.journal.remove.format(table=dialect.quote(table)) for table in erp.own.all]
     return statements + tables + dialect.journal.behind(dialect, erp.own)
 
@@ -94,6 +99,9 @@ def verify(session: Session) -> list[Check]:
     remedy = f"isthmus journal install {erp.name}"
     missing = [table for table in erp.own.all if session.reflect(table) is None]
     missing += [f"{erp.own.epoch}.{name}" for name in lacking_columns(session)]
+    journal = session.reflect(erp.own.journal) if erp.captured(Capture.SNAPSHOT) else None
+    if journal is not None and "xid" not in journal.columns:
+        missing.append(f"{erp.own.journal}.xid")
     checks = [
         Check(
             "journal tables",
@@ -104,9 +112,7 @@ def verify(session: Session) -> list[Check]:
     ]
     present = {str(row[0]) for row in session.rows(dialect.journal.present)}
     hidden = bool(dialect.dictionary.hidden and session.rows(dialect.dictionary.hidden))
-    for spec in erp.objects:
-        if not spec.capture:
-            continue
+    for spec in erp.captured(*WITH_TRIGGERS):
         wanted = set(dialect.journal.names(erp.own, spec))
         absent = sorted(wanted - present)
         if hidden and wanted.isdisjoint(present):

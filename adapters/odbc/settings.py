@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from adapters.odbc.dialect import OwnTables
-from adapters.odbc.dialects import dialect_of
+from adapters.odbc.dialects import DIALECTS, dialect_of
+from adapters.odbc.tables import Capture, TableSettings, table_problems
 from agent.core.objects import ObjectSpec
 from agent.errors import InputError, Problem, Refused
 
@@ -29,6 +30,7 @@ class Settings(BaseModel):
     lock_timeout_s   seconds the ERP may make us wait for a lock before the command is tried again later
     capture_batch    how many journal rows one read returns at most
     timezone         zone of the ERP's date-times that carry none (IANA name)
+    tables           how single tables are captured, by name; all others by the journal
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -43,6 +45,7 @@ class Settings(BaseModel):
     epoch_table: str = Field(default="isthmus_epoch", pattern=_TABLE)
     capture_batch: int = Field(default=200, ge=1, le=5000)
     timezone: str = "UTC"
+    tables: dict[str, TableSettings] = Field(default_factory=dict)
 
     @field_validator("timezone")
     @classmethod
@@ -66,6 +69,7 @@ class Erp:
     lock_timeout_s: float
     deadline_s: float
     timezone: str
+    tables: Mapping[str, TableSettings] = field(default_factory=dict)
 
     def spec(self, name: str) -> ObjectSpec:
         """The object of that name; KeyError if none is configured."""
@@ -74,16 +78,32 @@ class Erp:
                 return candidate
         raise KeyError(name)
 
+    def table(self, name: str) -> TableSettings:
+        """How a table is captured."""
+        return self.tables.get(name) or TableSettings()
 
-def problems(name: str, settings: Settings) -> list[Problem]:
+    def captured(self, *kinds: Capture) -> tuple[ObjectSpec, ...]:
+        """The objects that are captured in one of these ways."""
+        return tuple(spec for spec in self.objects if spec.capture and self.table(spec.name).capture in kinds)
+
+
+def problems(name: str, settings: Settings, objects: Sequence[ObjectSpec]) -> list[Problem]:
     """What is wrong with the settings as far as it can be told without reading a secret."""
-    if settings.dialect is None and not _REFERENCE.match(settings.connection):
+    found = list(table_problems(name, settings.tables, objects))
+    dialect: str | None = settings.dialect
+    if dialect is None and not _REFERENCE.match(settings.connection):
         try:
-            dialect_of(settings.connection, where=name)
+            dialect = dialect_of(settings.connection, where=name)
         except Refused as error:
             text = f"{error.message}; {error.remedy}"
-            return [Problem("configuration", f"systems.{name}.connection", text)]
-    return []
+            found.append(Problem("configuration", f"systems.{name}.connection", text))
+    if dialect is not None and DIALECTS[dialect].horizon is None:
+        found += [
+            Problem("configuration", f"systems.{name}.tables.{table}.capture", "is for PostgreSQL only")
+            for table, chosen in settings.tables.items()
+            if chosen.capture is Capture.SNAPSHOT
+        ]
+    return found
 
 
 def resolve(
@@ -113,4 +133,5 @@ def resolve(
         lock_timeout_s=settings.lock_timeout_s,
         deadline_s=settings.deadline_s,
         timezone=settings.timezone,
+        tables=dict(settings.tables),
     )

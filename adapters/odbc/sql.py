@@ -6,12 +6,15 @@ Hence the alias ``r``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from adapters.odbc.catalog import Column, Table
 from adapters.odbc.dialect import Dialect
 
 _BIGINT = Column("", "bigint")
+_NUMERIC = Column("", "numeric")
 
 
 def _key_and(dialect: Dialect, table: Table, key: str, names: Sequence[str]) -> str:
@@ -100,11 +103,12 @@ def _number(dialect: Dialect, name: str) -> str:
     return dialect.as_text(dialect.own(name), _BIGINT)
 
 
-def journal_read(dialect: Dialect, journal: str, limit: int) -> str:
-    """The oldest journal rows: seq, object, key, operation, marker."""
+def journal_read(dialect: Dialect, journal: str, limit: int, others: int = 0) -> str:
+    """The oldest journal rows: seq, object, key, operation, marker; but not those of so many ``others``."""
+    ours = f" WHERE object NOT IN ({', '.join('?' * others)})" if others else ""
     return (
         f"SELECT {_number(dialect, 'seq')}, object, {dialect.own('key')}, op, message_id"  # noqa: S608
-        f" FROM {dialect.quote(journal)} r{dialect.journal.past.hint}"
+        f" FROM {dialect.quote(journal)} r{dialect.journal.past.hint}{ours}"
         f" ORDER BY r.seq{dialect.limit.format(count=limit)}{dialect.journal.past.suffix}"
     )
 
@@ -171,4 +175,118 @@ def mark_write(dialect: Dialect, epoch: str) -> str:
     return (
         f"UPDATE {dialect.quote(epoch)} SET {', '.join(parts(dialect.value(_BIGINT)))}"  # noqa: S608
         f" WHERE id = 1 AND {' AND '.join(parts(dialect.comparand(_BIGINT), dialect.equal))}"
+    )
+
+
+def _between(dialect: Dialect, table: Table, key: str, bounds: tuple[bool, bool]) -> str:
+    """Rows behind a key and up to another, where those bounds are there."""
+    column, mark = f"r.{dialect.quote(key)}", dialect.comparand(table.column(key))
+    lower, upper = bounds
+    tests = [f"{column} > {mark}" if lower else f"{column} IS NOT NULL"]
+    if upper:
+        tests.append(f"{column} <= {mark}")
+    return f" FROM {dialect.quote(table.name)} r WHERE {' AND '.join(tests)}"
+
+
+def _row_hash(dialect: Dialect, table: Table, names: Sequence[str]) -> str:
+    if dialect.digest is None:
+        raise ValueError(f"{dialect.name} does not hash rows")
+    return dialect.digest.row(
+        [(dialect.text(name, table.column(name)), table.column(name)) for name in names]
+    )
+
+
+def segment_sums(
+    dialect: Dialect, table: Table, key: str, names: Sequence[str], bounds: tuple[bool, bool]
+) -> str:
+    """How many rows there are between two keys, and the sums of both halves of their hashes.
+
+    Two sums: a row that comes twice doubles them, where an exclusive or would cancel it out.
+    """
+    if dialect.digest is None:
+        raise ValueError(f"{dialect.name} does not hash rows")
+    first, second = dialect.digest.halves("h")
+    sums = ", ".join(dialect.as_text(f"COALESCE(SUM({half}), 0)", _NUMERIC) for half in (first, second))
+    rows = f"SELECT {_row_hash(dialect, table, (key, *names))} AS h{_between(dialect, table, key, bounds)}"
+    return f"SELECT {dialect.as_text('COUNT(*)', _BIGINT)}, {sums} FROM ({rows}) q"  # noqa: S608
+
+
+def segment_rows(
+    dialect: Dialect, table: Table, key: str, names: Sequence[str], bounds: tuple[bool, bool], count: int
+) -> str:
+    """The first rows between two keys, in order: the key, and the row's hash or else its columns."""
+    if dialect.digest is None:
+        chosen = _key_and(dialect, table, key, names)
+    else:
+        chosen = f"{dialect.text(key, table.column(key))}, {_row_hash(dialect, table, (key, *names))}"
+    return (
+        f"SELECT {chosen}{_between(dialect, table, key, bounds)}"
+        f" ORDER BY r.{dialect.quote(key)}{dialect.limit.format(count=count)}"
+    )
+
+
+def segment_keys(dialect: Dialect, table: Table, key: str, bounds: tuple[bool, bool], count: int) -> str:
+    """The first keys between two keys, in order."""
+    return (
+        f"SELECT {_key_and(dialect, table, key, ())}{_between(dialect, table, key, bounds)}"
+        f" ORDER BY r.{dialect.quote(key)}{dialect.limit.format(count=count)}"
+    )
+
+
+_TIME = re.compile(r"date|time")
+
+
+def is_time(column: Column) -> bool:
+    """Whether a column holds points in time."""
+    return _TIME.search(column.type_name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a reading in the order of a column takes, and how many rows.
+
+    earlier_s  not before a given value less so many seconds; None without such a bound
+    behind     behind a given value and key
+    upto       up to a given value and key
+    """
+
+    earlier_s: float | None
+    behind: bool
+    upto: bool
+    count: int
+
+
+def high_rows(dialect: Dialect, table: Table, key: str, names: Sequence[str], window: Window) -> str:
+    """Rows in the order of the first of ``names`` and the key: key, its value, and the hash or the others.
+
+    Behind a place by value and key together: rows of equal value are not skipped at the edge of a page.
+    """
+    by, *others = names
+    column, place = table.column(by), f"r.{dialect.quote(by)}"
+    tests = [f"{place} IS NOT NULL"]
+    if window.earlier_s is not None and dialect.earlier is not None:
+        tests.append(f"{place} >= {dialect.earlier(column, window.earlier_s)}")
+    value, mark = dialect.comparand(column), dialect.comparand(table.column(key))
+    second = f"r.{dialect.quote(key)}"
+    if window.behind:
+        tests.append(f"{place} >= {value} AND ({place} > {value} OR {second} > {mark})")
+    if window.upto:
+        tests.append(f"{place} <= {value} AND ({place} < {value} OR {second} <= {mark})")
+    if dialect.digest is None:
+        chosen = _key_and(dialect, table, key, names)
+    else:
+        chosen = f"{_key_and(dialect, table, key, (by,))}, {_row_hash(dialect, table, (key, *others))}"
+    return (
+        f"SELECT {chosen} FROM {dialect.quote(table.name)} r WHERE {' AND '.join(tests)}"  # noqa: S608
+        f" ORDER BY {place}, r.{dialect.quote(key)}{dialect.limit.format(count=window.count)}"
+    )
+
+
+def high_place(dialect: Dialect, table: Table, key: str, by: str, count: int) -> str:
+    """Value and key of the highest rows in the order of a column and the key, the highest first."""
+    place = f"r.{dialect.quote(by)}"
+    return (
+        f"SELECT {dialect.text(by, table.column(by))}, {dialect.text(key, table.column(key))}"  # noqa: S608
+        f" FROM {dialect.quote(table.name)} r WHERE {place} IS NOT NULL"
+        f" ORDER BY {place} DESC, r.{dialect.quote(key)} DESC{dialect.limit.format(count=count)}"
     )

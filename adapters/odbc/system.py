@@ -2,79 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from adapters.odbc.capture import STREAM, Captured
 from adapters.odbc.grants import grant_script
 from adapters.odbc.journal import install_script, remove_script
 from adapters.odbc.link import Link, PortClosed, User, WorkerLost
-from adapters.odbc.settings import Settings
 from adapters.odbc.wire import Lane
-from agent.core.change import Batch, ReadResult, Row, Touched
+from agent.core.change import ReadResult, Row, Touched
 from agent.core.delivery import Delivery, Guarantees, Outcome, OutcomeKind, Resolution
-from agent.errors import RemoteError, Unreachable
+from agent.errors import RemoteError
 from agent.ports import Check
 
 _PAGE = 500
-#: Seconds after which an idle ``read`` returns an empty batch as a sign of life.
-_SIGN_OF_LIFE_S = 5.0
-
-
-class JournalSource:
-    """Changes from the trigger journal; released by exact row numbers, so there is no position to store."""
-
-    def __init__(self, link: Link, settings: Settings) -> None:
-        self.link = link
-        self._limit = settings.capture_batch
-        self._poll_s = settings.poll_s
-        self._outstanding: set[int] = set()
-        self._closed = asyncio.Event()
-
-    async def open(self, positions: Mapping[str, bytes]) -> None:
-        """Connect; whatever was read and not released comes again. Raises Refused without a journal."""
-        self._closed.set()
-        self._closed = asyncio.Event()
-        self._outstanding.clear()
-        self.link.hold(User.SOURCE)
-        await self.link.call(User.SOURCE, Lane.READ, "open")
-
-    async def read(self) -> Batch:
-        """The next changes, at once when more are waiting, else as soon as a look finds some.
-
-        Raises Unreachable when it is closed meanwhile.
-        """
-        closed = self._closed
-        loop = asyncio.get_running_loop()
-        until = loop.time() + _SIGN_OF_LIFE_S
-        while True:
-            captured: Captured = await self.link.call(
-                User.SOURCE, Lane.READ, "capture", self._limit, frozenset(self._outstanding)
-            )
-            if captured.seqs or loop.time() >= until:
-                break
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._poll_s):
-                    await closed.wait()
-            if closed.is_set():
-                raise Unreachable("the connection is closed", where=self.link.name)
-        self._outstanding.update(captured.seqs)
-        return Batch(STREAM, captured.changes, receipt=captured.seqs or None)
-
-    async def ack(self, batch: Batch) -> None:
-        """Delete exactly the journal rows of this batch."""
-        if not batch.receipt:
-            return
-        await self.link.call(User.SOURCE, Lane.READ, "ack", batch.receipt)
-        self._outstanding.difference_update(batch.receipt)
-
-    async def close(self) -> None:
-        """Stop reading; a worker that the other ports use goes on. ``open`` starts anew."""
-        self._closed.set()
-        await self.link.release(User.SOURCE)
 
 
 class LedgerTarget:

@@ -19,7 +19,8 @@ from typing import Any
 
 from adapters.odbc import delivery as delivering
 from adapters.odbc import records, witness
-from adapters.odbc.capture import Captured, Journal
+from adapters.odbc.capture.choice import strategies
+from adapters.odbc.capture.strategy import Captured, Stuck
 from adapters.odbc.dialect import Fault
 from adapters.odbc.inspection import inspect, round_trip
 from adapters.odbc.journal import install, remove_script, run_script, verify
@@ -41,13 +42,15 @@ class ReadLane:
     def __init__(self, erp: Erp) -> None:
         self._erp = erp
         self._session: Session | None = None
-        self._journal: Journal | None = None
+        self._strategies = strategies(erp)
+        self._open: set[str] = set()
 
     def run(self, verb: str, arguments: Sequence[Any], send: Send) -> None:
         """Serve one request; a lost connection is opened anew by the next one."""
         verbs: Mapping[str, Callable[..., Any]] = {
+            "connect": self.connect,
             "open": self.open,
-            "capture": self.capture,
+            "look": self.look,
             "ack": self.ack,
             "read": self.read,
             "page": self.page,
@@ -64,19 +67,38 @@ class ReadLane:
             self._drop()
             raise
 
-    def open(self) -> str:
-        """Connect and return the journal's name. What was handed out before is looked for anew."""
-        self._journal = None
-        return self._reader().instance()
+    def connect(self) -> None:
+        """Nothing but the connection."""
+        self._connected()
 
-    def capture(self, limit: int, outstanding: frozenset[int]) -> Captured:
-        """Look into the journal."""
-        return self._reader().capture(limit, outstanding)
+    def open(self, name: str, positions: Mapping[str, bytes]) -> None:
+        """Begin a strategy at its positions. What was handed out before is looked for anew."""
+        self._open.discard(name)
+        self._strategies[name].open(self._connected(), positions)
+        self._open.add(name)
 
-    def ack(self, seqs: Sequence[int]) -> None:
+    def look(self, name: str, limit: int, outstanding: frozenset[int]) -> Captured:
+        """One look of a strategy. Raises Unreachable when this worker was not given its positions."""
+        strategy = self._strategies[name]
+        if strategy.resumes and name not in self._open:
+            raise Unreachable("the worker began anew", where=self._erp.name)
+        session = self._connected()
+        try:
+            return strategy.look(session, limit, outstanding)
+        except SqlFault as fault:
+            if session.lost:
+                raise
+            self._drop()
+            error: RemoteError = _remote_error(self._erp, fault)
+        except Refused as refusal:
+            self._drop()
+            error = refusal
+        return Captured(name, stuck=Stuck(error.message, error.remedy, isinstance(error, Refused)))
+
+    def ack(self, name: str, receipt: Sequence[int]) -> None:
         """Release journal rows."""
         failpoints.hit("odbc.before_release")
-        self._reader().ack(seqs)
+        self._strategies[name].ack(self._connected(), receipt)
         failpoints.hit("odbc.after_release")
 
     def read(self, name: str, keys: Sequence[str]) -> list[Row]:
@@ -104,15 +126,10 @@ class ReadLane:
             self._session = Session(self._erp, autocommit=True)
         return self._session
 
-    def _reader(self) -> Journal:
-        if self._journal is None:
-            self._journal = Journal(self._connected())
-        return self._journal
-
     def _drop(self) -> None:
         if self._session is not None:
             self._session.close()
-        self._session = self._journal = None
+        self._session = None
 
 
 class ApplyLane:

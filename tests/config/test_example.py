@@ -16,6 +16,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
+from adapters.odbc.tables import TableSettings
 from adapters.registry import KINDS, connect, settings_model
 from agent.config import load, objects, rules
 from agent.config.contracts import owner_row
@@ -94,6 +95,8 @@ def model_of(table: tuple[str, ...], key: str) -> type[BaseModel]:
             return RetrySettings
         case ("systems", name):
             return settings_model(kinds()[name])
+        case ("systems", name, "tables", _) if kinds()[name] == "odbc":
+            return TableSettings
         case ("entities", _):
             return EntitySettings
         case ("entities", _, "fields", _):
@@ -153,7 +156,7 @@ async def test_the_example_can_be_honoured_by_its_targets() -> None:
     assert [name for name, place in built["customer"].systems.items() if place.blind] == ["sap"]
 
 
-@pytest.mark.parametrize("kind", ["agent", "retry", "entities", "fields", "places", *KINDS])
+@pytest.mark.parametrize("kind", ["agent", "retry", "entities", "fields", "places", "tables", *KINDS])
 def test_every_key_is_explained_exactly_once(kind: str) -> None:
     named: dict[str, type[BaseModel]] = {
         "agent": AgentSettings,
@@ -161,13 +164,12 @@ def test_every_key_is_explained_exactly_once(kind: str) -> None:
         "entities": EntitySettings,
         "fields": FieldSettings,
         "places": PlaceSettings,
+        "tables": TableSettings,
     }
     model = named.get(kind) or settings_model(kind)
     counted = Counter(entry.key for entry, _ in described() if model_of(entry.table, entry.key) is model)
-    tables = (
-        {"fields", "systems"} if model is EntitySettings else {"fields"} if model is PlaceSettings else set()
-    )
-    assert counted == {name: 1 for name in model.model_fields if name not in tables}
+    inner = {"entities": {"fields", "systems"}, "places": {"fields"}, "odbc": {"tables"}}.get(kind, set())
+    assert counted == {name: 1 for name in model.model_fields if name not in inner}
 
 
 def test_the_kind_of_a_system_is_explained_once() -> None:

@@ -48,6 +48,7 @@ _TABLES = {
         ("id",),
     ),
 }
+_WINDOW = sql.Window(60.0, behind=True, upto=True, count=1000)
 _NAMES = ('na"me', "limit")
 _TYPES = {  # of the key, a text, a decimal
     "sqlserver": ("int", "nvarchar", "decimal"),
@@ -95,7 +96,13 @@ def _statements(dialect: Dialect) -> list[str]:
         sql.epoch_check(dialect, "isthmus_epoch"),
         sql.mark_read(dialect, "isthmus_epoch"),
         sql.mark_write(dialect, "isthmus_epoch"),
+        *([sql.segment_sums(dialect, table, "id", _NAMES, (True, False))] if dialect.digest else []),
+        sql.segment_rows(dialect, table, "id", _NAMES, (True, True), 1000),
+        sql.high_rows(dialect, table, "id", ("limit", *_NAMES), _WINDOW),
+        sql.high_place(dialect, table, "id", "limit", 1),
+        sql.segment_keys(dialect, table, "id", (False, True), 1000),
         *install_script(erp),
+        *_horizon(dialect, erp),
         *_of_untried(dialect, table, erp),
     ]
 
@@ -127,6 +134,19 @@ def _of_untried(dialect: Dialect, table: Table, erp: Erp) -> list[str]:
         *tracking,
         *(line for line in grant_script(erp) if not line.startswith("--")),
         *remove_script(erp),
+    ]
+
+
+def _horizon(dialect: Dialect, erp: Erp) -> list[str]:
+    horizon = dialect.horizon
+    if horizon is None:
+        return []
+    return [
+        *horizon.install(erp.own, ["sales.customer"]),
+        horizon.read(erp.own, 1, 200),
+        horizon.state(erp.own),
+        horizon.release(erp.own, 1),
+        horizon.open,
     ]
 
 

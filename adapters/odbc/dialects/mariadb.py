@@ -7,7 +7,7 @@ keeps the mode it was made in, for whoever runs the printed script.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.odbc.catalog import Column, Home, blank_of
@@ -16,6 +16,7 @@ from adapters.odbc.dialect import (
     Claim,
     Dialect,
     Dictionary,
+    Digest,
     Driver,
     Fault,
     Journal,
@@ -60,6 +61,22 @@ _VALUES = (
     (re.compile(r"( value): '.*'( for column |(?=\s*(?:\(-?\d+\) \(SQL|$)))", re.DOTALL), r"\1\2"),
     (re.compile(r"( value is out of range) in '.*'", re.DOTALL), r"\1"),
 )
+
+
+#: By grants to the user itself; what a role adds is not seen. The parameter is the table in backticks.
+_ALLOWED = """
+SELECT 1 FROM (SELECT REPLACE(?, '`', '') AS name,
+  CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''') AS me) t
+WHERE EXISTS (
+  SELECT 1 FROM information_schema.user_privileges WHERE grantee = t.me AND privilege_type = '{right}'
+  UNION ALL SELECT 1 FROM information_schema.schema_privileges
+  WHERE grantee = t.me AND privilege_type = '{right}'
+  AND IF(t.name LIKE '%.%', SUBSTRING_INDEX(t.name, '.', 1), DATABASE()) LIKE table_schema
+  UNION ALL SELECT 1 FROM information_schema.table_privileges
+  WHERE grantee = t.me AND privilege_type = '{right}'
+  AND table_schema = IF(t.name LIKE '%.%', SUBSTRING_INDEX(t.name, '.', 1), DATABASE())
+  AND table_name = SUBSTRING_INDEX(t.name, '.', -1))
+"""
 
 
 def _classify(state: str, message: str) -> Verdict:
@@ -118,6 +135,31 @@ def _release(table: str, count: int) -> str:
     """By one look-up per number: a list in WHERE may be read as a range, and wait for open rows in it."""
     numbers = " UNION ALL ".join(["SELECT CAST(? AS SIGNED) AS seq", *["SELECT ?"] * (count - 1)])
     return f"DELETE r FROM ({numbers}) n STRAIGHT_JOIN {table} r ON r.seq = n.seq"
+
+
+def _row_hash(columns: Sequence[tuple[str, Column]]) -> str:
+    """Each value as bytes, its length before them: texts of several collations cannot be put together.
+
+    One without a small limit is hashed for itself first: what is longer than a packet may be would be NULL.
+    """
+    parts = []
+    for expression, column in columns:
+        long = column.type_name in _TEXT and (column.length is None or column.length > 1000)
+        text = f"MD5({expression})" if long or "blob" in column.type_name else expression
+        text = f"CAST({text} AS BINARY)"
+        parts.append(f"COALESCE(CONCAT(LENGTH({text}), ':', {text}), '-')")
+    return f"MD5(CONCAT({', '.join(parts)}))"
+
+
+def _halves(digest: str) -> tuple[str, str]:
+    def half(side: str) -> str:
+        return f"CAST(CONV({side}({digest}, 16), 16, 10) AS UNSIGNED)"
+
+    return half("LEFT"), half("RIGHT")
+
+
+def _earlier(column: Column, seconds: float) -> str:
+    return f"CAST(? AS DATETIME(6)) - INTERVAL {int(seconds * 1_000_000)} MICROSECOND"
 
 
 def _names(own: OwnTables, spec: ObjectSpec) -> list[str]:
@@ -257,4 +299,8 @@ MARIADB = Dialect(
     nothing=" FROM DUAL",
     reserved=frozenset({"key"}),
     quotes=("`", "`"),
+    digest=Digest(row=_row_hash, halves=_halves),
+    allowed=_ALLOWED,
+    earlier=_earlier,
+    silent_cascades=True,
 )

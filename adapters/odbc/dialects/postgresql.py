@@ -10,6 +10,7 @@ from adapters.odbc.dialect import (
     Cipher,
     Dialect,
     Dictionary,
+    Digest,
     Driver,
     Fault,
     Journal,
@@ -22,6 +23,7 @@ from adapters.odbc.dialect import (
     literal,
     trigger_base,
 )
+from adapters.odbc.dialects.postgresql_horizon import HORIZON
 from agent.core.objects import ObjectSpec
 
 _TEXT = frozenset({"text", "varchar", "bpchar"})
@@ -101,6 +103,29 @@ def _cast(column: Column) -> str:
 
 def _release(table: str, count: int) -> str:
     return f"DELETE FROM {table} WHERE seq IN ({', '.join(['CAST(? AS bigint)'] * count)})"  # noqa: S608
+
+
+def _row_hash(columns: Sequence[tuple[str, Column]]) -> str:
+    """Each value with its length before it; one without a limit is hashed for itself first."""
+    parts = []
+    for expression, column in columns:
+        long = column.type_name in {"text", "bytea", "json", "jsonb", "xml"} or (
+            column.type_name in _TEXT and column.length is None
+        )
+        text = f"md5({expression})" if long else expression
+        parts.append(f"coalesce(length({text}) || ':' || {text}, '-')")
+    return f"md5({' || '.join(parts)})"
+
+
+def _halves(digest: str) -> tuple[str, str]:
+    def half(first: int) -> str:
+        return f"CAST(CAST('x' || substr({digest}, {first}, 16) AS bit(64)) AS bigint)"
+
+    return half(1), half(17)
+
+
+def _earlier(column: Column, seconds: float) -> str:
+    return f"{_cast(column)} - INTERVAL '{seconds:.3f} s'"
 
 
 def _names(own: OwnTables, spec: ObjectSpec) -> list[str]:
@@ -189,6 +214,10 @@ POSTGRESQL = Dialect(
         "SET idle_in_transaction_session_timeout = {deadline_ms}",
         "SET TIME ZONE 'UTC'",
         "SET DateStyle = 'ISO'",
+        # what the database or the role sets would change the text of a value, and so its hash
+        "SET IntervalStyle = 'iso_8601'",
+        "SET extra_float_digits = 1",
+        "SET bytea_output = 'hex'",
     ),
     classify=_classify,
     column=_column,
@@ -235,4 +264,8 @@ POSTGRESQL = Dialect(
     row_lock=Lock(suffix=" FOR UPDATE"),
     share_lock=Lock(suffix=" FOR SHARE"),
     mark="set_config('isthmus.message_id', ?, true)",
+    digest=Digest(row=_row_hash, halves=_halves),
+    horizon=HORIZON,
+    earlier=_earlier,
+    allowed="SELECT 1 FROM pg_class WHERE oid = to_regclass(?) AND has_table_privilege(oid, '{right}')",
 )

@@ -82,6 +82,10 @@ def _release(table: str, count: int) -> str:
     return f"DELETE FROM {table} WHERE seq IN ({', '.join(['?'] * count)})"  # noqa: S608
 
 
+def _earlier(column: Column, seconds: float) -> str:
+    return f"strftime('%Y-%m-%d %H:%M:%f', ?, '-{seconds:.3f} seconds')"
+
+
 def _names(own: OwnTables, spec: ObjectSpec) -> list[str]:
     base = trigger_base(own, spec, 255)
     return [f"{base}_{suffix}" for suffix in ("i", "u", "k", "d")]
@@ -146,4 +150,5 @@ SQLITE = Dialect(
     last_row="rowid = last_insert_rowid()",
     change_probe="PRAGMA data_version",
     lossy_numbers=True,
+    earlier=_earlier,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adapters.odbc import sql
+from adapters.odbc.capture.advice import horizon
 from adapters.odbc.inspection import objects, server
 from adapters.odbc.inspection.connection import lint
 from adapters.odbc.inspection.roundtrip import round_trip
@@ -29,6 +30,7 @@ def inspect(erp: Erp) -> list[Check]:
             checks += objects.inspect(session, spec)
         checks += verify(session)
         checks += server.triggers(session)
+        checks += horizon(session)
         checks.append(_ledger(session))
     except SqlFault as fault:
         return [*checks, Check("catalog", ok=False, detail=str(fault), remedy="check the user's rights")]

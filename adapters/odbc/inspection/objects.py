@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+from adapters.odbc.capture.advice import captures
 from adapters.odbc.catalog import Table, unique_columns
 from adapters.odbc.session import Session
 from agent.core.objects import FieldType, ObjectSpec
@@ -36,6 +37,7 @@ def inspect(session: Session, spec: ObjectSpec) -> list[Check]:
             checks.append(Check(f"column {spec.name}.{name}", ok=False, detail="no such column", remedy=hint))
     checks += _values(session, spec, table)
     checks.append(_unique(session, spec, table))
+    checks.append(captures(session, spec, table))
     checks += _key(session, spec, table)
     if not table.rolls_back:
         checks.append(

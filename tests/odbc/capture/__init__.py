@@ -1,0 +1,1 @@
+"""The ODBC adapter against real databases."""
