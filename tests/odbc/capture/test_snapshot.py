@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from adapters.odbc import Settings, administer, connect
@@ -9,7 +11,7 @@ from agent.core.change import ChangeKind, Operation
 from agent.core.objects import ObjectSpec
 from agent.errors import ConfigError
 from tests.odbc.capture.sites import OFF, Reading, fill
-from tests.odbc.site import Site, apply_one, update
+from tests.odbc.site import PATIENCE_S, Site, apply_one, update
 
 _BELOW = {name: {"capture": "snapshot"} for name in ("customer", "sample")} | {"invoice": OFF}
 
@@ -90,10 +92,7 @@ async def test_the_age_of_the_horizon_is_told_while_two_sessions_are_idle_in_tra
     idle = [site.user(autocommit=False) for _ in range(2)]
     for connection in idle:
         connection.execute("INSERT INTO customer (name) VALUES ('idle')")
-    await reading.quiet()
-    await reading.quiet()
-    assert reading.system.gauges is not None
-    reading.system.gauges()
+    assert await reading.quiet() == []
     checks = {check.name: check for check in await reading.system.probe.check()}
     assert "began" in checks["capture horizon"].detail and checks["capture horizon"].ok
     idle[0].rollback()
@@ -110,12 +109,21 @@ async def test_the_gauge_grows_while_one_transaction_stays_open_and_falls_with_i
     assert gauges is not None
     slow = site.user(autocommit=False)
     slow.execute("INSERT INTO customer (name) VALUES ('slow')")
-    while not gauges().get("capture_horizon_s"):
-        await reading.batch()
-    slow.commit()
-    await reading.until(1)
-    while gauges().get("capture_horizon_s"):
-        await reading.batch()
+
+    async def read() -> None:
+        while True:
+            await reading.batch()
+
+    reads = asyncio.create_task(read())
+    async with asyncio.timeout(PATIENCE_S):
+        while not gauges().get("capture_horizon_s"):
+            await asyncio.wait({reads}, timeout=0.02)
+        slow.commit()
+        while gauges().get("capture_horizon_s") or not reading.told:
+            await asyncio.wait({reads}, timeout=0.02)
+    reads.cancel()
+    await asyncio.wait({reads})
+    assert reading.told[0].fields["name"] == "slow"
 
 
 async def test_an_open_transaction_stops_only_the_tables_of_this_strategy(site: Site) -> None:
