@@ -131,7 +131,7 @@ class Snapshot:
         return json.dumps([_VERSION, self._instance, *self._at]).encode()
 
     def _age(self, oldest: int, coming: int) -> float:
-        """For how long the same transaction has been the oldest open one, as far as we have seen."""
+        """For how long the same open transaction has held others back that came behind it, as far as seen."""
         now = time.monotonic()
         if oldest >= coming or oldest != self._oldest[0]:
             self._oldest = (oldest, now)
