@@ -1,14 +1,23 @@
-"""The order of the tests: files that take long come first, so that no worker is left with one at the end."""
+"""What holds for all tests: files that take long come first, and none changes how the next one logs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 _TESTS = Path(__file__).parent
 #: Folders whose files take long, the longest first; all others follow in their own order.
 LONG = ("faults", "journey", "proof", "odbc", "flow")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_ever() -> Iterator[None]:
+    """A test that sets up logging in this process leaves nothing of it to the next one."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
