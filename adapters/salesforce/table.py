@@ -17,13 +17,18 @@ _NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")
 _CASE = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 MODIFIED = "LastModifiedDate"
 MASTER = "MasterRecordId"
-#: How the refusal of a query names a field that is not there for our user.
+#: "No such column 'X' on sobject of type Y", "Field name not found : X".
 _COLUMN = re.compile(r"(?:No such column '|Field name not found : )(\w+)")
 #: How long a missing field is not asked for, in seconds; then it may be back.
 _LOOK_AGAIN_S = 5.0
 _PLAIN = frozenset({FieldType.TEXT, FieldType.REFERENCE})
 #: Objects whose records can be merged; a loser names the record that took its place (Object Reference).
 MERGEABLE = frozenset({"Account", "Case", "Contact", "Lead"})
+
+
+def columns_named(told: str) -> list[str]:
+    """Fields that a refusal says are not there for our user, of a query, a write or a bulk job."""
+    return _COLUMN.findall(told)
 
 
 def is_id(key: str) -> bool:
@@ -85,7 +90,7 @@ class Table:
 
     def lack(self, told: str) -> bool:
         """Take from a refusal which mapped field the object does not have; False where it names no other."""
-        new = {name for name in _COLUMN.findall(told) if name in self.kinds} - self._now_missing()
+        new = {name for name in columns_named(told) if name in self.kinds} - self._now_missing()
         self._missing |= dict.fromkeys(new, time.monotonic() + _LOOK_AGAIN_S)
         return bool(new)
 

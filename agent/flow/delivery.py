@@ -172,20 +172,19 @@ class Delivery:
         return self._engine.clock.monotonic() - self._sent_at.get(number, self._began) >= seconds
 
     def _ready(self, desk: Desk) -> list[Outgoing]:
-        found, name, limit = [], self._system.name, self._batch
+        name, limit = self._system.name, self._batch
         if self._backlog > limit and outbox.waits(desk.tx, name, limit * DEEP):
             limit = self._backlog
-        created: set[str] = set()
+        taken: dict[int, Command] = {}
+        outgoing: list[Outgoing] = []
         for command in families.arrange(desk, outbox.ready(desk.tx, name, limit)):
-            outgoing = _outgoing(desk, command)
-            if outgoing is None:
-                continue
-            if not created.issuperset(outgoing.pending.values()):
-                families.wait(desk, command)  # its parent was refused a moment ago
-                continue
-            if command.create:
-                created.add(command.entity)
-            found.append(replace(outgoing, life=self._engine.store.life.id))
+            one = _outgoing(desk, command)
+            if one is not None:
+                taken[command.number] = command
+                outgoing.append(replace(one, life=self._engine.store.life.id))
+        found = families.whole(outgoing)
+        for number in sorted(taken.keys() - {one.number for one in found}):
+            families.wait(desk, taken[number])  # its parent was refused a moment ago
         return found
 
     def _uncertain(self, desk: Desk) -> list[Outgoing]:
@@ -269,16 +268,16 @@ def _mark_sent(desk: Desk, some: Sequence[Outgoing], before: Sequence[Outgoing])
 
     With it goes what was to go along with it: that stays ready, and is looked at anew.
     """
-    standing: list[Outgoing] = []
-    created = families.created(before)
+    ready: dict[int, Command] = {}
     for delivery in some:
         command = outbox.get(desk.tx, delivery.number)
         if command is None or command.held or holds.stopped(desk.tx, command.target):
             continue
-        if command.state is CommandState.READY and created.issuperset(delivery.pending.values()):
-            _mark(desk, command, "taken for delivery")
-            standing.append(delivery)
-            created |= families.created([delivery])
+        if command.state is CommandState.READY:
+            ready[command.number] = command
+    standing = families.whole([one for one in some if one.number in ready], before)
+    for delivery in standing:
+        _mark(desk, ready[delivery.number], "taken for delivery")
     return standing
 
 

@@ -85,17 +85,13 @@ def live_key(desk: Desk) -> FindKey:
     return lambda id_, system: bindings.key_of(desk.tx, id_, system)
 
 
-def created(deliveries: Sequence[Delivery]) -> set[str]:
-    """The records that these create."""
-    return {one.reference for one in deliveries if one.kind is DeliveryKind.CREATE}
-
-
-def whole(deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """Without those whose parent is not among them any more; they stay ready, and are looked at anew."""
-    there: set[str] = set()
+def whole(deliveries: Sequence[Delivery], before: Sequence[Delivery] = ()) -> list[Delivery]:
+    """Without those whose parent is neither among them nor among those that go ``before``."""
+    there = {one.reference for one in before if one.kind is DeliveryKind.CREATE}
     found = []
     for delivery in deliveries:
         if there.issuperset(delivery.pending.values()):
             found.append(delivery)
-            there |= created([delivery])
+            if delivery.kind is DeliveryKind.CREATE:
+                there.add(delivery.reference)
     return found

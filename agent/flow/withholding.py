@@ -83,10 +83,7 @@ def accepted(desk: Desk, command: Command) -> None:
 
 def _lift(desk: Desk, one: Withheld, why: str, *, unseen: bool = False) -> None:
     """Send a field again; whoever waits for that is planned, the sweep takes up those behind ``AT_ONCE``."""
-    settled = withheld.lift(desk.tx, one, why, refused=True, unseen=unseen)
-    desk.look_again()
-    if settled:
-        exceptions.close_subject(desk.tx, Kind.FIELD, one.target, f"{one.type}.{one.field}", why)
+    _let_go(desk, one, why, refused=True, unseen=unseen)
     known = one.type in desk.book.entities
     for entity in waiting.withheld(desk.tx, one.target, one.type, limit=AT_ONCE) if known else ():
         planning.reconsider(desk, entity)
@@ -107,11 +104,15 @@ def seen(desk: Desk, rules: EntityRules, system: str, lacking: frozenset[str]) -
             _tell(desk, system, rules.type, name, f"does not show {source}: what was seen last stands")
     back = [name for name, one in known.items() if one.unseen and name not in missing]
     for name in back:
-        if withheld.lift(desk.tx, known[name], "it is seen again", refused=False, unseen=True):
-            subject = f"{rules.type}.{name}"
-            exceptions.close_subject(desk.tx, Kind.FIELD, system, subject, "the field is there again")
-        desk.look_again()
+        _let_go(desk, known[name], "the field is there again", refused=False, unseen=True)
     return back
+
+
+def _let_go(desk: Desk, one: Withheld, why: str, *, refused: bool, unseen: bool) -> None:
+    """What stood in a field's way is gone; with the last of it goes the exception."""
+    if withheld.lift(desk.tx, one, why, refused=refused, unseen=unseen):
+        exceptions.close_subject(desk.tx, Kind.FIELD, one.target, f"{one.type}.{one.field}", why)
+    desk.look_again()
 
 
 def unseen(desk: Desk, system: str, type_: str, field: str) -> bool:

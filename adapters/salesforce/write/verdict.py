@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import replace
 
 from adapters.salesforce.connection.rest import Fault, Reply, limit_wait, read_faults
-from adapters.salesforce.table import long_id
+from adapters.salesforce.table import columns_named, long_id
 from adapters.salesforce.write import rivals
 from adapters.salesforce.write.codes import CODES, FIELD_CODES, LOCKED, meaning
 from agent.core.delivery import Delivery, DeliveryKind, Outcome, OutcomeKind, Reason
@@ -20,8 +19,6 @@ _TELLING = 4
 _TOO_MANY_S = 30.0
 #: The request could not be read, or is too large.
 _UNREADABLE = (400, 413)
-#: How a refusal names a field: "No such column 'X' on sobject of type Y", "Field name not found : X".
-_COLUMN = re.compile(r"(?:No such column '|Field name not found : )(\w+)")
 #: Seconds until a request that was refused as a whole is tried again.
 _WHOLE_S = 300.0
 #: The same where the next request goes without what this one was refused for.
@@ -112,14 +109,14 @@ def of_fault(fault: Fault, delivery: Delivery) -> Outcome:
 
 
 def _names_a_field(fault: Fault) -> bool:
-    return fault.code in FIELD_CODES and bool(fault.fields or _COLUMN.search(fault.text))
+    return fault.code in FIELD_CODES and bool(fault.fields or columns_named(fault.text))
 
 
 def _lacking(fault: Fault, delivery: Delivery) -> frozenset[str]:
     """Fields of the command that the object does not have for our user: the same for every record."""
     if fault.code not in FIELD_CODES:
         return frozenset()
-    named = {name.lower() for name in (*fault.fields, *_COLUMN.findall(fault.text))}
+    named = {name.lower() for name in (*fault.fields, *columns_named(fault.text))}
     return frozenset(name for name in (*delivery.fields, *delivery.pending) if name.lower() in named)
 
 
