@@ -366,6 +366,17 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def beside(spec: ObjectSpec, name: str) -> str:
+    """A name in the schema of an object's table, where its triggers live."""
+    place, dot, _ = spec.name.rpartition(".")
+    return f"{place}{dot}{name}"
+
+
+def released_by(number: str, hint: str = "") -> Callable[[str, int], str]:
+    """Journal rows released by a list of exact numbers, each of them bound as ``number``."""
+    return lambda table, count: f"DELETE FROM {table}{hint} WHERE seq IN ({', '.join([number] * count)})"  # noqa: S608
+
+
 def trigger_base(own: OwnTables, spec: ObjectSpec, longest: int) -> str:
     """What the names of an object's triggers begin with; two letters fit behind it.
 

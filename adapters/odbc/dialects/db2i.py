@@ -24,9 +24,11 @@ from adapters.odbc.dialect import (
     Rights,
     Scratch,
     Verdict,
+    beside,
     first_sentence,
     literal,
     native_code,
+    released_by,
     trigger_base,
 )
 from agent.core.objects import ObjectSpec
@@ -90,17 +92,12 @@ def _value(column: Column) -> str:
     return f"CAST(CAST(? AS VARCHAR(64)) AS {column.type_name.upper()})"
 
 
-def _release(table: str, count: int) -> str:
-    return f"DELETE FROM {table} WHERE seq IN ({', '.join(['CAST(? AS BIGINT)'] * count)})"  # noqa: S608
-
-
 def _names(own: OwnTables, spec: ObjectSpec) -> list[str]:
     return [trigger_base(own, spec, _LONGEST)]
 
 
 def _trigger(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> str:
-    place, dot, _ = spec.name.rpartition(".")
-    return dialect.quote(f"{place}{dot}{_names(own, spec)[0]}")
+    return dialect.quote(beside(spec, _names(own, spec)[0]))
 
 
 def _unless_gone(statement: str) -> str:
@@ -148,7 +145,7 @@ DB2I = Dialect(
     as_text=_as_text,
     comparand=_value,
     value=_value,
-    release=_release,
+    release=released_by("CAST(? AS BIGINT)"),
     journal=Journal(
         create="CREATE OR REPLACE TABLE {table} ({columns}) ON REPLACE PRESERVE ROWS",
         sequence="seq BIGINT NOT NULL GENERATED ALWAYS AS IDENTITY (ORDER NO CACHE) PRIMARY KEY",

@@ -19,9 +19,11 @@ from adapters.odbc.dialect import (
     Rights,
     Scratch,
     Verdict,
+    beside,
     first_sentence,
     literal,
     native_code,
+    released_by,
     trigger_base,
 )
 from agent.core.objects import ObjectSpec
@@ -91,18 +93,13 @@ def _value(column: Column) -> str:
     return f"CAST(? AS {column.type_name.upper()})"
 
 
-def _release(table: str, count: int) -> str:
-    return f"DELETE FROM {table} WHERE seq IN ({', '.join(['CAST(? AS BIGINT)'] * count)})"  # noqa: S608
-
-
 def _names(own: OwnTables, spec: ObjectSpec) -> list[str]:
     base = trigger_base(own, spec, _LONGEST)
     return [f"{base}_{suffix}" for suffix in ("i", "u", "d")]
 
 
 def _placed(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> list[str]:
-    place, dot, _ = spec.name.rpartition(".")
-    return [dialect.quote(f"{place}{dot}{name}") for name in _names(own, spec)]
+    return [dialect.quote(beside(spec, name)) for name in _names(own, spec)]
 
 
 def _unless(statement: str, number: int) -> str:
@@ -172,7 +169,7 @@ HANA = Dialect(
     as_text=_as_text,
     comparand=_value,
     value=_value,
-    release=_release,
+    release=released_by("CAST(? AS BIGINT)"),
     journal=Journal(
         create=_unless("CREATE TABLE {table} ({columns})", 288),
         sequence="seq BIGINT NOT NULL PRIMARY KEY",

@@ -23,9 +23,11 @@ from adapters.odbc.dialect import (
     OwnTables,
     Rights,
     Verdict,
+    beside,
     first_sentence,
     literal,
     native_code,
+    released_by,
     trigger_base,
 )
 from agent.core.objects import ObjectSpec
@@ -98,17 +100,12 @@ def _value(column: Column) -> str:
     return "CAST(? AS NUMBER)"
 
 
-def _release(table: str, count: int) -> str:
-    return f"DELETE FROM {table} WHERE seq IN ({', '.join(['CAST(? AS NUMBER)'] * count)})"  # noqa: S608
-
-
 def _names(own: OwnTables, spec: ObjectSpec) -> list[str]:
     return [trigger_base(own, spec, _LONGEST)]
 
 
 def _trigger(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> str:
-    place, dot, _ = spec.name.rpartition(".")
-    return dialect.quote(f"{place}{dot}{_names(own, spec)[0]}")
+    return dialect.quote(beside(spec, _names(own, spec)[0]))
 
 
 def _unless(statement: str, number: int) -> str:
@@ -164,7 +161,7 @@ ORACLE = Dialect(
     as_text=_as_text,
     comparand=_value,
     value=_value,
-    release=_release,
+    release=released_by("CAST(? AS NUMBER)"),
     journal=Journal(
         create=_unless("CREATE TABLE {table} ({columns})", 955),
         sequence="seq NUMBER(19) GENERATED ALWAYS AS IDENTITY (ORDER) PRIMARY KEY",

@@ -25,8 +25,10 @@ from adapters.odbc.dialect import (
     Scratch,
     Tracking,
     Verdict,
+    beside,
     first_sentence,
     native_code,
+    released_by,
     trigger_base,
 )
 from agent.core.objects import ObjectSpec
@@ -136,19 +138,13 @@ def _value(column: Column) -> str:
     return f"CAST(? AS {column.type_name.upper()})"
 
 
-def _release(table: str, count: int) -> str:
-    numbers = ", ".join(["CAST(? AS BIGINT)"] * count)
-    return f"DELETE FROM {table} WITH (ROWLOCK, READPAST) WHERE seq IN ({numbers})"  # noqa: S608
-
-
 def _names(own: OwnTables, spec: ObjectSpec) -> list[str]:
     return [trigger_base(own, spec, _LONGEST)]
 
 
 def _trigger(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> str:
     """A trigger lives in the schema of its table."""
-    place, dot, _ = spec.name.rpartition(".")
-    return dialect.quote(f"{place}{dot}{_names(own, spec)[0]}")
+    return dialect.quote(beside(spec, _names(own, spec)[0]))
 
 
 def _drop(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> list[str]:
@@ -220,7 +216,7 @@ SQLSERVER = Dialect(
     as_text=_as_text,
     comparand=_comparand,
     value=_value,
-    release=_release,
+    release=released_by("CAST(? AS BIGINT)", " WITH (ROWLOCK, READPAST)"),
     journal=Journal(
         create="IF OBJECT_ID(N'{table}', N'U') IS NULL CREATE TABLE {table} ({columns})",
         sequence="seq BIGINT NOT NULL DEFAULT NEXT VALUE FOR {name} PRIMARY KEY",
