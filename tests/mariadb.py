@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 _ADDRESS = "127.0.0.1"
@@ -56,7 +57,9 @@ class MariadbServer:
 
     user = "erp"
 
-    def __init__(self) -> None:
+    def __init__(self, options: Sequence[str] = ()) -> None:
+        """``options``: of the server, behind those of the tests."""
+        self._own = options
         self._program = server_program()
         self._home = Path(tempfile.mkdtemp(prefix="isthmus-mariadb-"))
         self._account = self._unprivileged()
@@ -88,6 +91,7 @@ class MariadbServer:
                     f"--character-sets-dir={share / 'charsets'}",
                     f"--tmpdir={self._home}",
                     *_OPTIONS,
+                    *self._own,
                     *options,
                 ],
                 user=self._account,
@@ -115,6 +119,9 @@ class MariadbServer:
         making.communicate(script.encode(), timeout=_START_S)
         if making.returncode != 0:
             raise NoMariadb(f"the system tables could not be made: {self._log.read_text()}")
+        self._serve()
+
+    def _serve(self) -> None:
         self._server = self._popen(
             f"--bind-address={_ADDRESS}",
             f"--port={self.port}",
@@ -137,6 +144,12 @@ class MariadbServer:
                 continue
             break
         raise NoMariadb(f"the server did not come up: {self._log.read_text()}")
+
+    def restart(self) -> None:
+        """End every connection, and take new ones."""
+        self._server.terminate()
+        self._server.communicate(timeout=_START_S)
+        self._serve()
 
     def stop(self) -> None:
         """Stop at once and remove everything."""

@@ -36,7 +36,9 @@ class PostgresServer:
 
     user = "erp"
 
-    def __init__(self) -> None:
+    def __init__(self, options: str = "") -> None:
+        """``options``: of the server, behind those of the tests."""
+        self._options = options
         self._programs = programs()
         self._home = Path(tempfile.mkdtemp(prefix="isthmus-pg-"))
         self._account = self._unprivileged()
@@ -79,9 +81,14 @@ class PostgresServer:
         )
         options = (
             f"-p {self.port} -k {self._home} -c listen_addresses=127.0.0.1 -c fsync=off"
-            " -c synchronous_commit=off -c shared_buffers=16MB -c max_connections=40"
+            f" -c synchronous_commit=off -c shared_buffers=16MB -c max_connections=40 {self._options}"
         )
         self._run("pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start")
+
+    def restart(self) -> None:
+        """End every connection, and take new ones."""
+        data, log = str(self._home / "data"), str(self._home / "log")
+        self._run("pg_ctl", "-D", data, "-l", log, "-m", "fast", "-w", "restart")
 
     def stop(self) -> None:
         """Stop at once and remove everything."""

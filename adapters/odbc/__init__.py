@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from adapters.odbc.link import Link
 from adapters.odbc.settings import Settings, problems, resolve
 from adapters.odbc.source import CaptureSource
-from adapters.odbc.system import JournalAdministration, LedgerTarget, OdbcProbe, TableReader
+from adapters.odbc.system import JournalAdministration, OdbcProbe, TableReader
+from adapters.odbc.target import LedgerTarget
 from adapters.odbc.witness import EpochRow
 from agent.core.objects import ObjectSpec
 from agent.errors import ConfigError
@@ -31,12 +32,18 @@ def connect(
         name=name,
         kind="odbc",
         source=source,
-        target=LedgerTarget(link),
+        target=LedgerTarget(link, settings, objects),
         reader=TableReader(link),
         probe=OdbcProbe(link),
-        witness=EpochRow(link),
+        witness=EpochRow(link) if _keeps_a_ledger(settings, objects) else None,
         gauges=source.gauges,
     )
+
+
+def _keeps_a_ledger(settings: Settings, objects: Sequence[ObjectSpec]) -> bool:
+    """Whether any table is written with the agent's own tables beside it: then they hold its mark, too."""
+    written = [spec.name for spec in objects if spec.deliver]
+    return not written or any(settings.write(name).ledger for name in written)
 
 
 def administer(

@@ -29,6 +29,7 @@ class Column:
     fraction   decimal places of a second that a time or date-time keeps; None for other columns, and unknown
     charset    Python's name of the character set that it keeps; "" where it keeps all, or refuses by itself
     no_empty   an empty text is stored as null there
+    collation  by which its texts are compared, where that decides whether an index can be used
     blank      what it holds instead of null: it takes no null, and its own default is this blank text
     """
 
@@ -41,6 +42,7 @@ class Column:
     charset: str = ""
     no_empty: bool = False
     blank: str | None = None
+    collation: str = ""
 
     @property
     def padded(self) -> bool:

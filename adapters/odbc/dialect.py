@@ -10,6 +10,7 @@ from enum import Enum, StrEnum
 from typing import Any
 
 from adapters.odbc.catalog import Column, Home
+from adapters.odbc.forms import Sets
 from agent.core.objects import ObjectSpec
 
 
@@ -97,6 +98,8 @@ class Dictionary:
 
     types       of a table (schema or database, table): columns with type, length, scale, fraction, code page
     fractions   of a table (schema or database, table): columns and the decimal places of a second they keep
+    collations  of a table (schema or database, table): text columns and how they are compared, where an
+                index serves no other comparison
     unsafe      has a row where a table (schema or database, table) takes part in no transactions
     equating    the collation of a column (schema or database, table, column) that takes two texts for one
     orphans     triggers whose definer is gone, so that each write to their table fails, and that definer
@@ -105,6 +108,7 @@ class Dictionary:
 
     types: str = ""
     fractions: str = ""
+    collations: str = ""
     unsafe: str = ""
     equating: str = ""
     orphans: str = ""
@@ -281,6 +285,7 @@ class Dialect:
     earlier         a text of a time column, taken back by so many seconds; None where that cannot be said
     silent_cascades rows that a foreign key or TRUNCATE deletes fire no trigger
     allowed         query with a row if we have a {right} on a table; None where everything is allowed
+    sets            statements for many records; None where each takes its own
     """
 
     name: str
@@ -324,6 +329,7 @@ class Dialect:
     allowed: str | None = None
     earlier: Callable[[Column, float], str] | None = field(default=None, repr=False)
     silent_cascades: bool = False
+    sets: Sets | None = field(default=None, repr=False)
 
     @property
     def marks_writes(self) -> bool:

@@ -30,12 +30,29 @@ class Shape:
     @classmethod
     def of(cls, session: Session, object_name: str) -> Shape:
         """Raises Refused for an unknown object, table or column."""
+        spec, table = cls._known(session, object_name)
+        names = mapped_columns(table, spec, where=session.erp.name)
+        return cls._seen(spec, table, names)
+
+    @classmethod
+    def present(cls, session: Session, object_name: str) -> Shape:
+        """The same with the columns that are there. Raises Refused for an unknown object or table."""
+        spec, table = cls._known(session, object_name)
+        names = [item.name for item in spec.fields]
+        if spec.external_id and spec.external_id not in names:
+            names.append(spec.external_id)
+        return cls._seen(spec, table, tuple(name for name in names if name in table.columns))
+
+    @staticmethod
+    def _known(session: Session, object_name: str) -> tuple[ObjectSpec, Table]:
         try:
             spec = session.erp.spec(object_name)
         except KeyError:
             raise Refused(f"no object '{object_name}' is configured", where=session.erp.name) from None
-        table = session.table(object_name)
-        names = mapped_columns(table, spec, where=session.erp.name)
+        return spec, session.table(object_name)
+
+    @classmethod
+    def _seen(cls, spec: ObjectSpec, table: Table, names: tuple[str, ...]) -> Shape:
         kinds = {item.name: item.type for item in spec.fields}
         if spec.external_id:
             kinds.setdefault(spec.external_id, FieldType.TEXT)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from types import ModuleType
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -14,6 +16,7 @@ from adapters.odbc.catalog import Table, reflect, retyped
 from adapters.odbc.dialect import Dialect, Fault, Verdict
 from adapters.odbc.dialects import DIALECTS
 from adapters.odbc.driver import complete, load_driver_manager, redact, unloadable
+from adapters.odbc.forms import Sets
 from adapters.odbc.settings import Erp
 from agent.core.objects import ObjectSpec
 from agent.errors import Refused, Unreachable
@@ -156,6 +159,25 @@ class Session:
             raise self._unsent() from None
         return taken
 
+    def call(self, sql: str, parameters: Sequence[object]) -> list[list[tuple[Any, ...]]]:
+        """All result sets of a procedure. An error behind them shows only when all were asked for.
+
+        Raises SqlFault.
+        """
+        found = []
+        self._begun()
+        try:
+            cursor = self._execute(sql, parameters)
+            while True:
+                if cursor.description is not None:
+                    found.append([tuple(row) for row in cursor.fetchall()])
+                if not cursor.nextset():
+                    return found
+        except self._odbc.Error as error:
+            raise self._fault(error) from None
+        except UnicodeEncodeError:
+            raise self._unsent() from None
+
     def _execute(self, sql: str, parameters: Sequence[object]) -> Any:
         cursor = self._cursors.get(sql)
         if cursor is None:
@@ -222,6 +244,10 @@ class Session:
                 self.rollback()  # SQLite cannot turn a reading transaction into a writing one
         return self._tables[name]
 
+    def forget(self, name: str) -> None:
+        """Reflect the table anew at its next use: it is not as it was seen."""
+        self._tables.pop(name, None)
+
     def reflect(self, name: str) -> Table | None:
         """The table's shape now, or None."""
         cursor = self._connection.cursor()
@@ -244,6 +270,9 @@ class Session:
         if asked.fractions:
             kept = cursor.execute(asked.fractions, (place or None, bare)).fetchall()
             columns |= {name: replace(columns[name], fraction=fraction) for name, fraction in kept}
+        if asked.collations:
+            found = cursor.execute(asked.collations, (place or None, bare)).fetchall()
+            columns |= {name: replace(columns[name], collation=text) for name, text in found}
         if asked.unsafe:
             rolls_back = not cursor.execute(asked.unsafe, (place or None, bare)).fetchall()
         return replace(table, columns=columns, rolls_back=rolls_back)
@@ -262,6 +291,13 @@ class Session:
         """Name and version of the server, as the driver tells them."""
         ask = self._connection.getinfo
         return str(ask(self._odbc.SQL_DBMS_NAME)), str(ask(self._odbc.SQL_DBMS_VER))
+
+    @cached_property
+    def sets(self) -> Sets | None:
+        """Statements for many records, where this server is new enough for them."""
+        form = self.dialect.sets
+        version = tuple(int(part) for part in re.findall(r"\d+", self.product()[1])[:2])
+        return form if form is not None and version >= form.minimum else None
 
     def describe(self) -> str:
         """Database and driver, for people."""

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from adapters.odbc.dialect import OwnTables
 from adapters.odbc.dialects import DIALECTS, dialect_of
 from adapters.odbc.tables import Capture, TableSettings, table_problems
+from adapters.odbc.writing import WriteSettings
 from agent.core.objects import ObjectSpec
 from agent.errors import InputError, Problem, Refused
 
@@ -30,7 +31,8 @@ class Settings(BaseModel):
     lock_timeout_s   seconds the ERP may make us wait for a lock before the command is tried again later
     capture_batch    how many journal rows one read returns at most
     timezone         zone of the ERP's date-times that carry none (IANA name)
-    tables           how single tables are captured, by name; all others by the journal
+    tables           how single tables are captured and written, by name; all others by the journal, and
+                     exactly once by our own statements
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -46,6 +48,10 @@ class Settings(BaseModel):
     capture_batch: int = Field(default=200, ge=1, le=5000)
     timezone: str = "UTC"
     tables: dict[str, TableSettings] = Field(default_factory=dict)
+
+    def write(self, name: str) -> WriteSettings:
+        """How a table is written."""
+        return self.tables.get(name) or WriteSettings()
 
     @field_validator("timezone")
     @classmethod
@@ -70,6 +76,10 @@ class Erp:
     deadline_s: float
     timezone: str
     tables: Mapping[str, TableSettings] = field(default_factory=dict)
+
+    def write(self, name: str) -> WriteSettings:
+        """How a table is written."""
+        return self.tables.get(name) or WriteSettings()
 
     def spec(self, name: str) -> ObjectSpec:
         """The object of that name; KeyError if none is configured."""

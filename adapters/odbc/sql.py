@@ -98,6 +98,11 @@ def delete(dialect: Dialect, table: Table, key: str) -> str:
     return f"DELETE FROM {dialect.quote(table.name)} WHERE {_equals(dialect, table, key)}"  # noqa: S608
 
 
+def procedure(dialect: Dialect, name: str, count: int) -> str:
+    """The call of a stored procedure; the driver turns it into what its server understands."""
+    return f"{{CALL {dialect.quote(name)}({', '.join(['?'] * count)})}}"
+
+
 def _number(dialect: Dialect, name: str) -> str:
     """A whole number of our own tables as text."""
     return dialect.as_text(dialect.own(name), _BIGINT)

@@ -2,86 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from adapters.odbc.grants import grant_script
 from adapters.odbc.journal import install_script, remove_script
-from adapters.odbc.link import Link, PortClosed, User, WorkerLost
+from adapters.odbc.link import Link, User
 from adapters.odbc.wire import Lane
 from agent.core.change import ReadResult, Row, Touched
-from agent.core.delivery import Delivery, Guarantees, Outcome, OutcomeKind, Resolution
 from agent.errors import RemoteError
 from agent.ports import Check
 
 _PAGE = 500
-
-
-class LedgerTarget:
-    """Commands with a ledger row in the ERP's own transaction: an uncertain one is simply sent again."""
-
-    def __init__(self, link: Link) -> None:
-        self.link = link
-
-    def guarantees(self, object: str) -> Guarantees:
-        """The same for every table.
-
-        A lost request needs no waiting out: while it runs it holds its ledger row, afterwards the row tells.
-        """
-        return Guarantees(
-            compare_and_set=True,
-            read_back=True,
-            delete=True,
-            answers=False,
-            on_uncertain_update=Resolution.RESEND,
-            on_uncertain_create=Resolution.RESEND,
-            batch=100,
-        )
-
-    async def prepare(self, deliveries: Sequence[Delivery]) -> None:
-        """Nothing to do: the ledger is written with the effect."""
-
-    async def apply(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
-        """One transaction per delivery, in order.
-
-        When the worker dies, outcomes already given stand, the one delivery it was at is uncertain, and
-        those behind it were not begun. When this port is closed, the worker may go on with all of them.
-        """
-        outcomes: list[Outcome] = []
-        code, text = "", ""
-        unclear = 0
-        self.link.hold(User.TARGET)
-        try:
-            async for outcome in self.link.stream(User.TARGET, Lane.APPLY, "apply", tuple(deliveries)):
-                if outcome is not None:
-                    outcomes.append(outcome)
-        except WorkerLost as error:
-            unclear, code, text = 1, "worker-lost", error.message
-        except PortClosed as error:
-            unclear, code, text = len(deliveries), "closed", error.message
-        except RemoteError as error:
-            code, text = "unreachable", error.message
-        for place in range(len(deliveries) - len(outcomes)):
-            kind = OutcomeKind.UNCERTAIN if place < unclear else OutcomeKind.RETRY
-            outcomes.append(Outcome(kind, code=code, text=text))
-        return outcomes
-
-    async def find(self, object: str, fields: Mapping[str, object]) -> Sequence[Row]:
-        """Records (at most 100) with these values."""
-        self.link.hold(User.TARGET)
-        rows: list[Row] = await self.link.call(User.TARGET, Lane.READ, "find", object, dict(fields))
-        return rows
-
-    async def find_many(
-        self, object: str, questions: Sequence[Mapping[str, object]]
-    ) -> Sequence[Sequence[Row]]:
-        """The same for each question."""
-        return [await self.find(object, fields) for fields in questions]
-
-    async def close(self) -> None:
-        """Give the worker up, for reads too; the next call takes it again. Safe to call twice."""
-        await self.link.release(User.TARGET)
 
 
 class TableReader:

@@ -1,4 +1,4 @@
-"""How each table of an ERP is captured: the operator's choice, and what makes no sense."""
+"""How each table of an ERP is captured and written: the operator's choice, and what makes no sense."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from adapters.odbc.writing import WriteSettings
 from agent.core.objects import ObjectSpec
 from agent.errors import Problem
 
@@ -26,8 +27,8 @@ class Capture(StrEnum):
 WITH_TRIGGERS = frozenset({Capture.JOURNAL, Capture.SNAPSHOT})
 
 
-class TableSettings(BaseModel):
-    """Options of ``[systems.NAME.tables.TABLE]``.
+class TableSettings(WriteSettings):
+    """Options of ``[systems.NAME.tables.TABLE]``, besides those of ``WriteSettings``.
 
     capture             where its changes come from
     column              set by the server with every write: a time, or a number that grows
@@ -38,8 +39,6 @@ class TableSettings(BaseModel):
     segment_rows        rows that are hashed together; a segment that differs is looked at row by row
     max_vanished        share of the table (from 50 rows) that may vanish at once; beyond it nothing is told
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     capture: Capture = Capture.JOURNAL
     column: str | None = Field(default=None, min_length=1)
@@ -52,7 +51,7 @@ class TableSettings(BaseModel):
 
     @model_validator(mode="after")
     def _used(self) -> TableSettings:
-        given = self.model_fields_set - {"capture"}
+        given = self.model_fields_set & _USED_BY.keys()
         unused = sorted(name for name in given if self.capture not in _USED_BY[name])
         if unused:
             names = " or ".join(f"'{kind}'" for kind in _USED_BY[unused[0]])

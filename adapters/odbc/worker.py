@@ -1,7 +1,7 @@
 """The process that holds an ERP's connections: ``python -m adapters.odbc.worker``, requests in, replies out.
 
     agent ── pipe ──▶ main thread ──┬─ read lane ── connection with autocommit (capture, ack, reads)
-                                    ├─ apply lane ─ connection with transactions (one per command)
+                                    ├─ apply lane ─ connection with transactions (of many commands)
                                     └─ admin lane ─ short-lived connections (check, journal)
 
 A driver can hang in C where no thread can be stopped; a process can. It has no access to the agent's store
@@ -17,8 +17,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from adapters.odbc import delivery as delivering
 from adapters.odbc import records, witness
+from adapters.odbc.apply.applier import Applier
+from adapters.odbc.apply.progress import restored
 from adapters.odbc.capture.choice import strategies
 from adapters.odbc.capture.strategy import Captured, Stuck
 from adapters.odbc.dialect import Fault
@@ -29,7 +30,7 @@ from adapters.odbc.settings import Erp
 from adapters.odbc.wire import Lane, Reply, Request, pack, read_frame
 from agent import failpoints
 from agent.core.change import Row
-from agent.core.delivery import Delivery, Mark, Outcome, OutcomeKind
+from agent.core.delivery import Mark
 from agent.errors import Refused, RemoteError, Unreachable
 from agent.ports import Check
 
@@ -133,30 +134,16 @@ class ReadLane:
 
 
 class ApplyLane:
-    """Commands, one transaction each, every outcome sent before the next command begins."""
+    """Commands, in transactions of many or of one; what came of each transaction is sent before the next."""
 
     def __init__(self, erp: Erp) -> None:
-        self._erp = erp
-        self._session: Session | None = None
+        self._applier = Applier(erp)
 
     def run(self, verb: str, arguments: Sequence[Any], send: Send) -> None:
         """Apply the deliveries of one batch in order."""
         (deliveries,) = arguments
-        for delivery in deliveries:
-            send(self._apply(delivery), False)
+        self._applier.apply(restored(deliveries), lambda event: send(event, False))
         send(None, True)
-
-    def _apply(self, delivery: Delivery) -> Outcome:
-        try:
-            if self._session is None:
-                self._session = Session(self._erp, autocommit=False)
-        except RemoteError as error:
-            return Outcome(OutcomeKind.RETRY, code="unreachable", text=str(error))
-        outcome = delivering.apply(self._session, delivery)
-        if self._session.lost:
-            self._session.close()
-            self._session = None
-        return outcome
 
 
 class AdminLane:

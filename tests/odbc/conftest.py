@@ -118,8 +118,10 @@ async def mariadb_site(odbc: Any, mariadb: MariadbServer) -> AsyncIterator[Site]
     owner.execute(f"USE {name}")
     for statement in install_script(resolve("erp", site.settings(), site.objects, str)):
         owner.execute(statement)
+    owner.close()
     yield site
     await site.close()
+    owner = odbc.connect(mariadb.connection(_driver(MARIADB), "mysql"), autocommit=True)
     owner.execute(f"DROP DATABASE {name}")
     owner.close()
 

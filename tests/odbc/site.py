@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from adapters.odbc import Settings, administer, connect
+from adapters.odbc.apply.progress import Begun
 from adapters.odbc.dialect import Dialect
-from adapters.odbc.link import Link
-from adapters.odbc.system import LedgerTarget
+from adapters.odbc.link import Link, User
+from adapters.odbc.target import LedgerTarget
+from adapters.odbc.wire import Lane
 from adapters.sandbox.erp import Business
 from agent.core.change import Batch, Change, RawValue, Row
 from agent.core.delivery import Delivery, DeliveryKind, Guard, Outcome
@@ -136,12 +139,36 @@ class Site:
         """The link of the system made last."""
         return self.links[-1]
 
+    def begun(self) -> asyncio.Event:
+        """Set as soon as the worker tells that a transaction of commands begins."""
+        link, begun = self.link(), asyncio.Event()
+        plain = link.stream
+
+        async def watched(user: User, lane: Lane, verb: str, *arguments: Any) -> AsyncGenerator[Any, None]:
+            async with contextlib.aclosing(plain(user, lane, verb, *arguments)) as answers:
+                async for answer in answers:
+                    if isinstance(answer, Begun):
+                        begun.set()
+                    yield answer
+
+        link.stream = watched  # type: ignore[method-assign]  # passes everything on
+        return begun
+
     def user(self, *, autocommit: bool = True) -> Any:
         """Another user's own connection; closed at the end."""
         text = self.connection + _USER[self.dialect.name]
         connection = self.odbc.connect(text, autocommit=autocommit)
         self._open.append(connection)
         return connection
+
+    def forget(self, connection: Any) -> None:
+        """A user's connection that the test has closed."""
+        self._open.remove(connection)
+
+    def reconnect(self) -> None:
+        """The users' programs after a restart of the server."""
+        self._open.clear()
+        self.business = Business(self.connection)
 
     def one(self, sql: str, *parameters: object) -> Any:
         """The one value of a query, seen by another user."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from decimal import Decimal
 
@@ -252,7 +253,8 @@ async def test_after_an_error_commit_is_impossible_until_a_rollback(site: Site) 
         with pytest.raises(SqlFault) as refused:
             session.run("INSERT INTO customer (name) VALUES (?)", ("!",))
         assert refused.value.verdict.fault is Fault.BUSINESS
-        session.run("INSERT INTO customer (name) VALUES (?)", ("second",))
+        with contextlib.suppress(SqlFault):  # some servers refuse the rest of such a transaction
+            session.run("INSERT INTO customer (name) VALUES (?)", ("second",))
         assert session.broken
         with pytest.raises(SqlFault, match="broken"):
             session.commit()

@@ -198,21 +198,17 @@ async def test_a_worker_over_its_deadline_is_ended_and_the_outcome_is_uncertain(
     proxy.cut = Cut.HOLD
     batch = [create(f"m{number}", f"r{number}", name="A") for number in (1, 2, 3)]
     outcomes = await system.target.apply(batch)
-    assert [outcome.kind for outcome in outcomes] == [
-        OutcomeKind.UNCERTAIN,
-        OutcomeKind.RETRY,
-        OutcomeKind.RETRY,
-    ]
+    assert {outcome.kind for outcome in outcomes} == {OutcomeKind.UNCERTAIN}, "one commit was under way"
     assert postgresql_site.link().ended == 1
     again = await system.target.apply([replace(delivery, uncertain=True) for delivery in batch])
-    assert [outcome.code for outcome in again] == ["already-applied", "", ""]
+    assert {outcome.code for outcome in again} == {"already-applied"}
     assert postgresql_site.link().pid != before
     assert postgresql_site.one("SELECT count(*) FROM customer") == 4
 
 
 async def test_a_worker_that_hangs_in_a_read_makes_it_unreachable_and_the_next_one_works(site: Site) -> None:
     key = str(site.business.create_customer("Adler"))
-    system = site.system(deadline_s=1.5)
+    system = site.system(deadline_s=4)
     await read_one(system, "customer", key)
     pid = site.link().pid
     assert pid is not None
@@ -232,8 +228,10 @@ async def test_a_killed_worker_leaves_its_command_uncertain_and_applied_at_most_
     await read_one(system, "customer", key)
     first = site.link().pid
     assert first is not None
+    begun = site.begun()
     applying = asyncio.create_task(apply_one(system, update("m1", key, phone="2")))
-    await read_one(system, "customer", key)  # the request has passed the pipe before this answer came
+    async with asyncio.timeout(PATIENCE_S):
+        await begun.wait()
     os.kill(first, signal.SIGKILL)
     assert (await applying).kind is OutcomeKind.UNCERTAIN
     locker.rollback()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
 
-from adapters.odbc import Settings, administer, connect, sql
+from adapters.odbc import Settings, administer, connect, sets, sql
 from adapters.odbc.catalog import Column, Table
 from adapters.odbc.dialect import Dialect, Fault, OwnTables, native_code, trigger_base
 from adapters.odbc.dialects import DIALECTS, MARIADB, POSTGRESQL, SQLITE, dialect_of
@@ -49,6 +49,7 @@ _TABLES = {
     ),
 }
 _WINDOW = sql.Window(60.0, behind=True, upto=True, count=1000)
+_CHAR, _COLLATION = Column("id", "bpchar", 8), "latin1_german1_ci"
 _NAMES = ('na"me', "limit")
 _TYPES = {  # of the key, a text, a decimal
     "sqlserver": ("int", "nvarchar", "decimal"),
@@ -101,6 +102,8 @@ def _statements(dialect: Dialect) -> list[str]:
         sql.high_rows(dialect, table, "id", ("limit", *_NAMES), _WINDOW),
         sql.high_place(dialect, table, "id", "limit", 1),
         sql.segment_keys(dialect, table, "id", (False, True), 1000),
+        sql.procedure(dialect, "sales.write_customer", 5),
+        *_for_many(dialect, table),
         *install_script(erp),
         *_horizon(dialect, erp),
         *_of_untried(dialect, table, erp),
@@ -147,6 +150,24 @@ def _horizon(dialect: Dialect, erp: Erp) -> list[str]:
         horizon.state(erp.own),
         horizon.release(erp.own, 1),
         horizon.open,
+    ]
+
+
+def _for_many(dialect: Dialect, table: Table) -> list[str]:
+    form = dialect.sets
+    if form is None:
+        return []
+    texts = replace(table, columns={**table.columns, "id": replace(_CHAR, collation=_COLLATION)})
+    return [
+        sets.lock(dialect, form, table, "id", _NAMES),
+        sets.lock(dialect, form, texts, "id", ()),
+        *([sets.insert(dialect, form, table, _NAMES, ("id", 'na"me'))] if dialect.returns_key else []),
+        sets.update(dialect, form, table, "id", _NAMES),
+        sets.delete(dialect, form, table, "id"),
+        sets.ledger_insert(dialect, form, "isthmus_ledger"),
+        sets.ledger_read(dialect, form, "isthmus_ledger"),
+        sets.ledger_keys(dialect, form, "isthmus_ledger"),
+        *([form.mark] if form.mark else []),
     ]
 
 

@@ -30,6 +30,7 @@ from adapters.odbc.dialect import (
     native_code,
     trigger_base,
 )
+from adapters.odbc.forms import Packing, Sets
 from agent.core.objects import ObjectSpec
 from agent.errors import Refused
 
@@ -129,6 +130,22 @@ def _value(column: Column) -> str:
     if column.zoned:
         return _MOMENT
     return "CAST(? AS UNSIGNED)" if column.type_name == "bit" else "?"
+
+
+def _rows(count: int) -> str:
+    columns = ", ".join(f"c{place} LONGTEXT PATH '$[{place}]'" for place in range(count))
+    return f"JSON_TABLE(?, '$[*]' COLUMNS ({columns})) j"
+
+
+def _match(expression: str, column: Column) -> str:
+    """In the column's own collation: else it is the column that is converted, past its index, row by row.
+
+    A scan would lock every record of the table.
+    """
+    if not column.collation:
+        return _comparand(column).replace("?", expression)
+    charset = column.collation.partition("_")[0]
+    return f"CONVERT({expression} USING {charset}) COLLATE {column.collation}"
 
 
 def _release(table: str, count: int) -> str:
@@ -264,6 +281,8 @@ MARIADB = Dialect(
     dictionary=Dictionary(
         fractions="SELECT column_name, datetime_precision FROM information_schema.columns"
         " WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ? AND datetime_precision IS NOT NULL",
+        collations="SELECT column_name, collation_name FROM information_schema.columns WHERE table_schema ="
+        " COALESCE(?, DATABASE()) AND table_name = ? AND collation_name IS NOT NULL",
         equating="SELECT collation_name FROM information_schema.columns WHERE table_schema ="
         " COALESCE(?, DATABASE()) AND table_name = ? AND column_name = ? AND collation_name NOT LIKE '%bin'",
         unsafe="SELECT engine FROM information_schema.tables JOIN information_schema.engines USING (engine)"
@@ -303,4 +322,17 @@ MARIADB = Dialect(
     allowed=_ALLOWED,
     earlier=_earlier,
     silent_cascades=True,
+    sets=Sets(
+        minimum=(10, 6),
+        rows=_rows,
+        packing=Packing.ARRAYS,
+        match=_match,
+        join="STRAIGHT_JOIN",
+        lock=" FOR UPDATE",
+        update="UPDATE {rows} STRAIGHT_JOIN {table} r ON {match} SET {setters}",
+        setter="r.{name} = {value}",
+        delete="DELETE r FROM {rows} STRAIGHT_JOIN {table} r ON r.{key} = {match}",
+        mark="SELECT @isthmus_message_id := ?",
+        own_text=Column("", "varchar", collation="utf8mb4_nopad_bin"),
+    ),
 )

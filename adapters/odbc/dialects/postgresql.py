@@ -24,6 +24,7 @@ from adapters.odbc.dialect import (
     trigger_base,
 )
 from adapters.odbc.dialects.postgresql_horizon import HORIZON
+from adapters.odbc.forms import Packing, Sets
 from agent.core.objects import ObjectSpec
 
 _TEXT = frozenset({"text", "varchar", "bpchar"})
@@ -99,6 +100,18 @@ def _cast(column: Column) -> str:
     if column.zoned:
         return "CAST(? AS timestamp) AT TIME ZONE 'UTC'"
     return "?" if column.type_name in _TEXT else f"CAST(? AS {column.type_name})"
+
+
+def _rows(count: int) -> str:
+    columns = ", ".join(f"c{place} text" for place in range(count))
+    return f"json_to_recordset(CAST(? AS json)) AS j({columns})"
+
+
+def _match(expression: str, column: Column) -> str:
+    """A bpchar beside a text would be compared as text, which its index does not know."""
+    if column.type_name == "bpchar":
+        return f"CAST({expression} AS bpchar)"
+    return _cast(column).replace("?", expression)
 
 
 def _release(table: str, count: int) -> str:
@@ -202,9 +215,11 @@ POSTGRESQL = Dialect(
         packages="odbc-postgresql",
         files=("psqlodbcw.so",),
         words=("psqlodbc", "postgres"),
-        # keepalives: without them a cut link blocks a call for minutes
+        # keepalives: without them a cut link blocks a call for minutes. Protocol: else the driver sets a
+        # savepoint before every statement, two more round trips; after an error we roll back in any case
         options={
             "BoolsAsChar": "0",
+            "Protocol": "7.4-0",
             "pqopt": "keepalives=1 keepalives_idle=5 keepalives_interval=2 keepalives_count=3 "
             "tcp_user_timeout={deadline_ms} connect_timeout={connect_s}",
         },
@@ -268,4 +283,16 @@ POSTGRESQL = Dialect(
     horizon=HORIZON,
     earlier=_earlier,
     allowed="SELECT 1 FROM pg_class WHERE oid = to_regclass(?) AND has_table_privilege(oid, '{right}')",
+    sets=Sets(
+        minimum=(9, 4),
+        rows=_rows,
+        packing=Packing.OBJECTS,
+        match=_match,
+        join="JOIN",
+        lock=" ORDER BY {key} FOR UPDATE OF r",
+        update="UPDATE {table} AS r SET {setters} FROM {rows} WHERE {match}",
+        setter="{name} = {value}",
+        delete="DELETE FROM {table} AS r USING {rows} WHERE r.{key} = {match}",
+        mark="SELECT set_config('isthmus.message_id', ?, true)",
+    ),
 )

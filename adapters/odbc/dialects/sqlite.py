@@ -23,6 +23,7 @@ from adapters.odbc.dialect import (
     native_code,
     trigger_base,
 )
+from adapters.odbc.forms import Packing, Sets
 from agent.core.objects import ObjectSpec
 
 _TEXT = frozenset({"text", "varchar", "char", "nchar", "nvarchar", "clob", "character"})
@@ -76,6 +77,15 @@ def _as_text(expression: str, column: Column) -> str:
 
 def _plain(column: Column) -> str:
     return "?"
+
+
+def _rows(count: int) -> str:
+    columns = ", ".join(f"json_extract(value, '$[{place}]') AS c{place}" for place in range(count))
+    return f"(SELECT {columns} FROM json_each(?)) j"  # noqa: S608
+
+
+def _match(expression: str, column: Column) -> str:
+    return expression
 
 
 def _release(table: str, count: int) -> str:
@@ -151,4 +161,15 @@ SQLITE = Dialect(
     change_probe="PRAGMA data_version",
     lossy_numbers=True,
     earlier=_earlier,
+    sets=Sets(
+        minimum=(3, 33),
+        rows=_rows,
+        packing=Packing.ARRAYS,
+        match=_match,
+        join="CROSS JOIN",
+        lock="",
+        update="UPDATE {table} AS r SET {setters} FROM {rows} WHERE {match}",
+        setter="{name} = {value}",
+        delete="DELETE FROM {table} AS r WHERE r.{key} IN (SELECT {match} FROM {rows})",
+    ),
 )

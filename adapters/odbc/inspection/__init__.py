@@ -31,7 +31,8 @@ def inspect(erp: Erp) -> list[Check]:
         checks += verify(session)
         checks += server.triggers(session)
         checks += horizon(session)
-        checks.append(_ledger(session))
+        if any(erp.write(spec.name).ledger for spec in erp.objects if spec.deliver):
+            checks.append(_ledger(session))
     except SqlFault as fault:
         return [*checks, Check("catalog", ok=False, detail=str(fault), remedy="check the user's rights")]
     finally:

@@ -19,6 +19,7 @@ SELECT TO_NVARCHAR("id"), "na""me", TO_NVARCHAR("limit") FROM "sales"."customer"
 SELECT TO_NVARCHAR("id"), TO_NVARCHAR("limit"), "na""me", TO_NVARCHAR("limit") FROM "sales"."customer" r WHERE r."limit" IS NOT NULL AND r."limit" >= CAST(? AS DECIMAL(38, 2)) AND (r."limit" > CAST(? AS DECIMAL(38, 2)) OR r."id" > CAST(? AS INTEGER)) AND r."limit" <= CAST(? AS DECIMAL(38, 2)) AND (r."limit" < CAST(? AS DECIMAL(38, 2)) OR r."id" <= CAST(? AS INTEGER)) ORDER BY r."limit", r."id" LIMIT 1000;
 SELECT TO_NVARCHAR("limit"), TO_NVARCHAR("id") FROM "sales"."customer" r WHERE r."limit" IS NOT NULL ORDER BY r."limit" DESC, r."id" DESC LIMIT 1;
 SELECT TO_NVARCHAR("id") FROM "sales"."customer" r WHERE r."id" IS NOT NULL AND r."id" <= CAST(? AS INTEGER) ORDER BY r."id" LIMIT 1000;
+{CALL "sales"."write_customer"(?, ?, ?, ?, ?)};
 DO BEGIN DECLARE EXIT HANDLER FOR SQL_ERROR_CODE 325 BEGIN END; EXEC 'CREATE SEQUENCE "isthmus_journal_seq" NO CACHE'; END;
 DO BEGIN DECLARE EXIT HANDLER FOR SQL_ERROR_CODE 288 BEGIN END; EXEC 'CREATE TABLE "isthmus_journal" (seq BIGINT NOT NULL PRIMARY KEY, object NVARCHAR(128) NOT NULL, key NVARCHAR(255), op CHAR(1) NOT NULL CHECK (op IN (''I'', ''U'', ''D'', ''T'')), message_id NVARCHAR(255))'; END;
 DO BEGIN DECLARE EXIT HANDLER FOR SQL_ERROR_CODE 288 BEGIN END; EXEC 'CREATE TABLE "isthmus_journal_meta" (instance NVARCHAR(64) NOT NULL)'; END;

@@ -19,6 +19,16 @@ SELECT CAST("id" AS TEXT), md5(coalesce(length(CAST("id" AS TEXT)) || ':' || CAS
 SELECT CAST("id" AS TEXT), CAST("limit" AS TEXT), md5(coalesce(length(CAST("id" AS TEXT)) || ':' || CAST("id" AS TEXT), '-') || coalesce(length("na""me") || ':' || "na""me", '-') || coalesce(length(CAST("limit" AS TEXT)) || ':' || CAST("limit" AS TEXT), '-')) FROM "sales"."customer" r WHERE r."limit" IS NOT NULL AND r."limit" >= CAST(? AS numeric) - INTERVAL '60.000 s' AND r."limit" >= CAST(? AS numeric) AND (r."limit" > CAST(? AS numeric) OR r."id" > CAST(? AS int4)) AND r."limit" <= CAST(? AS numeric) AND (r."limit" < CAST(? AS numeric) OR r."id" <= CAST(? AS int4)) ORDER BY r."limit", r."id" LIMIT 1000;
 SELECT CAST("limit" AS TEXT), CAST("id" AS TEXT) FROM "sales"."customer" r WHERE r."limit" IS NOT NULL ORDER BY r."limit" DESC, r."id" DESC LIMIT 1;
 SELECT CAST("id" AS TEXT) FROM "sales"."customer" r WHERE r."id" IS NOT NULL AND r."id" <= CAST(? AS int4) ORDER BY r."id" LIMIT 1000;
+{CALL "sales"."write_customer"(?, ?, ?, ?, ?)};
+SELECT j.c0, CAST(r."id" AS TEXT), r."na""me", CAST(r."limit" AS TEXT) FROM json_to_recordset(CAST(? AS json)) AS j(c0 text) JOIN "sales"."customer" r ON r."id" = CAST(j.c0 AS int4) ORDER BY r."id" FOR UPDATE OF r;
+SELECT j.c0, CAST(r."id" AS TEXT) FROM json_to_recordset(CAST(? AS json)) AS j(c0 text) JOIN "sales"."customer" r ON r."id" = CAST(j.c0 AS bpchar) ORDER BY r."id" FOR UPDATE OF r;
+INSERT INTO "sales"."customer" ("na""me", "limit") SELECT j.c0, CAST(j.c1 AS numeric) FROM json_to_recordset(CAST(? AS json)) AS j(c0 text, c1 text) RETURNING CAST("id" AS TEXT), "na""me";
+UPDATE "sales"."customer" AS r SET "na""me" = j.c1, "limit" = CAST(j.c2 AS numeric) FROM json_to_recordset(CAST(? AS json)) AS j(c0 text, c1 text, c2 text) WHERE r."id" = CAST(j.c0 AS int4);
+DELETE FROM "sales"."customer" AS r USING json_to_recordset(CAST(? AS json)) AS j(c0 text) WHERE r."id" = CAST(j.c0 AS int4);
+INSERT INTO "isthmus_ledger" (message_id, payload_hash, epoch, object, key, outcome, applied_at) SELECT j.c0, j.c1, CAST(j.c2 AS bigint), j.c3, j.c4, 'accepted', CURRENT_TIMESTAMP FROM json_to_recordset(CAST(? AS json)) AS j(c0 text, c1 text, c2 text, c3 text, c4 text) WHERE 1 = 1 ON CONFLICT (message_id) DO NOTHING;
+SELECT r.message_id, r.payload_hash, r.key FROM json_to_recordset(CAST(? AS json)) AS j(c0 text) JOIN "isthmus_ledger" r ON r.message_id = j.c0;
+UPDATE "isthmus_ledger" AS r SET key = j.c1 FROM json_to_recordset(CAST(? AS json)) AS j(c0 text, c1 text) WHERE r.message_id = j.c0;
+SELECT set_config('isthmus.message_id', ?, true);
 CREATE TABLE IF NOT EXISTS "isthmus_journal" (seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, object VARCHAR(128) NOT NULL, key VARCHAR(255), op CHAR(1) NOT NULL CHECK (op IN ('I', 'U', 'D', 'T')), message_id VARCHAR(255));
 CREATE TABLE IF NOT EXISTS "isthmus_journal_meta" (instance VARCHAR(64) NOT NULL);
 INSERT INTO "isthmus_journal_meta" (instance) SELECT CAST(gen_random_uuid() AS TEXT) WHERE NOT EXISTS (SELECT 1 FROM "isthmus_journal_meta");

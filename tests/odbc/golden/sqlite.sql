@@ -18,6 +18,14 @@ SELECT CAST("id" AS TEXT), "na""me", "limit" FROM "customer" r WHERE r."id" > ? 
 SELECT CAST("id" AS TEXT), "limit", "na""me", "limit" FROM "customer" r WHERE r."limit" IS NOT NULL AND r."limit" >= strftime('%Y-%m-%d %H:%M:%f', ?, '-60.000 seconds') AND r."limit" >= ? AND (r."limit" > ? OR r."id" > ?) AND r."limit" <= ? AND (r."limit" < ? OR r."id" <= ?) ORDER BY r."limit", r."id" LIMIT 1000;
 SELECT "limit", CAST("id" AS TEXT) FROM "customer" r WHERE r."limit" IS NOT NULL ORDER BY r."limit" DESC, r."id" DESC LIMIT 1;
 SELECT CAST("id" AS TEXT) FROM "customer" r WHERE r."id" IS NOT NULL AND r."id" <= ? ORDER BY r."id" LIMIT 1000;
+{CALL "sales"."write_customer"(?, ?, ?, ?, ?)};
+SELECT j.c0, CAST(r."id" AS TEXT), r."na""me", r."limit" FROM (SELECT json_extract(value, '$[0]') AS c0 FROM json_each(?)) j CROSS JOIN "customer" r ON r."id" = j.c0;
+SELECT j.c0, CAST(r."id" AS TEXT) FROM (SELECT json_extract(value, '$[0]') AS c0 FROM json_each(?)) j CROSS JOIN "customer" r ON r."id" = j.c0;
+UPDATE "customer" AS r SET "na""me" = j.c1, "limit" = j.c2 FROM (SELECT json_extract(value, '$[0]') AS c0, json_extract(value, '$[1]') AS c1, json_extract(value, '$[2]') AS c2 FROM json_each(?)) j WHERE r."id" = j.c0;
+DELETE FROM "customer" AS r WHERE r."id" IN (SELECT j.c0 FROM (SELECT json_extract(value, '$[0]') AS c0 FROM json_each(?)) j);
+INSERT INTO "isthmus_ledger" (message_id, payload_hash, epoch, object, key, outcome, applied_at) SELECT j.c0, j.c1, j.c2, j.c3, j.c4, 'accepted', CURRENT_TIMESTAMP FROM (SELECT json_extract(value, '$[0]') AS c0, json_extract(value, '$[1]') AS c1, json_extract(value, '$[2]') AS c2, json_extract(value, '$[3]') AS c3, json_extract(value, '$[4]') AS c4 FROM json_each(?)) j WHERE 1 = 1 ON CONFLICT (message_id) DO NOTHING;
+SELECT r.message_id, r.payload_hash, r.key FROM (SELECT json_extract(value, '$[0]') AS c0 FROM json_each(?)) j CROSS JOIN "isthmus_ledger" r ON r.message_id = j.c0;
+UPDATE "isthmus_ledger" AS r SET key = j.c1 FROM (SELECT json_extract(value, '$[0]') AS c0, json_extract(value, '$[1]') AS c1 FROM json_each(?)) j WHERE r.message_id = j.c0;
 CREATE TABLE IF NOT EXISTS "isthmus_journal" (seq INTEGER PRIMARY KEY AUTOINCREMENT, object VARCHAR(128) NOT NULL, key VARCHAR(255), op CHAR(1) NOT NULL CHECK (op IN ('I', 'U', 'D', 'T')), message_id VARCHAR(255));
 CREATE TABLE IF NOT EXISTS "isthmus_journal_meta" (instance VARCHAR(64) NOT NULL);
 INSERT INTO "isthmus_journal_meta" (instance) SELECT lower(hex(randomblob(16))) WHERE NOT EXISTS (SELECT 1 FROM "isthmus_journal_meta");

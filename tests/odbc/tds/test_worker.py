@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from adapters.odbc import Settings, connect
-from adapters.odbc.system import LedgerTarget
+from adapters.odbc.target import LedgerTarget
 from agent.core.delivery import Delivery, DeliveryKind, Guard, Outcome, OutcomeKind, Reason
 from agent.core.objects import FieldSpec, ObjectSpec
 from agent.ports import System

@@ -1,0 +1,1 @@
+"""Commands of many in one transaction, against the real servers."""
