@@ -27,19 +27,50 @@ async def read(system: Any) -> Batch:
     return batch
 
 
-async def test_transaction_in_several_responses_is_one_batch_and_ends_with_the_next_one(org: Org) -> None:
+async def test_transaction_in_several_responses_is_in_one_batch_and_ends_with_the_next_one(org: Org) -> None:
+    more = asyncio.Event()
+
     async def script(stream: Stream) -> None:
         await stream.send(event(1, transaction="a"), event(2, transaction="b"))
         await stream.send(event(3, transaction="b"))
+        await more.wait()
         await stream.send(event(4, transaction="b"), event(5, transaction="c"))
         await idle(stream)
 
     org.bus.scripts = [script]
     system = org.connect(transaction_idle_s=60)
     await system.source.open({})
-    first, second = await read(system), await read(system)
+    first = await read(system)
+    more.set()
+    second = await read(system)
     assert (phones([first]), first.position) == (["1"], replay(1))
     assert (phones([second]), second.position) == (["2", "3", "4"], replay(4))
+
+
+async def test_transactions_that_arrived_while_nobody_read_become_durable_together(
+    org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.salesforce.stream.source.AT_ONCE", 20)
+    sent = asyncio.Event()
+
+    async def script(stream: Stream) -> None:
+        for number in range(1, 31):
+            await stream.send(event(number, transaction=str(number)))
+        sent.set()
+        await idle(stream)
+
+    org.bus.scripts = [script]
+    system = org.connect(transaction_idle_s=0.01)
+    await system.source.open({})
+    await sent.wait()
+    credit = 0
+    while credit < 30:  # it is given back for what has arrived
+        credit += (await org.bus.streams[0].requests.get()).num_requested
+    first, second = await read(system), await read(system)
+    assert (phones([first]), phones([second])) == (
+        [str(number) for number in range(1, 21)],
+        [str(number) for number in range(21, 30)],
+    )
 
 
 async def test_last_transaction_is_taken_when_nothing_more_comes(org: Org) -> None:

@@ -26,6 +26,8 @@ _log = structlog.get_logger(__name__)
 
 #: Bytes of events that may wait for the engine, over all streams.
 BACKLOG_BYTES = 8 * 1024 * 1024
+#: Events that are handed out together where so many wait, besides the rest of the last transaction.
+AT_ONCE = 500
 #: Seconds until a stream that was refused is asked for again.
 ASK_AGAIN_S = 60.0
 _USER = "source"
@@ -99,14 +101,15 @@ class SalesforceSource:
         if self._pubsub is None:
             raise Unreachable("the source is not open", where=self._name)
         while True:
+            arrival = self._backlog.first()
+            if arrival is not None and self._has_room_for(arrival):
+                await self._take(self._pubsub, arrival)
+                continue
             batch = self._finished()
             if batch is not None:
                 return batch
-            arrival = self._backlog.first()
             if arrival is None:
                 await self._wait()
-            elif arrival.response.events:
-                await self._take(self._pubsub, arrival)
             else:
                 return self._alive(arrival)
 
@@ -220,6 +223,11 @@ class SalesforceSource:
         self._backlog.wake()
 
     # --- from arrivals to batches; nothing is taken away from a place before it stands in the next one
+
+    def _has_room_for(self, arrival: Arrival) -> bool:
+        """Whether its events are read before anything is handed out: what waits becomes durable at once."""
+        assembly = self._assemblies[arrival.stream]
+        return bool(arrival.response.events) and not assembly.is_full and assembly.finished() < AT_ONCE
 
     def _finished(self) -> Batch | None:
         """Events that need not wait any longer: of transactions that ended, or after which nothing came."""
