@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from agent import failpoints, log, runtime
+from agent import failpoints, garbage, log, runtime
 from agent.cli.output import DEFAULT_CONFIG, ConfigOption, read_config
 from agent.clock import SystemClock
 
@@ -28,4 +28,5 @@ def run(config: ConfigOption = DEFAULT_CONFIG, take_over: TakeOverOption = False
     loaded = read_config(config)
     log.configure(loaded.agent.log_format)
     failpoints.arm_from_environment()
+    garbage.settle()
     asyncio.run(runtime.run(loaded, SystemClock(), take_over=take_over))

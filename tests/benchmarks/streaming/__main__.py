@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import log
+from agent import garbage, log
 from tests.benchmarks.running import DISK
 from tests.benchmarks.streaming.bare import mirror
 from tests.benchmarks.streaming.figure import Figure
@@ -111,6 +111,7 @@ def main(arguments: Sequence[str]) -> int:
     log.configure(level="ERROR")
     records = min(chosen.records, MOST)
     size = Size(records, chosen.held or records, chosen.seconds, chosen.rounds)
+    garbage.settle()
     found = asyncio.run(_told(size, chosen.parts, chosen.profile))
     if chosen.json is not None:
         told = {"command": "streaming", "load": os.getloadavg()[0], "figures": [one.plain() for one in found]}

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from agent import log
+from agent import garbage, log
 from tests.benchmarks.streaming.following import following
 
 MEGA = 1024**2
@@ -40,6 +40,7 @@ async def held(told: dict[str, Any], directory: Path, counts: list[int]) -> list
 
 if __name__ == "__main__":
     log.configure(level="ERROR")
+    garbage.settle()
     info, folder, *marks = sys.argv[1:]
     megabytes = asyncio.run(held(json.loads(Path(info).read_text()), Path(folder), [int(n) for n in marks]))
     sys.stdout.write(json.dumps(megabytes) + "\n")
