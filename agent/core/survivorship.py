@@ -212,6 +212,11 @@ def _changed(value: Canonical, held: Base | None) -> bool:
     return value != held.value and value not in held.ruled
 
 
+def _unsaid(agreed: Agreed) -> bool:
+    """Whether nobody ever said a value: the line begins with a null that was found somewhere."""
+    return agreed.value is None and agreed.number == 1
+
+
 def _merge_shared(work: _Work, rule: ContractField, systems: list[str]) -> None:
     free = [s for s in systems if f"{s}.{rule.name}" not in work.parked and _quiet(work, s)]
     for system in free:
@@ -234,7 +239,7 @@ def _take(work: _Work, rule: ContractField, system: str) -> None:
         work.confirm(system, name)
     elif not _changed(value, held):
         return
-    elif held is not None and held.number == current.number:
+    elif _unsaid(current) or (held is not None and held.number == current.number):
         work.agree(name, value, system)
         work.confirm(system, name)
     else:

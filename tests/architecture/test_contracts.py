@@ -10,7 +10,7 @@ from tests.architecture.source import REPOSITORY
 
 MODULES = {
     "agent.core": ("change", "delivery", "objects", "plan"),
-    "agent": ("clock", "errors", "failpoints", "ports", "runtime"),
+    "agent": ("clock", "errors", "failpoints", "garbage", "log", "ports", "runtime"),
     "agent.store": ("tables",),
     "agent.config": ("document",),
     "agent.flow": ("intake",),

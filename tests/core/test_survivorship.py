@@ -93,6 +93,15 @@ def test_the_preferred_side_wins_when_it_is_seen_last_too_and_the_loser_is_recor
     assert conflict.decided
 
 
+@pytest.mark.parametrize(("first", "then"), [("erp", "cloud"), ("cloud", "erp")])
+def test_a_null_that_was_only_found_is_no_value_that_another_is_in_conflict_with(
+    first: str, then: str
+) -> None:
+    found = merge(seen(agreed_customer({}), first, phone=None), RULES, TODAY)
+    merged = merge(seen(found.entity, then, phone="said"), RULES, TODAY)
+    assert (merged.entity.agreed["phone"].value, merged.conflicts) == ("said", ())
+
+
 def test_when_both_changed_to_the_same_there_is_no_conflict() -> None:
     entity = seen(seen(agreed_customer({"note": "old"}), "erp", note="same"), "cloud", note="same")
     merged = merge(entity, RULES, TODAY)

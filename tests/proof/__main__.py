@@ -31,9 +31,9 @@ PARTS: dict[str, tuple[Part, float]] = {
     "mutants": (mutants, 0.03),
     "seeded": (seeded, 0.13),
     "crashes": (crashes, 0.24),
-    "kills": (kills, 0.27),
-    "disk": (disk, 0.20),
-    "stories": (stories, 0.13),
+    "kills": (kills, 0.20),
+    "disk": (disk, 0.29),
+    "stories": (stories, 0.11),
 }
 
 

@@ -28,7 +28,7 @@ from tests.proof.narration import Narration
 
 PART = "disk"
 #: How the time is shared between power failures and failing calls.
-POWER, CALLS = 0.75, 0.25
+POWER, CALLS = 0.82, 0.18
 #: Images that one piece of work makes, about; of stores that take long to start on, fewer.
 IMAGES, FEW = 800, 100
 #: Of those, how many the whole flow goes on from, and how many the power fails in again.

@@ -41,6 +41,13 @@ FOUND: dict[str, list[Operation]] = {
         ("edit_sap", (0, "AUFSD")),
         ("edit_erp", (0, "terms")),
     ],
+    "a null that nobody wrote is in conflict with the first value that somebody wrote": [
+        ("create", ()),
+        ("gap", (0,)),
+        ("intake", ("sf",)),
+        ("hide", ("Phone", True)),
+        ("confirm", ("sf",)),
+    ],
 }
 
 
