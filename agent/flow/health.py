@@ -46,8 +46,8 @@ class Health:
             await self.engine.work("health", lambda desk: systems.contact(desk.tx, system))
 
     async def ill(self, system: str, loop: str, reason: str) -> None:
-        """A loop of the system could not do its work."""
-        self._faults.setdefault(system, {})[loop] = reason
+        """A loop of the system could not do its work. Whoever shows the reason names the system."""
+        self._faults.setdefault(system, {})[loop] = reason.removeprefix(f"{system}: ")
         await self._note(system)
 
     async def _note(self, system: str) -> None:
