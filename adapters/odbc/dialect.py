@@ -188,20 +188,37 @@ class Journal:
 class Tracking:
     """Change tracking of the database itself: keys of what changed, in the order of commits.
 
-    enable     statements for a DBA that switch it on: {table}
-    current    query for the version of now, as text
-    oldest     query for the version from which on the changes of a table are kept: {table}
-    changes    query for version, operation, key and mark of what changed behind a version: {table}, {key}
-    mark       what marks the writes of one statement as ours, in front of it: {mark}
-    horizon    query for the row version below which nothing is open any more
+    {table} is a table's name in quotes, {name} the same as part of a literal.
+
+    switch    statements that switch it on for the database; none of them inside a transaction, repeatable
+    enable    the same for one table
+    disable   the opposite, for people: it may serve others, too
+    right     what the agent's user needs on the table besides SELECT
+    standing  one row: how long changes are kept, whether the table is tracked, whether the user may read it,
+              whether one view of all tables can be had
+    state     one row: version of now, oldest version from which on the table's changes are kept (both null
+              where there is none), the tracking's identity (table, beginning, database; a dot between them),
+              whether one view of all tables can be had
+    begin     statements that begin such a view, and ``end`` those behind it
+    changes   version, operation, key and mark behind a version up to another one, both bound: {key}, {place},
+              {limit}, and {behind}, which is "" or the condition of that name
+    behind    condition for what lies behind a version and a key: {place}, {mark}
+    declare   what stands in front of a statement whose writes are marked; it holds the mark's placeholder
+    context   what stands directly in front of its verb
     """
 
+    switch: tuple[str, ...]
     enable: tuple[str, ...]
-    current: str
-    oldest: str
+    disable: tuple[str, ...]
+    right: str
+    standing: str
+    state: str
+    begin: tuple[str, ...]
+    end: tuple[str, ...]
     changes: str
-    mark: str
-    horizon: str
+    behind: str
+    declare: str
+    context: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ def grant_script(erp: Erp) -> list[str]:
     lines += [line.format(account=account) for line in rights.before(dialect, erp.own, erp.objects)]
     for spec in erp.objects:
         lines += _of_object(dialect, spec, account)
+        lines += _of_tracking(dialect, spec, erp, account)
     return lines + _of_own_tables(dialect, erp, account)
 
 
@@ -54,6 +55,12 @@ def _of_object(dialect: Dialect, spec: ObjectSpec, account: str) -> list[str]:
     if spec.deliver and spec.delete:
         lines.append(_grant(dialect, "DELETE", spec.name, account))
     return lines
+
+
+def _of_tracking(dialect: Dialect, spec: ObjectSpec, erp: Erp, account: str) -> list[str]:
+    if dialect.tracking is None or spec not in erp.captured(Capture.CHANGE_TRACKING):
+        return []
+    return [_grant(dialect, dialect.tracking.right, spec.name, account)]
 
 
 def _of_own_tables(dialect: Dialect, erp: Erp, account: str) -> list[str]:

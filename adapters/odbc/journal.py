@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from adapters.odbc import sql
+from adapters.odbc.capture.standing import standing
 from adapters.odbc.dialect import Dialect, Fault, Journal, OwnTables
 from adapters.odbc.dialects import DIALECTS
 from adapters.odbc.session import Session, SqlFault
@@ -37,6 +39,16 @@ def install_script(erp: Erp) -> list[str]:
     return statements
 
 
+def tracking_script(erp: Erp) -> list[str]:
+    """Statements that switch the database's own change tracking on; repeatable, none inside a transaction."""
+    dialect, tracked = DIALECTS[erp.dialect], erp.captured(Capture.CHANGE_TRACKING)
+    if dialect.tracking is None or not tracked:
+        return []
+    named = [sql.Named.of(dialect, spec.name) for spec in tracked]
+    tables = [name.within(line) for name in named for line in dialect.tracking.enable]
+    return [*dialect.tracking.switch, *tables]
+
+
 def remove_script(erp: Erp) -> list[str]:
     """Statements that leave nothing of the agent behind; repeatable while the ERP's tables exist."""
     dialect = DIALECTS[erp.dialect]
@@ -47,13 +59,26 @@ def remove_script(erp: Erp) -> list[str]:
     return statements + tables + dialect.journal.behind(dialect, erp.own)
 
 
+def tracking_left(erp: Erp) -> list[str]:
+    """What ``remove`` leaves to people, as comments: change tracking may serve others, too."""
+    dialect, tracked = DIALECTS[erp.dialect], erp.captured(Capture.CHANGE_TRACKING)
+    if dialect.tracking is None or not tracked:
+        return []
+    named = [sql.Named.of(dialect, spec.name) for spec in tracked]
+    lines = [name.within(line) for line in dialect.tracking.disable for name in named]
+    head = "-- change tracking is the database's own and stays on; where it serves nobody else:"
+    return [head, *(f"--   {line}" for line in dict.fromkeys(lines))]
+
+
 def install(erp: Erp) -> None:
     """Install everything, or bring an older installation up to date. Raises Refused or Unreachable."""
     session = Session(erp, autocommit=True)
     try:
         lacking = lacking_columns(session)
+        for statement in tracking_script(erp):
+            session.run(statement)
     except SqlFault as fault:
-        raise Unreachable(str(fault), where=erp.name, remedy="try again when the ERP is quiet") from None
+        raise _not_run(erp, fault) from None
     finally:
         session.close()
     dialect = DIALECTS[erp.dialect]
@@ -82,15 +107,19 @@ def run_script(erp: Erp, statements: Sequence[str]) -> None:
         session.commit()
     except SqlFault as fault:
         session.rollback()
-        if fault.verdict.fault in {Fault.BUSY, Fault.LOST}:
-            raise Unreachable(str(fault), where=erp.name, remedy="try again when the ERP is quiet") from None
-        raise Refused(
-            f"the database refused: {fault}",
-            where=erp.name,
-            remedy="let a user who may create triggers run the script of isthmus journal install --print",
-        ) from None
+        raise _not_run(erp, fault) from None
     finally:
         session.close()
+
+
+def _not_run(erp: Erp, fault: SqlFault) -> Refused | Unreachable:
+    if fault.verdict.fault in {Fault.BUSY, Fault.LOST}:
+        return Unreachable(str(fault), where=erp.name, remedy="try again when the ERP is quiet")
+    return Refused(
+        f"the database refused: {fault}",
+        where=erp.name,
+        remedy="let a user who may create triggers run the script of isthmus journal install --print",
+    )
 
 
 def verify(session: Session) -> list[Check]:
@@ -127,7 +156,7 @@ def verify(session: Session) -> list[Check]:
                 remedy=remedy if absent else "",
             )
         )
-    return checks
+    return checks + [standing(session, spec) for spec in erp.captured(Capture.CHANGE_TRACKING)]
 
 
 def _mark_column(journal: Journal, name: str) -> str:

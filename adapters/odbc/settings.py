@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from adapters.odbc.dialect import OwnTables
+from adapters.odbc.dialect import Dialect, OwnTables
 from adapters.odbc.dialects import DIALECTS, dialect_of
 from adapters.odbc.tables import Capture, TableSettings, table_problems
 from adapters.odbc.writing import WriteSettings
@@ -107,12 +107,23 @@ def problems(name: str, settings: Settings, objects: Sequence[ObjectSpec]) -> li
         except Refused as error:
             text = f"{error.message}; {error.remedy}"
             found.append(Problem("configuration", f"systems.{name}.connection", text))
-    if dialect is not None and DIALECTS[dialect].horizon is None:
+    if dialect is not None:
+        only = _unknown_to(DIALECTS[dialect])
         found += [
-            Problem("configuration", f"systems.{name}.tables.{table}.capture", "is for PostgreSQL only")
+            Problem("configuration", f"systems.{name}.tables.{table}.capture", only[chosen.capture])
             for table, chosen in settings.tables.items()
-            if chosen.capture is Capture.SNAPSHOT
+            if chosen.capture in only
         ]
+    return found
+
+
+def _unknown_to(dialect: Dialect) -> dict[Capture, str]:
+    """What this database cannot be asked, and which can."""
+    found = {}
+    if dialect.horizon is None:
+        found[Capture.SNAPSHOT] = "is for PostgreSQL only"
+    if dialect.tracking is None:
+        found[Capture.CHANGE_TRACKING] = "is for SQL Server only"
     return found
 
 

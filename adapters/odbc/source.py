@@ -75,7 +75,8 @@ class CaptureSource:
             turn.outstanding.clear()
             turn.positions = {name: value for name, value in positions.items() if belongs(name, turn.name)}
             if turn.error is None or stuck:
-                turn.due = 0.0
+                # what stopped all of them may be over: only another look can tell
+                turn.due, turn.error = 0.0, None
                 await self._begin(turn)
         if self._all_stuck:
             raise next(turn.error for turn in self._turns if turn.error is not None)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapters.odbc.catalog import Column, Table
-from adapters.odbc.dialect import Dialect
+from adapters.odbc.dialect import Dialect, Tracking
 
 _BIGINT = Column("", "bigint")
 _NUMERIC = Column("", "numeric")
@@ -69,9 +69,10 @@ def select_where(
     )
 
 
-def insert(dialect: Dialect, table: Table, key: str, names: Sequence[str]) -> str:
-    """A new record; answers with its key where the dialect can."""
+def insert(dialect: Dialect, table: Table, key: str, names: Sequence[str], context: str = "") -> str:
+    """A new record; answers with its key where the dialect can. ``context`` stands in front of the verb."""
     return dialect.insert.format(
+        context=context,
         table=dialect.quote(table.name),
         columns=", ".join(dialect.quote(name) for name in names),
         values=", ".join(dialect.value(table.column(name)) for name in names),
@@ -284,6 +285,41 @@ def high_rows(dialect: Dialect, table: Table, key: str, names: Sequence[str], wi
     return (
         f"SELECT {chosen} FROM {dialect.quote(table.name)} r WHERE {' AND '.join(tests)}"  # noqa: S608
         f" ORDER BY {place}, r.{dialect.quote(key)}{dialect.limit.format(count=window.count)}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A table's name as the statements of ``Tracking`` take it."""
+
+    table: str
+    name: str
+
+    @classmethod
+    def of(cls, dialect: Dialect, name: str) -> Named:
+        """In quotes, and the same inside a literal."""
+        quoted = dialect.quote(name)
+        return cls(quoted, quoted.replace("'", "''"))
+
+    def within(self, statement: str) -> str:
+        """The statement about this table."""
+        return statement.format(table=self.table, name=self.name)
+
+
+def tracked_changes(
+    dialect: Dialect, tracking: Tracking, table: Table, key: str, limit: int, *, behind: bool
+) -> str:
+    """The next changes of a table that the database tracks: version, operation, key and mark.
+
+    Bound are a version behind which they lie and the last one; with ``behind`` a version and a key, too.
+    """
+    column, place = table.column(key), f"c.{dialect.quote(key)}"
+    return tracking.changes.format(
+        table=dialect.quote(table.name),
+        key=dialect.as_text(place, column),
+        place=place,
+        behind=tracking.behind.format(place=place, mark=dialect.comparand(column)) if behind else "",
+        limit=dialect.limit.format(count=limit),
     )
 
 

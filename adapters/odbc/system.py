@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from adapters.odbc.grants import grant_script
-from adapters.odbc.journal import install_script, remove_script
+from adapters.odbc.journal import install_script, remove_script, tracking_left, tracking_script
 from adapters.odbc.link import Link, User
 from adapters.odbc.wire import Lane
 from agent.core.change import ReadResult, Row, Touched
@@ -73,11 +73,13 @@ class JournalAdministration:
 
     def install_script(self) -> str:
         """What ``install`` runs, to print. Needs no connection. Raises Refused without a dialect."""
-        return _script(install_script(self.link.erp))
+        erp = self.link.erp
+        return _script(tracking_script(erp) + install_script(erp))
 
     def remove_script(self) -> str:
         """What ``remove`` runs, to print. Needs no connection. Raises Refused without a dialect."""
-        return _script(remove_script(self.link.erp))
+        erp = self.link.erp
+        return _script(remove_script(erp) + tracking_left(erp))
 
     def grant_script(self) -> str:
         """The least rights of the agent's user, to print. Needs no connection. Raises Refused."""

@@ -19,6 +19,7 @@ class Capture(StrEnum):
     JOURNAL = "journal"  # triggers note keys; rows of the journal are deleted once they are durable here
     SNAPSHOT = "snapshot"  # the same triggers on PostgreSQL, rows read below the oldest open transaction
     HIGH_WATER = "high-water"  # a column that grows with every write; deletes only by a comparison beside it
+    CHANGE_TRACKING = "change-tracking"  # what SQL Server itself tracks: keys in the order of commits
     DIFFERENCE = "difference"  # hashes of the whole table, compared again and again
     NONE = "none"  # the table is read and written, never captured
 

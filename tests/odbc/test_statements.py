@@ -13,8 +13,9 @@ from adapters.odbc.dialect import Dialect, Fault, OwnTables, native_code, trigge
 from adapters.odbc.dialects import DIALECTS, MARIADB, POSTGRESQL, SQLITE, dialect_of
 from adapters.odbc.driver import LIBRARIES_VARIABLE, complete, compose, find_driver, parse, redact
 from adapters.odbc.grants import grant_script
-from adapters.odbc.journal import install_script, remove_script
+from adapters.odbc.journal import install_script, remove_script, tracking_left, tracking_script
 from adapters.odbc.settings import Erp, resolve
+from adapters.odbc.tables import TableSettings
 from agent.core.objects import ObjectSpec
 from agent.errors import ConfigError, InputError, Refused
 
@@ -114,29 +115,41 @@ def _of_untried(dialect: Dialect, table: Table, erp: Erp) -> list[str]:
     """What nothing else shows of a dialect that has no server here."""
     if not dialect.untried:
         return []
-    key = dialect.as_text(f"c.{dialect.quote('id')}", table.column("id"))
-    quoted = dialect.quote(table.name)
-    tracking = (
-        []
-        if dialect.tracking is None
-        else [
-            *(line.format(table=quoted) for line in dialect.tracking.enable),
-            dialect.tracking.current,
-            dialect.tracking.oldest.format(table=quoted),
-            dialect.tracking.changes.format(table=quoted, key=key),
-            dialect.tracking.mark.format(mark="?"),
-            dialect.tracking.horizon,
-        ]
-    )
     return [
         *([] if dialect.returns_key else [sql.inserted_key(dialect, table, "id")]),
         *dialect.session,
         *([dialect.zone] if dialect.zone else []),
         dialect.journal.present,
         *(query for query in astuple(dialect.dictionary) if query),
-        *tracking,
+        *_tracking(dialect, table),
         *(line for line in grant_script(erp) if not line.startswith("--")),
         *remove_script(erp),
+    ]
+
+
+def _tracking(dialect: Dialect, table: Table) -> list[str]:
+    tracking = dialect.tracking
+    if tracking is None:
+        return []
+    objects = [ObjectSpec("sales.customer", "id", ())]
+    tables = {"sales.customer": TableSettings.model_validate({"capture": "change-tracking"})}
+    settings = Settings(connection="Driver=x", dialect=dialect.name, tables=tables)  # type: ignore[arg-type]  # checked by pydantic
+    erp = resolve("erp", settings, objects, str)
+    named = sql.Named.of(dialect, table.name)
+    marked = sql.insert(dialect, table, "id", _NAMES, tracking.context)
+    return [
+        *tracking_script(erp),
+        named.within(tracking.standing),
+        named.within(tracking.state),
+        *tracking.begin,
+        sql.tracked_changes(dialect, tracking, table, "id", 200, behind=False),
+        sql.tracked_changes(dialect, tracking, table, "id", 200, behind=True),
+        *tracking.end,
+        tracking.declare + marked,
+        tracking.declare + tracking.context + sql.update(dialect, table, "id", _NAMES),
+        tracking.declare + tracking.context + sql.delete(dialect, table, "id"),
+        *(line for line in grant_script(erp) if tracking.right in line),
+        *(line.removeprefix("--   ") for line in tracking_left(erp)[1:]),
     ]
 
 

@@ -9,6 +9,7 @@ from adapters.odbc.apply import guard, ledger
 from adapters.odbc.apply import procedure as procedures
 from adapters.odbc.apply.command import Command, accepted, without
 from adapters.odbc.apply.ending import commit
+from adapters.odbc.apply.mark import Mark
 from adapters.odbc.apply.outcomes import (
     Stop,
     business,
@@ -65,8 +66,10 @@ def _apply(session: Session, command: Command) -> Outcome:
 def create(session: Session, command: Command) -> str:
     """Insert the record and note its key. Raises Stop and SqlFault."""
     shape, names = command.shape, list(command.values)
-    statement = sql.insert(session.dialect, shape.table, shape.spec.key, names)
-    bound = [command.values[name] for name in names]
+    mark = Mark.of(session, command)
+    inserted = sql.insert(session.dialect, shape.table, shape.spec.key, names, mark.context)
+    statement = mark.declare + inserted
+    bound = [*mark.bound, *(command.values[name] for name in names)]
     if session.dialect.returns_key:
         rows = session.rows(statement, bound)
     elif session.run(statement, bound) == 1:
@@ -86,7 +89,9 @@ def _update(session: Session, command: Command) -> str:
     shape, names = command.shape, list(command.values)
     if names:
         statement = sql.update(session.dialect, shape.table, shape.spec.key, names)
-        if session.run(statement, [*(command.values[name] for name in names), command.key]) != 1:
+        mark = Mark.of(session, command)
+        bound = [*mark.bound, *(command.values[name] for name in names), command.key]
+        if session.run(mark.before(statement), bound) != 1:
             raise Stop(business("no-effect", "the ERP took the update and stored nothing"))
     return str(command.delivery.key)
 
@@ -94,7 +99,8 @@ def _update(session: Session, command: Command) -> str:
 def _delete(session: Session, command: Command) -> str:
     guard.lock(session, command)
     statement = sql.delete(session.dialect, command.shape.table, command.shape.spec.key)
-    if session.run(statement, (command.key,)) != 1:
+    mark = Mark.of(session, command)
+    if session.run(mark.before(statement), (*mark.bound, command.key)) != 1:
         raise Stop(business("no-effect", "the ERP took the delete and kept the row"))
     return str(command.delivery.key)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from adapters.odbc.capture.standing import ask
 from adapters.odbc.catalog import Table
 from adapters.odbc.session import Session
 from adapters.odbc.tables import WITH_TRIGGERS, Capture, TableSettings
@@ -25,20 +26,26 @@ class Site:
     may_delete   rows of the journal may be deleted, as far as there is one
     below        the database tells which transactions are open ("snapshot")
     column       one that its writers seem to maintain, by its name
+    tracked      the database tracks its changes by itself; None where it cannot
     """
 
     may_trigger: bool
     may_delete: bool
     below: bool
     column: str | None
+    tracked: bool | None = None
 
 
 def advise(site: Site) -> tuple[Capture, str]:
     """The strategy that suits, and why."""
+    if site.tracked:
+        return Capture.CHANGE_TRACKING, "the database tracks the table by itself"
     if site.may_trigger and (site.may_delete or not site.below):
         return Capture.JOURNAL, "triggers are allowed"
     if site.may_trigger:
         return Capture.SNAPSHOT, "triggers are allowed, deleting journal rows is not"
+    if site.tracked is not None:
+        return Capture.CHANGE_TRACKING, "only reading is allowed, and a DBA can switch it on for the table"
     if site.column is not None:
         return Capture.HIGH_WATER, f"only reading is allowed, '{site.column}' seems to grow with every write"
     return Capture.DIFFERENCE, "only reading is allowed"
@@ -70,6 +77,7 @@ def horizon(session: Session) -> list[Check]:
 
 def _site(session: Session, spec: ObjectSpec, table: Table) -> Site:
     dialect, own = session.dialect, session.erp.own
+    tracking = ask(session, spec.name) if table.primary_key == (spec.key,) else None
     there = {str(row[0]) for row in session.rows(dialect.journal.present)}
     installed = set(dialect.journal.names(own, spec)) <= there
     journal = session.reflect(own.journal) is not None
@@ -85,6 +93,7 @@ def _site(session: Session, spec: ObjectSpec, table: Table) -> Site:
             ),
             None,
         ),
+        tracked=None if tracking is None else tracking.tracked,
     )
 
 
@@ -108,6 +117,8 @@ def _told(session: Session, chosen: Capture, settings: TableSettings) -> str:
             return f"rows by '{settings.column}'; deletes of older rows are not seen (set deletes_every_s)"
         case Capture.HIGH_WATER:
             return f"rows by '{settings.column}', deletes every {settings.deletes_every_s:g} s by their keys"
+        case Capture.CHANGE_TRACKING:
+            return "the database tells which keys changed; a table that is emptied is read whole"
         case Capture.DIFFERENCE:
             where = "in the database" if session.dialect.digest is not None else "by us"
             return f"every {settings.difference_every_s:g} s the whole table is hashed {where} and compared"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from adapters.odbc.capture import difference, high_water, journal, snapshot
+from adapters.odbc.capture import difference, high_water, journal, snapshot, tracking
 from adapters.odbc.capture.difference import Difference
 from adapters.odbc.capture.high_water import HighWater
 from adapters.odbc.capture.journal import Journal
 from adapters.odbc.capture.snapshot import Snapshot
 from adapters.odbc.capture.strategy import Strategy
+from adapters.odbc.capture.tracking import ChangeTracking
 from adapters.odbc.settings import Erp
 from adapters.odbc.tables import Capture, TableSettings
 from agent.core.objects import ObjectSpec
@@ -34,6 +35,8 @@ def _names(settings: TableSettings, table: str) -> list[str]:
         case Capture.HIGH_WATER:
             beside = [f"{difference.NAME}:{table}"] if settings.deletes_every_s is not None else []
             return [f"{high_water.NAME}:{table}", *beside]
+        case Capture.CHANGE_TRACKING:
+            return [f"{tracking.NAME}:{table}"]
         case Capture.DIFFERENCE:
             return [f"{difference.NAME}:{table}"]
         case _:
@@ -56,6 +59,8 @@ def _made(erp: Erp, name: str) -> Strategy:
     match kind:
         case high_water.NAME:
             return HighWater(table, settings)
+        case tracking.NAME:
+            return ChangeTracking(table)
         case difference.NAME if settings.deletes_every_s is not None:
             return Difference(table, settings, settings.deletes_every_s, keys_only=True)
         case difference.NAME:

@@ -23,7 +23,6 @@ from adapters.odbc.dialect import (
     OwnTables,
     Rights,
     Scratch,
-    Tracking,
     Verdict,
     beside,
     first_sentence,
@@ -31,6 +30,7 @@ from adapters.odbc.dialect import (
     released_by,
     trigger_base,
 )
+from adapters.odbc.dialects.sqlserver_tracking import TRACKING
 from agent.core.objects import ObjectSpec
 
 _LONGEST = 128
@@ -43,6 +43,8 @@ _FAULTS = {
     **dict.fromkeys((1205, 1222, 3960, 3961, 1204, 701, 8645, 40501, 10928, 10929), Fault.BUSY),
     **dict.fromkeys((49918, 49919, 49920, 41302, 41305, 41325, 41301), Fault.BUSY),
     # the transaction is doomed, or disk or log are full, or the database is being restored: not our command
+    # a snapshot that began too early, met a change of the table, or lost its versions
+    **dict.fromkeys((3956, 3957, 3958, 3966, 3967), Fault.BUSY),
     **dict.fromkeys((3930, 3989, 3998, 1101, 1105, 9002, 3906, 922, 927), Fault.BUSY),
     **dict.fromkeys((596, 64, 233, 10053, 10054, 10060, 10061, 121, 976, 983, 6005, 18401), Fault.LOST),
     **dict.fromkeys((40197, 40613, 20003, 20004, 20005, 20006, 20009, 20017, 20047), Fault.LOST),
@@ -53,6 +55,8 @@ _FAULTS = {
     **dict.fromkeys((206, 257, 295, 296, 1007, 8169, 9803, 8023, 1934), Fault.INVALID),
     **dict.fromkeys((547, 3609, 3616, 550), Fault.BUSINESS),
     **dict.fromkeys((208, 207, 209, 213, 229, 230, 262, 297, 300, 102, 156, 201, 334, 544), Fault.SETUP),
+    # no change tracking, or no snapshot isolation
+    **dict.fromkeys((22105, 3952), Fault.SETUP),
     **dict.fromkeys((911, 916, 2812, 4060, 18452, 18456, 18470, 18486, 18487, 18488), Fault.SETUP),
 }
 #: From here on numbers are those of RAISERROR and THROW: a trigger or a procedure says no.
@@ -244,26 +248,14 @@ SQLSERVER = Dialect(
         " COALESCE(?, SCHEMA_NAME()) AND TABLE_NAME = ? AND COLUMN_NAME = ?"
         " AND COLLATION_NAME NOT LIKE '%BIN%'",
     ),
-    tracking=Tracking(
-        enable=(
-            "ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 7 DAYS, AUTO_CLEANUP = ON)",
-            "ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON",
-            "ALTER TABLE {table} ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = OFF)",
-        ),
-        current="SELECT CAST(CHANGE_TRACKING_CURRENT_VERSION() AS NVARCHAR(20))",
-        oldest="SELECT CAST(CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID(N'{table}')) AS NVARCHAR(20))",
-        changes="SELECT CAST(c.SYS_CHANGE_VERSION AS NVARCHAR(20)), c.SYS_CHANGE_OPERATION, {key},"
-        " CAST(c.SYS_CHANGE_CONTEXT AS VARCHAR(128)) FROM CHANGETABLE(CHANGES {table}, CAST(? AS BIGINT)) c"
-        " ORDER BY c.SYS_CHANGE_VERSION",
-        mark="DECLARE @context VARBINARY(128) = CAST({mark} AS VARBINARY(128));"
-        " WITH CHANGE_TRACKING_CONTEXT (@context) ",
-        horizon="SELECT CONVERT(VARCHAR(18), MIN_ACTIVE_ROWVERSION(), 1)",
-    ),
+    tracking=TRACKING,
+    # a trigger takes a right on its table that has another name here
+    allowed="SELECT 1 WHERE HAS_PERMS_BY_NAME(?, 'OBJECT', REPLACE('{right}', 'TRIGGER', 'ALTER')) = 1",
     minimum=("SQL Server", (13,)),
     now="SYSUTCDATETIME()",
     # OUTPUT alone is refused where the table has triggers, such as ours
-    insert="SET NOCOUNT ON; DECLARE @made TABLE (made NVARCHAR(255)); INSERT INTO {table} ({columns})"
-    " OUTPUT {inserted} INTO @made VALUES ({values}); SELECT made FROM @made",
+    insert="SET NOCOUNT ON; DECLARE @made TABLE (made NVARCHAR(255)); {context}INSERT INTO {table}"
+    " ({columns}) OUTPUT {inserted} INTO @made VALUES ({values}); SELECT made FROM @made",
     returns_key=True,
     row_lock=Lock(hint=" WITH (UPDLOCK, HOLDLOCK, ROWLOCK)"),
     share_lock=Lock(hint=" WITH (HOLDLOCK, ROWLOCK)"),
@@ -283,10 +275,7 @@ SQLSERVER = Dialect(
     rights=Rights(
         account=lambda user: "[" + user.replace("]", "]]") + "]",
         by_column=frozenset({"UPDATE"}),
-        notes=(
-            "an INSERT cannot be limited to columns",
-            "for change tracking: GRANT VIEW CHANGE TRACKING ON",
-        ),
+        notes=("an INSERT cannot be limited to columns",),
     ),
     limit=" OFFSET 0 ROWS FETCH NEXT {count} ROWS ONLY",
     reserved=frozenset({"key"}),
