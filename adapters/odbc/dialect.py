@@ -255,6 +255,20 @@ class Horizon:
     open: str
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How much of a column is settled whose values are drawn before their transactions end.
+
+    before  stands in front of a query
+    below   expression in that query: lower values belong to transactions that were over before it began
+    state   one row: that value of now and the next one to come; they differ while a transaction is open
+    """
+
+    before: str
+    below: str
+    state: str
+
+
 class Claim(Enum):
     """What tells that a message id is in the ledger already."""
 
@@ -299,6 +313,7 @@ class Dialect:
     lossy_numbers   a numeric column stores binary floating point
     digest          how rows are hashed in the database; None where the worker has to
     horizon         what "snapshot" capture asks; None where the database cannot tell
+    settled         up to where a column that grows may be read; None for one of which that cannot be told
     earlier         a text of a time column, taken back by so many seconds; None where that cannot be said
     silent_cascades rows that a foreign key or TRUNCATE deletes fire no trigger
     allowed         query with a row if we have a {right} on a table; None where everything is allowed
@@ -344,6 +359,7 @@ class Dialect:
     digest: Digest | None = field(default=None, repr=False)
     horizon: Horizon | None = field(default=None, repr=False)
     allowed: str | None = None
+    settled: Callable[[Column], Settled | None] = field(default=lambda _: None, repr=False)
     earlier: Callable[[Column, float], str] | None = field(default=None, repr=False)
     silent_cascades: bool = False
     sets: Sets | None = field(default=None, repr=False)

@@ -262,6 +262,14 @@ class Window:
     count: int
 
 
+def _settled(dialect: Dialect, column: Column, place: str) -> tuple[str, list[str]]:
+    """What stands in front of a query, and which of its rows are those of transactions that are over."""
+    settled = dialect.settled(column)
+    if settled is None:
+        return "", [f"{place} IS NOT NULL"]
+    return settled.before, [f"{place} IS NOT NULL", f"{place} < {settled.below}"]
+
+
 def high_rows(dialect: Dialect, table: Table, key: str, names: Sequence[str], window: Window) -> str:
     """Rows in the order of the first of ``names`` and the key: key, its value, and the hash or the others.
 
@@ -269,7 +277,7 @@ def high_rows(dialect: Dialect, table: Table, key: str, names: Sequence[str], wi
     """
     by, *others = names
     column, place = table.column(by), f"r.{dialect.quote(by)}"
-    tests = [f"{place} IS NOT NULL"]
+    before, tests = _settled(dialect, column, place)
     if window.earlier_s is not None and dialect.earlier is not None:
         tests.append(f"{place} >= {dialect.earlier(column, window.earlier_s)}")
     value, mark = dialect.comparand(column), dialect.comparand(table.column(key))
@@ -283,7 +291,7 @@ def high_rows(dialect: Dialect, table: Table, key: str, names: Sequence[str], wi
     else:
         chosen = f"{_key_and(dialect, table, key, (by,))}, {_row_hash(dialect, table, (key, *others))}"
     return (
-        f"SELECT {chosen} FROM {dialect.quote(table.name)} r WHERE {' AND '.join(tests)}"  # noqa: S608
+        f"{before}SELECT {chosen} FROM {dialect.quote(table.name)} r WHERE {' AND '.join(tests)}"  # noqa: S608
         f" ORDER BY {place}, r.{dialect.quote(key)}{dialect.limit.format(count=window.count)}"
     )
 
@@ -326,8 +334,9 @@ def tracked_changes(
 def high_place(dialect: Dialect, table: Table, key: str, by: str, count: int) -> str:
     """Value and key of the highest rows in the order of a column and the key, the highest first."""
     place = f"r.{dialect.quote(by)}"
+    before, tests = _settled(dialect, table.column(by), place)
     return (
-        f"SELECT {dialect.text(by, table.column(by))}, {dialect.text(key, table.column(key))}"  # noqa: S608
-        f" FROM {dialect.quote(table.name)} r WHERE {place} IS NOT NULL"
+        f"{before}SELECT {dialect.text(by, table.column(by))}, {dialect.text(key, table.column(key))}"  # noqa: S608
+        f" FROM {dialect.quote(table.name)} r WHERE {' AND '.join(tests)}"
         f" ORDER BY {place} DESC, r.{dialect.quote(key)} DESC{dialect.limit.format(count=count)}"
     )

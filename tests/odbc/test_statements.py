@@ -122,6 +122,7 @@ def _of_untried(dialect: Dialect, table: Table, erp: Erp) -> list[str]:
         dialect.journal.present,
         *(query for query in astuple(dialect.dictionary) if query),
         *_tracking(dialect, table),
+        *_settled(dialect, table),
         *(line for line in grant_script(erp) if not line.startswith("--")),
         *remove_script(erp),
     ]
@@ -150,6 +151,21 @@ def _tracking(dialect: Dialect, table: Table) -> list[str]:
         tracking.declare + tracking.context + sql.delete(dialect, table, "id"),
         *(line for line in grant_script(erp) if tracking.right in line),
         *(line.removeprefix("--   ") for line in tracking_left(erp)[1:]),
+    ]
+
+
+def _settled(dialect: Dialect, table: Table) -> list[str]:
+    """By a column of which the database tells what is still open below a value."""
+    column = Column("rv", "timestamp")
+    settled = dialect.settled(column)
+    if settled is None:
+        return []
+    table = replace(table, columns={**table.columns, "rv": column})
+    window = sql.Window(None, behind=True, upto=True, count=1000)
+    return [
+        sql.high_rows(dialect, table, "id", ("rv", *_NAMES), window),
+        sql.high_place(dialect, table, "id", "rv", 1),
+        settled.state,
     ]
 
 

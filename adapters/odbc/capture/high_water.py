@@ -2,8 +2,9 @@
 
 A transaction may commit late, below values that were read: a window behind the highest value is read again
 and again, and what is known of it by key and hash is not told twice. What commits later than the window is
-long is missed, as are writers that leave the column as it is, and deletes of rows below the window: only a
-comparison of keys beside it finds those.
+long is missed, unless the database tells below which value nothing is open (a rowversion of SQL Server): then
+nothing else is read, and the age of what holds it back is told. Missed are writers that leave the column as
+it is, and deletes of rows below the window: only a comparison of keys beside it finds those.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import ClassVar
 from adapters.odbc import sql
 from adapters.odbc.capture.difference import FEW
 from adapters.odbc.capture.segment import HASH, hashed
-from adapters.odbc.capture.strategy import Captured, IdleProbe
+from adapters.odbc.capture.strategy import Captured, HorizonAge, IdleProbe
 from adapters.odbc.records import Shape, images
 from adapters.odbc.session import Session
 from adapters.odbc.tables import TableSettings
@@ -117,6 +118,8 @@ class HighWater:
         self._scan: _Scan | None = None
         self._window_due = 0.0
         self._idle = IdleProbe()
+        self._age, self._age_due = HorizonAge(), 0.0
+        self._figures: dict[str, float] = {}
 
     def open(self, session: Session, positions: Mapping[str, bytes]) -> None:
         """Go on from the stored position; without one that can be read the table is told to be unknown."""
@@ -142,14 +145,14 @@ class HighWater:
                 window = False  # nothing is known to be below
             if window and self._idle.idle(session):
                 self._window_due = now + _AGAIN_S
-                return Captured(self._name)
+                return Captured(self._name, figures=self._figures)
             self._scan = _Scan(window, self._mark.behind if window else self._mark.top)
         until = time.monotonic() + _TURN_S
         while time.monotonic() < until:
             found = self._page(session, shape, self._scan, limit)
             if found is not None:
                 return found
-        return Captured(self._name, rest_s=0.0)
+        return Captured(self._name, rest_s=0.0, figures=self._figures)
 
     def ack(self, session: Session, receipt: Sequence[int]) -> None:
         """Nothing to release."""
@@ -233,7 +236,18 @@ class HighWater:
             why = f"no row is left up to the highest value of '{self._column}': emptied, or counted anew"
             return self._anchored(session, shape, why)
         self._idle.rest(session, found=False)
-        return Captured(self._name)
+        self._measure(session, shape)
+        return Captured(self._name, figures=self._figures)
+
+    def _measure(self, session: Session, shape: Shape) -> None:
+        """How long the oldest open transaction has held the reading back, where the database tells."""
+        settled = session.dialect.settled(shape.table.column(self._column))
+        now = time.monotonic()
+        if settled is None or now < self._age_due:
+            return
+        self._age_due = now + _AGAIN_S
+        below, coming = session.rows(settled.state)[0]
+        self._figures = {"capture_horizon_s": self._age.seen(below, held=below != coming)}
 
     def _vanished(self, session: Session, shape: Shape, scan: _Scan, limit: int) -> Captured:
         """Rows that were told and are not in the window any more: deleted, or above it by now.
@@ -252,7 +266,7 @@ class HighWater:
         if kept:
             self._window_due = 0.0
         if not deleted:
-            return Captured(self._name, rest_s=0.0)
+            return Captured(self._name, rest_s=0.0, figures=self._figures)
         kind, operation = ChangeKind.READ, Operation.DELETE
         return self._put(
             tuple(Change(self._id(key), self._name, kind, self._table, (key,), operation) for key in deleted)
@@ -297,7 +311,7 @@ class HighWater:
     def _put(self, changes: tuple[Change, ...]) -> Captured:
         self._generation += 1
         position = self._mark.encode(self._tag, self._shape_mark, self._generation)
-        return Captured(self._name, changes, position=position, rest_s=0.0)
+        return Captured(self._name, changes, position=position, rest_s=0.0, figures=self._figures)
 
 
 def _place(value: object) -> Place | None:

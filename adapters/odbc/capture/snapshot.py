@@ -7,12 +7,11 @@ holds all tables of this strategy back, whoever has it open; its age is told, no
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from adapters.odbc.capture.journal import changes_of, not_installed
-from adapters.odbc.capture.strategy import Captured
+from adapters.odbc.capture.strategy import Captured, HorizonAge
 from adapters.odbc.dialect import Fault, Horizon
 from adapters.odbc.session import Session, SqlFault
 from agent import failpoints
@@ -36,7 +35,7 @@ class Snapshot:
         self._at = (0, 0)
         self._deletes = False
         self._foreign = False
-        self._oldest = (0, 0.0)
+        self._age = HorizonAge()
 
     def open(self, session: Session, positions: Mapping[str, bytes]) -> None:
         """Begin behind the stored position, or with the first row that the journal still has."""
@@ -90,7 +89,7 @@ class Snapshot:
         instance = str(state[0][0])
         purged_xid, purged_seq, there, oldest, coming = (int(part) for part in state[0][1:])
         purged = (purged_xid, purged_seq)
-        figures = {"capture_horizon_s": self._age(oldest, coming)}
+        figures = {"capture_horizon_s": self._age.seen(oldest, held=oldest < coming)}
         why = self._lost(instance, purged, there, coming)
         if why:
             return self._begun_anew(instance, purged, why)
@@ -129,10 +128,3 @@ class Snapshot:
 
     def _position(self) -> bytes:
         return json.dumps([_VERSION, self._instance, *self._at]).encode()
-
-    def _age(self, oldest: int, coming: int) -> float:
-        """For how long the same open transaction has held others back that came behind it, as far as seen."""
-        now = time.monotonic()
-        if oldest >= coming or oldest != self._oldest[0]:
-            self._oldest = (oldest, now)
-        return round(now - self._oldest[1], 1)

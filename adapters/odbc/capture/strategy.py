@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
@@ -71,6 +72,21 @@ class Strategy(Protocol):
 
     def ack(self, session: Session, receipt: Sequence[int]) -> None:
         """Release what is durable. Repeatable."""
+
+
+class HorizonAge:
+    """For how long the same open transaction has held back others that came behind it, as far as seen."""
+
+    def __init__(self) -> None:
+        self._oldest: object = None
+        self._since = 0.0
+
+    def seen(self, oldest: object, *, held: bool) -> float:
+        """Seconds; ``oldest`` names what is open, ``held`` says that there is something behind it."""
+        now = time.monotonic()
+        if not held or oldest != self._oldest:
+            self._oldest, self._since = oldest, now
+        return round(now - self._since, 1)
 
 
 class IdleProbe:

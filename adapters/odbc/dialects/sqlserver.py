@@ -23,6 +23,7 @@ from adapters.odbc.dialect import (
     OwnTables,
     Rights,
     Scratch,
+    Settled,
     Verdict,
     beside,
     first_sentence,
@@ -142,6 +143,18 @@ def _value(column: Column) -> str:
     return f"CAST(? AS {column.type_name.upper()})"
 
 
+def _settled(column: Column) -> Settled | None:
+    """Asked before the rows: what was open then may commit below them. @@DBTS would not tell what is open."""
+    if column.type_name not in {"timestamp", "rowversion"}:
+        return None
+    return Settled(
+        before="DECLARE @below BINARY(8) = MIN_ACTIVE_ROWVERSION(); ",
+        below="@below",
+        state="SELECT CONVERT(VARCHAR(18), MIN_ACTIVE_ROWVERSION(), 1),"
+        " CONVERT(VARCHAR(18), CAST(CAST(@@DBTS AS BIGINT) + 1 AS BINARY(8)), 1)",
+    )
+
+
 def _names(own: OwnTables, spec: ObjectSpec) -> list[str]:
     return [trigger_base(own, spec, _LONGEST)]
 
@@ -249,6 +262,7 @@ SQLSERVER = Dialect(
         " AND COLLATION_NAME NOT LIKE '%BIN%'",
     ),
     tracking=TRACKING,
+    settled=_settled,
     # a trigger takes a right on its table that has another name here
     allowed="SELECT 1 WHERE HAS_PERMS_BY_NAME(?, 'OBJECT', REPLACE('{right}', 'TRIGGER', 'ALTER')) = 1",
     minimum=("SQL Server", (13,)),
