@@ -74,7 +74,8 @@ class Cipher:
     """How a driver is told to encrypt: option names (lower case, best first) and the values that demand it.
 
     ``demand`` and ``waive`` are what a person adds; ``by_default``: in the names of drivers that encrypt
-    where nothing is said.
+    where nothing is said. ``proves``: by these options (lower case) the server has to prove who it is, and
+    ``proof`` is what a person adds for that; without it whoever answers is given the password.
     """
 
     keys: tuple[str, ...]
@@ -82,6 +83,8 @@ class Cipher:
     demand: str
     waive: str
     by_default: tuple[str, ...] = ()
+    proves: Callable[[Mapping[str, str]], bool] = lambda _: True
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,7 @@ class Journal:
     past       lets a look at the journal pass over what others have not committed
     before     statements in front of the tables, and ``behind`` them when all is removed
     remove     a table, if it is there
-    present    query for the names of all enabled triggers
+    present    query for all enabled triggers: name and, where the database tells, which of that name
     names      the triggers' names of one captured object, as ``present`` tells them
     triggers   statements that put them in the place of older ones
     drop       statements that remove them; repeatable

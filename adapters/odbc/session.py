@@ -103,6 +103,7 @@ class Session:
             "deadline_ms": max(1, int(self.erp.deadline_s * 1000)),
             "deadline_s": math.ceil(self.erp.deadline_s),
             # before the agent gives the worker up: its connection outlives a statement that takes too long
+            "statement_ms": max(1, int(self.erp.deadline_s * 800)),
             "statement_s": max(1, int(self.erp.deadline_s * 0.8)),
             "login_s": max(1, int(self.erp.deadline_s / 2)),
             "connect_s": max(2, int(self.erp.deadline_s)),

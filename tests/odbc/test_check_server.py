@@ -143,6 +143,26 @@ def test_a_connection_in_the_clear_is_a_decision_of_a_person(connection: str, fo
         assert bool(checks[0].remedy) is (found == "clear")
 
 
+@pytest.mark.parametrize(
+    ("connection", "proven"),
+    [
+        ("Driver=psqlodbcw.so;Server=erp.example;sslmode=verify-full", True),
+        ("Driver=psqlodbcw.so;Server=erp.example;sslmode=verify-ca", False),
+        ("Driver=psqlodbcw.so;Server=erp.example;SSLmode=require", False),
+        ("Driver=libmaodbc.so;Server=erp.example;FORCETLS=1", False),
+        ("Driver=libmaodbc.so;Server=erp.example;FORCETLS=1;SSLVERIFY=1", True),
+        ("Driver=/x/libtdsodbc.so;Server=erp.example;Encryption=require", False),
+        ("Driver={ODBC Driver 18 for SQL Server};Server=erp.example", True),
+        ("Driver={ODBC Driver 18 for SQL Server};Server=x;Encrypt=yes;TrustServerCertificate=yes", False),
+    ],
+)
+def test_whoever_answers_is_given_the_password_unless_the_server_proves_who_it_is(
+    connection: str, proven: bool
+) -> None:
+    (check,) = lint(resolve("erp", Settings(connection=connection), [], str))
+    assert check.ok and ("NOT proven who the server is" in check.detail) is not proven
+
+
 def test_a_library_that_a_driver_lacks_is_named(tmp_path: Path) -> None:
     """The driver manager says of it that the driver was not found."""
     whole = find_driver(MARIADB)

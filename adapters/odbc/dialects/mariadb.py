@@ -249,7 +249,7 @@ MARIADB = Dialect(
     session=(
         "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
         "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = {lock_s}, lock_wait_timeout = {lock_s},"
-        " max_statement_time = {deadline_s}, idle_transaction_timeout = {deadline_s}, wait_timeout = 86400",
+        " max_statement_time = {statement_s}, idle_transaction_timeout = {deadline_s}, wait_timeout = 86400",
         # the least that locks; a server that logs statements refuses writes at that level
         "SET SESSION tx_isolation = IF(@@global.log_bin AND @@session.binlog_format = 'STATEMENT',"
         " 'REPEATABLE-READ', 'READ-COMMITTED')",
@@ -268,8 +268,9 @@ MARIADB = Dialect(
         moment="DATETIME(6)",
         instance="UUID()",
         add="ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column}",
-        present="SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
-        " UNION SELECT CONCAT(trigger_schema, '.', trigger_name) FROM information_schema.triggers",
+        present="SELECT trigger_name, CAST(created AS CHAR) FROM information_schema.triggers"
+        " WHERE trigger_schema = DATABASE() UNION SELECT CONCAT(trigger_schema, '.', trigger_name),"
+        " CAST(created AS CHAR) FROM information_schema.triggers",
         names=_names,
         triggers=_triggers,
         drop=_drop,
@@ -296,7 +297,12 @@ MARIADB = Dialect(
     ),
     now="UTC_TIMESTAMP(6)",
     cipher=Cipher(
-        ("forcetls", "sslverify", "sslca"), frozenset({"1", "true", "yes"}), "FORCETLS=1", "FORCETLS=0"
+        ("forcetls", "sslverify", "sslca"),
+        frozenset({"1", "true", "yes"}),
+        "FORCETLS=1;SSLVERIFY=1",
+        "FORCETLS=0",
+        proves=lambda options: options.get("sslverify") in {"1", "true", "yes"},
+        proof="SSLVERIFY=1, and SSLCA with the authority's certificate",
     ),
     scratch=Scratch("CREATE TEMPORARY TABLE {name} SELECT {column} FROM {table} WHERE FALSE"),
     rights=Rights(

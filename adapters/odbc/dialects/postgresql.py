@@ -41,6 +41,10 @@ _EXACT = {
     "57P01": Fault.LOST,
     "57P02": Fault.LOST,
     "57P03": Fault.LOST,
+    "57P04": Fault.LOST,
+    "57P05": Fault.LOST,
+    "25P03": Fault.LOST,  # a transaction was left idle, or took too long: the server ended the session
+    "25P04": Fault.LOST,
     "0A000": Fault.LOST,  # "cached plan must not change result type" after ALTER TABLE: prepare anew
     "25P02": Fault.LOST,
     "23505": Fault.DUPLICATE,
@@ -226,6 +230,8 @@ POSTGRESQL = Dialect(
     ),
     session=(
         "SET lock_timeout = {lock_ms}",
+        # before the agent gives the worker up: the query of a dead client would run on at the server
+        "SET statement_timeout = {statement_ms}",
         "SET idle_in_transaction_session_timeout = {deadline_ms}",
         "SET TIME ZONE 'UTC'",
         "SET DateStyle = 'ISO'",
@@ -250,6 +256,8 @@ POSTGRESQL = Dialect(
         frozenset({"require", "verify-ca", "verify-full"}),
         "SSLmode=verify-full",
         "SSLmode=disable",
+        proves=lambda options: options.get("sslmode") == "verify-full",
+        proof="SSLmode=verify-full",
     ),
     scratch=Scratch("CREATE TEMPORARY TABLE {name} AS SELECT {column} FROM {table} WITH NO DATA"),
     rights=Rights(
@@ -268,7 +276,8 @@ POSTGRESQL = Dialect(
         moment="TIMESTAMPTZ",
         instance="CAST(gen_random_uuid() AS TEXT)",
         add="ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column}",
-        present="SELECT CAST(tgname AS TEXT) FROM pg_trigger"
+        # xmin: of the row's last change, so also after it was switched off and on
+        present="SELECT CAST(tgname AS TEXT), CONCAT(oid, '.', xmin) FROM pg_trigger"
         " WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')",
         names=_names,
         triggers=_triggers,

@@ -155,6 +155,12 @@ def _settled(column: Column) -> Settled | None:
     )
 
 
+def _proves(options: Mapping[str, str]) -> bool:
+    """Microsoft's driver checks the certificate unless it trusts any; FreeTDS never does by itself."""
+    trusting = options.get("trustservercertificate", "no") in {"yes", "true", "1"}
+    return not trusting and "tds" not in options.get("driver", "")
+
+
 def _names(own: OwnTables, spec: ObjectSpec) -> list[str]:
     return [trigger_base(own, spec, _LONGEST)]
 
@@ -240,7 +246,8 @@ SQLSERVER = Dialect(
         moment="DATETIME2(6)",
         instance="LOWER(CONVERT(CHAR(36), NEWID()))",
         add="",
-        present="SELECT name FROM sys.triggers WHERE is_disabled = 0",
+        present="SELECT name, CONCAT(object_id, '.', CONVERT(VARCHAR(23), modify_date, 126))"
+        " FROM sys.triggers WHERE is_disabled = 0",
         names=_names,
         triggers=_triggers,
         drop=_drop,
@@ -285,6 +292,8 @@ SQLSERVER = Dialect(
         "Encrypt=yes (FreeTDS: Encryption=require)",
         "Encrypt=no (FreeTDS: Encryption=off)",
         by_default=("msodbcsql-18", "msodbcsql18", "driver 18", "mssqlodbc"),
+        proves=_proves,
+        proof="TrustServerCertificate=no (FreeTDS proves nothing but with a ca file in freetds.conf)",
     ),
     rights=Rights(
         account=lambda user: "[" + user.replace("]", "]]") + "]",

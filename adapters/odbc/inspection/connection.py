@@ -23,7 +23,8 @@ def lint(erp: Erp) -> list[Check]:
     given = next((options[key] for key in cipher.keys if key in options), None)
     unsaid = any(word in options.get("driver", "") for word in cipher.by_default)
     if given in cipher.safe or (given is None and unsaid):
-        return [Check("encryption", ok=True, detail="the connection is encrypted")]
+        unproven = "" if cipher.proves(options) else f"; NOT proven who the server is: {cipher.proof}"
+        return [Check("encryption", ok=True, detail=f"the connection is encrypted{unproven}")]
     if given is not None:
         return [Check("encryption", ok=True, detail=f"NOT encrypted, as the string says ({cipher.keys[0]})")]
     return [
