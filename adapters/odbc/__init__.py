@@ -37,6 +37,7 @@ def connect(
         probe=OdbcProbe(link),
         witness=EpochRow(link) if _keeps_a_ledger(settings, objects) else None,
         gauges=source.gauges,
+        ailments=source.ailments,
     )
 
 

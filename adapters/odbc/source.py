@@ -43,6 +43,7 @@ class _Turn:
     error: RemoteError | None = None
     failures: int = 0
     figures: Mapping[str, float] = field(default_factory=dict)
+    ailments: tuple[str, ...] = ()
 
 
 class CaptureSource:
@@ -122,11 +123,21 @@ class CaptureSource:
         await self.link.release(User.SOURCE)
 
     def gauges(self) -> dict[str, float]:
-        """How many strategies cannot look at their tables now, and what the others tell of themselves."""
-        found = {"capture_stuck": float(sum(turn.error is not None for turn in self._turns))}
+        """How many strategies or tables stand now, and what the others tell of themselves."""
+        found = {"capture_stuck": float(len(self.ailments()))}
         for turn in self._turns:
             for name, value in turn.figures.items():
                 found[name] = max(value, found.get(name, value))
+        return found
+
+    def ailments(self) -> list[str]:
+        """Tables that are not captured now while others are, a sentence each, and what to do."""
+        found = []
+        for turn in self._turns:
+            if turn.error is not None:
+                found.append(f"{turn.name} stands: {turn.error.message} ({turn.error.remedy})")
+            else:
+                found += turn.ailments
         return found
 
     @property
@@ -161,7 +172,7 @@ class CaptureSource:
             self._fail(turn, captured.stuck.error(self.link.name))
             raise self._told(turn)
         turn.error, turn.failures = None, 0
-        turn.figures = captured.figures
+        turn.figures, turn.ailments = captured.figures, captured.ailments
         turn.outstanding.update(captured.receipt)
         rest = self._poll_s if captured.rest_s is None else captured.rest_s
         turn.due = asyncio.get_running_loop().time() + rest

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from adapters.odbc import sql
-from adapters.odbc.capture.strategy import Captured, IdleProbe
+from adapters.odbc.capture.strategy import Captured, IdleProbe, Stuck
+from adapters.odbc.capture.watch import TriggerWatch
 from adapters.odbc.dialect import Fault
 from adapters.odbc.records import Shape, images
 from adapters.odbc.session import Session, SqlFault
@@ -19,21 +23,41 @@ from agent.errors import Refused
 #: The one stream of a journal.
 STREAM = "journal"
 _ACK_CHUNK = 200
+#: Seconds after which a table that could not be read is tried again: the first time, and at most.
+_AGAIN_S = 1.0
+_AGAIN_MOST_S = 30.0
+#: Table → key → its record as it is now.
+Records = dict[str, dict[str, dict[str, RawValue]]]
+
+
+@dataclass(slots=True)
+class _Refusal:
+    """Why the records of a table cannot be read now, and when they are tried again."""
+
+    told: Stuck
+    due: float
+    wait_s: float
 
 
 class Journal:
-    """The reading side of the journal, for all tables that it captures."""
+    """The reading side of the journal, for all its tables. One that is broken stops only itself."""
 
-    resumes: ClassVar[bool] = False
+    resumes: ClassVar[bool] = True
 
     def __init__(self, objects: Sequence[ObjectSpec]) -> None:
         self._known = frozenset(spec.name for spec in objects)
+        self._watch = TriggerWatch(objects)
         self._idle = IdleProbe()
-        self._instance: str | None = None
+        self._instance = ""
+        self._absent: Mapping[str, Sequence[str]] = {}
+        self._refused: dict[str, _Refusal] = {}
+        self._ailments: tuple[str, ...] = ()
 
     def open(self, session: Session, positions: Mapping[str, bytes]) -> None:
         """What was handed out before is looked for anew. Raises Refused when no journal is installed."""
         self._idle = IdleProbe()
+        self._absent, self._refused = {}, {}
+        self._watch.open(positions.get(STREAM))
         self._instance = instance(session)
 
     def look(self, session: Session, limit: int, outstanding: frozenset[int]) -> Captured:
@@ -42,27 +66,103 @@ class Journal:
         ``outstanding`` rows were handed out and not yet released. No watermark: a row that commits late
         below others is simply found by the next look.
         """
-        if self._instance is None:
-            self._instance = instance(session)
+        gap = self._watched(session)
+        self._ailments = self._told(session)
+        if gap is not None:
+            return gap
         if self._idle.idle(session):
-            return Captured(STREAM)
-        window = limit + len(outstanding)
-        others = [spec.name for spec in session.erp.captured(Capture.SNAPSHOT)]
-        statement = sql.journal_read(session.dialect, session.erp.own.journal, window, len(others))
-        found = session.rows(statement, others)
-        entries = [row for row in found if int(row[0]) not in outstanding][:limit]
-        self._idle.rest(session, found=bool(entries))
+            return self._found()
+        entries = self._entries(session, limit, outstanding)
         if not entries:
-            return Captured(STREAM)
+            self._idle.rest(session, found=bool(self._refused))
+            return self._found()
         self._instance = instance(session)  # a journal that was installed anew counts from one again
-        changes = changes_of(session, self._known, STREAM, self._instance, entries)
-        return Captured(STREAM, changes, tuple(int(row[0]) for row in entries), rest_s=0.0)
+        records = self._records(session, entries)
+        entries = [entry for entry in entries if str(entry[1]) not in self._refused]
+        self._idle.rest(session, found=True)
+        self._ailments = self._told(session)
+        ours = [entry for entry in entries if str(entry[1]) in self._known]
+        changes = told_by(STREAM, self._instance, ours, records)
+        return self._found(changes, tuple(int(str(entry[0])) for entry in entries), rest_s=0.0)
 
     def ack(self, session: Session, receipt: Sequence[int]) -> None:
         """Release exactly these rows."""
         for start in range(0, len(receipt), _ACK_CHUNK):
             chunk = [str(seq) for seq in receipt[start : start + _ACK_CHUNK]]
             session.run(sql.journal_ack(session.dialect, session.erp.own.journal, len(chunk)), chunk)
+
+    def _found(
+        self, changes: tuple[Change, ...] = (), receipt: tuple[int, ...] = (), rest_s: float | None = None
+    ) -> Captured:
+        return Captured(STREAM, changes, receipt, rest_s=rest_s, ailments=self._ailments)
+
+    def _watched(self, session: Session) -> Captured | None:
+        """The gap of tables whose triggers were away, or are others."""
+        if not self._watch.due:
+            return None
+        self._instance = instance(session)
+        seen = self._watch.look(session, self._instance)
+        self._absent = seen.absent
+        if not seen.moved:
+            return None
+        position = self._watch.position()
+        tag = hashlib.blake2b(position, digest_size=8).hexdigest()
+        why = "its triggers are others than before; what was written without them is not known"
+        changes = tuple(
+            Change(f"{self._instance}:{tag}:{name}", STREAM, ChangeKind.OVERFLOW, name, reason=why)
+            for name in seen.replaced
+        )
+        return Captured(STREAM, changes, position=position, rest_s=0.0, ailments=self._told(session))
+
+    def _entries(self, session: Session, limit: int, outstanding: frozenset[int]) -> list[tuple[object, ...]]:
+        """The next rows, but for those of tables that are read otherwise, or cannot be read now."""
+        window = limit + len(outstanding)
+        others = [spec.name for spec in session.erp.captured(Capture.SNAPSHOT)]
+        now = time.monotonic()
+        others += [name for name, refusal in self._refused.items() if refusal.due > now]
+        statement = sql.journal_read(session.dialect, session.erp.own.journal, window, len(others))
+        found = session.rows(statement, others)
+        return [row for row in found if int(row[0]) not in outstanding][:limit]
+
+    def _records(self, session: Session, entries: Sequence[Sequence[object]]) -> Records:
+        """The records of all tables that can be read. Raises Refused, SqlFault where none can."""
+        records: Records = {}
+        for name, keys in keys_of(self._known, entries).items():
+            try:
+                records[name] = images(session, Shape.of(session, name), keys)
+                self._refused.pop(name, None)
+            except (Refused, SqlFault) as error:
+                session.forget(name)
+                if isinstance(error, SqlFault):
+                    session.rollback()
+                    if session.lost:
+                        raise
+                self._refuse(name, error)
+                if self._refused.keys() >= self._known:
+                    raise
+        return records
+
+    def _refuse(self, name: str, error: Refused | SqlFault) -> None:
+        before = self._refused.get(name)
+        wait_s = min(before.wait_s * 2, _AGAIN_MOST_S) if before else _AGAIN_S
+        if isinstance(error, Refused):
+            told = Stuck(error.message, error.remedy, refused=True)
+        else:
+            told = Stuck(str(error), "see the table's locks and the user's rights", refused=False)
+        self._refused[name] = _Refusal(told, time.monotonic() + wait_s, wait_s)
+
+    def _told(self, session: Session) -> tuple[str, ...]:
+        """A sentence for each table that stands, and what to do."""
+        refused = [
+            f"{name} is not captured: {one.told.message} ({one.told.remedy})"
+            for name, one in self._refused.items()
+        ]
+        absent = [
+            f"{name} is not captured: triggers missing or disabled: {', '.join(names)}"
+            f" (isthmus journal install {session.erp.name}; then the table is read whole)"
+            for name, names in self._absent.items()
+        ]
+        return (*refused, *absent)
 
 
 def instance(session: Session) -> str:
@@ -87,23 +187,33 @@ def not_installed(erp: Erp) -> Refused:
     )
 
 
+def keys_of(known: frozenset[str], entries: Sequence[Sequence[object]]) -> dict[str, list[str]]:
+    """The keys of journal rows by known table, each once."""
+    keys: dict[str, dict[str, None]] = {}
+    for _, name, key, *_ in entries:
+        if key is not None and str(name) in known:
+            keys.setdefault(str(name), {})[str(key)] = None
+    return {name: list(wanted) for name, wanted in keys.items()}
+
+
 def changes_of(
     session: Session, known: frozenset[str], stream: str, installed: str, entries: Sequence[Sequence[object]]
 ) -> tuple[Change, ...]:
-    """A change per journal row (seq, object, key, operation, marker), its record read once per key.
+    """A change per journal row of a known table, its record read once per key. Raises Refused, SqlFault."""
+    records = {
+        name: images(session, Shape.of(session, name), keys) for name, keys in keys_of(known, entries).items()
+    }
+    return told_by(stream, installed, [one for one in entries if str(one[1]) in known], records)
+
+
+def told_by(
+    stream: str, installed: str, entries: Sequence[Sequence[object]], records: Records
+) -> tuple[Change, ...]:
+    """A change per journal row (seq, object, key, operation, marker).
 
     A sixth part of a row is its place in the stream, where that is not its number.
     """
-    keys: dict[str, dict[str, None]] = {}
-    for _, name, key, *_ in entries:
-        if key is not None:
-            keys.setdefault(str(name), {})[str(key)] = None
-    records = {
-        name: images(session, Shape.of(session, name), list(wanted))
-        for name, wanted in keys.items()
-        if name in known
-    }
-    return tuple(_change(stream, installed, entry, records) for entry in entries if str(entry[1]) in known)
+    return tuple(_change(stream, installed, entry, records) for entry in entries)
 
 
 _OPERATIONS = {"I": Operation.CREATE, "U": Operation.UPDATE, "D": Operation.DELETE}
@@ -113,7 +223,7 @@ def _change(
     stream: str,
     installed: str,
     entry: Sequence[object],
-    records: dict[str, dict[str, dict[str, RawValue]]],
+    records: Records,
 ) -> Change:
     seq, name, key, op, marker = str(entry[0]), str(entry[1]), entry[2], str(entry[3]), entry[4]
     source_id, order = f"{installed}:{seq}", int(str(entry[-1] if len(entry) > 5 else seq))

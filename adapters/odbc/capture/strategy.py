@@ -37,6 +37,7 @@ class Captured:
     rest_s    seconds until there may be more; 0 for at once, None for the usual pause
     figures   what a person should see of it now, by name
     stuck     why nothing could be looked at
+    ailments  tables that stand while the others of the stream go on, a sentence each, and what to do
     """
 
     stream: str
@@ -46,6 +47,7 @@ class Captured:
     rest_s: float | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
     stuck: Stuck | None = None
+    ailments: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:

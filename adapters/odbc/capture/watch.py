@@ -1,0 +1,84 @@
+"""Whether the triggers of captured tables are there, and still the ones that were there before.
+
+A table that is made anew has none, and nobody tells of what is written then; so it is after a load for which
+they were switched off. The position keeps which triggers they were: other ones mean a gap of that table.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from adapters.odbc.session import Session
+from agent.core.objects import ObjectSpec
+
+#: Seconds between two looks.
+_EVERY_S = 5.0
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look found.
+
+    absent    table → its triggers that are missing or disabled
+    replaced  tables whose triggers are back, or others than before: what was written meanwhile nobody told
+    moved     the position is another one now
+    """
+
+    absent: Mapping[str, Sequence[str]]
+    replaced: tuple[str, ...]
+    moved: bool
+
+
+class TriggerWatch:
+    """The triggers of the tables of one journal."""
+
+    def __init__(self, objects: Sequence[ObjectSpec]) -> None:
+        self._objects = objects
+        self._known: dict[str, str] = {}
+        self._due = 0.0
+
+    def open(self, position: bytes | None) -> None:
+        """Begin with the triggers that the last life knew; one that cannot be read counts as none."""
+        self._known, self._due = {}, 0.0
+        try:
+            version, known = json.loads(position or b"[0, {}]")
+            if version == _VERSION:
+                self._known = {str(name): str(identity) for name, identity in known.items()}
+        except (ValueError, AttributeError, TypeError):
+            self._known = {}
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for another look."""
+        return time.monotonic() >= self._due
+
+    def look(self, session: Session, installed: str) -> Seen:
+        """The triggers of now; those that this user cannot see count as sound. Raises SqlFault."""
+        dialect, own = session.dialect, session.erp.own
+        there: dict[str, list[str]] = {}
+        for name, *identity in session.rows(dialect.journal.present):
+            there.setdefault(str(name), []).append(".".join(map(str, identity)))
+        hidden = bool(dialect.dictionary.hidden and session.rows(dialect.dictionary.hidden))
+        self._due = time.monotonic() + _EVERY_S
+        absent: dict[str, list[str]] = {}
+        found: dict[str, str] = {}
+        for spec in self._objects:
+            names = dialect.journal.names(own, spec)
+            missing = [name for name in names if name not in there]
+            if hidden and len(missing) == len(names):
+                continue
+            if missing:
+                absent[spec.name] = missing
+            parts = [identity for name in names for identity in sorted(there.get(name, []))]
+            found[spec.name] = "" if missing else " ".join([installed, *parts])
+        replaced = [name for name, text in found.items() if text and self._known.get(name, text) != text]
+        moved, self._known = found != self._known, found
+        return Seen(absent, tuple(replaced), moved)
+
+    def position(self) -> bytes:
+        """Which triggers are known."""
+        return json.dumps([_VERSION, self._known]).encode()
