@@ -7,13 +7,16 @@ of the agent's password, is stopped by the database itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from adapters.odbc import staging
 from adapters.odbc.dialect import Dialect
 from adapters.odbc.dialects import DIALECTS
 from adapters.odbc.driver import parse
 from adapters.odbc.journal import MARK_COLUMNS
 from adapters.odbc.settings import Erp
 from adapters.odbc.tables import Capture
+from adapters.odbc.writing import WriteSettings
 from agent.core.objects import ObjectSpec
 
 #: Who is named where the connection string names no user.
@@ -29,11 +32,24 @@ def grant_script(erp: Erp) -> list[str]:
     account = rights.account(_user(erp))
     lines = [f"-- {erp.name}: what the agent's user may do, and nothing more"]
     lines += [f"-- {note}" for note in rights.notes]
-    lines += [line.format(account=account) for line in rights.before(dialect, erp.own, erp.objects)]
+    lines += [line.format(account=account) for line in rights.before(dialect, erp.own, _inserted(erp))]
     for spec in erp.objects:
-        lines += _of_object(dialect, spec, account)
+        lines += _of_object(dialect, spec, account, ours=erp.write(spec.name).staging is None)
+        lines += _of_staging(dialect, erp.write(spec.name), account)
         lines += _of_tracking(dialect, spec, erp, account)
     return lines + _of_own_tables(dialect, erp, account)
+
+
+def _inserted(erp: Erp) -> list[ObjectSpec]:
+    """The objects, those not to be inserted into whose commands a staging table takes, and that table."""
+    found = []
+    for spec in erp.objects:
+        staged = erp.write(spec.name).staging
+        if staged is not None:
+            spec = replace(spec, create=False)
+            found.append(ObjectSpec(staged, staging.NUMBER, ()))
+        found.append(spec)
+    return found
 
 
 def _user(erp: Erp) -> str:
@@ -43,11 +59,14 @@ def _user(erp: Erp) -> str:
     return _NOBODY
 
 
-def _of_object(dialect: Dialect, spec: ObjectSpec, account: str) -> list[str]:
+def _of_object(dialect: Dialect, spec: ObjectSpec, account: str, *, ours: bool) -> list[str]:
+    """``ours``: written by our own statements, and not by a program of the ERP."""
     key, stamp = [spec.key], [spec.external_id] if spec.external_id else []
     updated = [item.name for item in spec.fields if item.writable] + stamp
     inserted = [item.name for item in spec.fields if item.writable or item.seed] + stamp + key
     lines = [_grant(dialect, "SELECT", spec.name, account)]
+    if not ours:
+        return lines
     if spec.deliver and updated:
         lines.append(_grant(dialect, "UPDATE", spec.name, account, updated))
     if spec.deliver and spec.create:
@@ -55,6 +74,15 @@ def _of_object(dialect: Dialect, spec: ObjectSpec, account: str) -> list[str]:
     if spec.deliver and spec.delete:
         lines.append(_grant(dialect, "DELETE", spec.name, account))
     return lines
+
+
+def _of_staging(dialect: Dialect, write: WriteSettings, account: str) -> list[str]:
+    if write.staging is None:
+        return []
+    return [
+        _grant(dialect, "SELECT, INSERT", write.staging, account),
+        _grant(dialect, "UPDATE", write.staging, account, [staging.TAKEN]),
+    ]
 
 
 def _of_tracking(dialect: Dialect, spec: ObjectSpec, erp: Erp, account: str) -> list[str]:

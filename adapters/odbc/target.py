@@ -27,18 +27,19 @@ class LedgerTarget:
 
         A lost request needs no waiting out where there is a ledger: while it runs it holds its ledger row,
         afterwards the row tells. Without one an update is looked at, and a create is sent again only where
-        the external id tells that the record is there.
+        the external id tells that the record is there. A staging table knows each message id itself.
         """
         write = self._settings.write(object)
-        again = write.ledger or (object in self._external and write.procedure is None)
+        known = write.ledger or write.staging is not None
+        again = known or (object in self._external and write.ours)
         return Guarantees(
-            compare_and_set=write.procedure is None or write.compares,
+            compare_and_set=write.ours or write.compares,
             read_back=True,
             delete=True,
-            answers=False,
-            on_uncertain_update=Resolution.RESEND if write.ledger else Resolution.REREAD,
+            answers=write.staging is not None,
+            on_uncertain_update=Resolution.RESEND if known else Resolution.REREAD,
             on_uncertain_create=Resolution.RESEND if again else Resolution.PERSON,
-            max_request_s=0.0 if write.ledger else self._settings.deadline_s,
+            max_request_s=0.0 if known else self._settings.deadline_s,
             batch=100,
             backlog=1000,
         )

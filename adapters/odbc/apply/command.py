@@ -116,8 +116,12 @@ class Preparation:
 
 
 def accepted(command: Command, key: str | None, code: str = "") -> Outcome:
-    """It is applied; its ledger row tells, where there is one."""
-    evidence = f"ledger {command.delivery.message_id}" if command.write.ledger else ""
+    """It is applied, or handed over; its ledger row tells, where there is one."""
+    message_id = command.delivery.message_id
+    evidence = f"ledger {message_id}" if command.write.ledger else ""
+    if command.write.staging is not None:
+        evidence = f"staged in {command.write.staging}"
+        return Outcome(OutcomeKind.STORED, handle=message_id, code=code, evidence=evidence)
     return Outcome(OutcomeKind.ACCEPTED, key=key, code=code, evidence=evidence)
 
 

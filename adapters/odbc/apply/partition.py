@@ -32,9 +32,9 @@ def groups(commands: Sequence[Command]) -> Iterator[list[Command]]:
 
 
 def _sender(command: Command) -> tuple[object, ...]:
-    """What all of a transaction have in common. A procedure's effect is nobody's but its own."""
+    """What all of a transaction have in common. What a program of the ERP does is nobody's but its own."""
     delivery, write = command.delivery, command.write
-    alone = command.place if write.procedure else None
+    alone = command.place if write.procedure or write.staging else None
     return delivery.life, delivery.fence, write.ledger, alone
 
 

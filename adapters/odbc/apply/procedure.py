@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-
 from adapters.odbc import sql
 from adapters.odbc.apply.command import Command, gone
+from adapters.odbc.apply.document import document
 from adapters.odbc.apply.outcomes import Stop, business, rejected
 from adapters.odbc.session import Session
-from adapters.odbc.values import Unfit, encode
 from agent.core.delivery import Reason
-from agent.core.objects import FieldType
 
 
 def call(session: Session, command: Command, name: str) -> str:
@@ -20,13 +16,7 @@ def call(session: Session, command: Command, name: str) -> str:
     An error may come behind result sets: all of them are fetched before the first is believed.
     """
     delivery = command.delivery
-    bound = (
-        delivery.message_id,
-        delivery.kind.value,
-        delivery.key,
-        _json(command.values),
-        _json(_seen(session, command)),
-    )
+    bound = document(session, command)
     answers = [rows for rows in session.call(sql.procedure(session.dialect, name, len(bound)), bound) if rows]
     if not answers or len(answers[0][0]) < 2:
         raise Stop(business("no-answer", f"the procedure '{name}' answered with no row of outcome and key"))
@@ -46,23 +36,3 @@ def call(session: Session, command: Command, name: str) -> str:
             raise Stop(business("refused", text))
         case _:
             raise Stop(business("no-answer", f"the procedure '{name}' answered with an unknown outcome"))
-
-
-def _seen(session: Session, command: Command) -> dict[str, str | None]:
-    shape, guard = command.shape, command.delivery.guard
-    seen: dict[str, str | None] = {}
-    for name, value in guard.values.items() if guard else ():
-        if name not in shape.table.columns:
-            raise Stop(rejected(Reason.PRECONDITION, "changed", f"changed since it was seen: {name}"))
-        try:
-            kind = shape.kinds.get(name, FieldType.TEXT)
-            seen[name] = encode(shape.table.column(name), kind, value, session.zone)
-        except Unfit:
-            raise Stop(
-                rejected(Reason.PRECONDITION, "changed", f"changed since it was seen: {name}")
-            ) from None
-    return seen
-
-
-def _json(values: Mapping[str, str | None]) -> str:
-    return json.dumps(dict(values), ensure_ascii=False, separators=(",", ":"))

@@ -18,6 +18,7 @@ from adapters.odbc.apply.outcomes import (
     retry,
     unanswered,
 )
+from adapters.odbc.apply.stage import stage
 from adapters.odbc.dialect import Fault, Verdict
 from adapters.odbc.session import Session, SqlFault
 from adapters.odbc.values import Unfit, same
@@ -51,12 +52,15 @@ def _apply(session: Session, command: Command) -> Outcome:
     kept, procedure = command.write.ledger, command.write.procedure
     if kept and not ledger.claim(session, command.delivery):
         return ledger.answer(session, command)
-    if procedure is None:
+    if command.write.staging is not None:
+        key: str | None = None
+        stage(session, command, command.write.staging)
+    elif procedure is None:
         key = _EFFECTS[command.delivery.kind](session, command)
     else:
         key = procedures.call(session, command, procedure)
         if kept:
-            ledger.note_key(session, command.delivery, key)
+            ledger.note_key(session, command.delivery, str(key))
     if kept:
         ledger.fence(session, command.delivery)
     lost = commit(session)

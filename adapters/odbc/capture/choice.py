@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from adapters.odbc.capture import difference, high_water, journal, snapshot, tracking
+from adapters.odbc.capture import difference, high_water, journal, snapshot, staged, tracking
 from adapters.odbc.capture.difference import Difference
 from adapters.odbc.capture.high_water import HighWater
 from adapters.odbc.capture.journal import Journal
 from adapters.odbc.capture.snapshot import Snapshot
+from adapters.odbc.capture.staged import Staged
 from adapters.odbc.capture.strategy import Strategy
 from adapters.odbc.capture.tracking import ChangeTracking
 from adapters.odbc.settings import Erp
@@ -20,9 +21,11 @@ def names(tables: Mapping[str, TableSettings], objects: Sequence[ObjectSpec]) ->
     """The strategies, each once; those that serve one table carry its name behind a colon."""
     found: dict[str, None] = {}
     for spec in objects:
+        settings = tables.get(spec.name) or TableSettings()
         if spec.capture:
-            settings = tables.get(spec.name) or TableSettings()
             found.update(dict.fromkeys(_names(settings, spec.name)))
+        if spec.deliver and settings.staging is not None:
+            found[f"{staged.NAME}:{spec.name}"] = None
     return list(found)
 
 
@@ -59,6 +62,8 @@ def _made(erp: Erp, name: str) -> Strategy:
     match kind:
         case high_water.NAME:
             return HighWater(table, settings)
+        case staged.NAME:
+            return Staged(table, settings.staging or "")
         case tracking.NAME:
             return ChangeTracking(table)
         case difference.NAME if settings.deletes_every_s is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+from adapters.odbc import staging
 from adapters.odbc.capture.advice import captures
 from adapters.odbc.catalog import Table, unique_columns
 from adapters.odbc.session import Session
@@ -39,6 +40,7 @@ def inspect(session: Session, spec: ObjectSpec) -> list[Check]:
     checks.append(_unique(session, spec, table))
     checks.append(captures(session, spec, table))
     checks += _key(session, spec, table)
+    checks += _staging(session, spec)
     if not table.rolls_back:
         checks.append(
             Check(
@@ -49,6 +51,30 @@ def inspect(session: Session, spec: ObjectSpec) -> list[Check]:
             )
         )
     return checks
+
+
+def _staging(session: Session, spec: ObjectSpec) -> list[Check]:
+    """The table into which its commands are put: all columns, and a message id only once."""
+    name = session.erp.write(spec.name).staging
+    if name is None or not spec.deliver:
+        return []
+    title, table = f"staging of {spec.name}", session.reflect(name)
+    if table is None:
+        remedy = "check name and case, and the user's right to read it"
+        return [Check(title, ok=False, detail=f"no table '{name}'", remedy=remedy)]
+    lacking = [column for column in staging.COLUMNS if column not in table.columns]
+    if lacking:
+        return [Check(title, ok=False, detail=f"'{name}' lacks {', '.join(lacking)}", remedy="add them")]
+    once = staging.GIVEN[0]
+    cursor = session.cursor()
+    try:
+        unique = unique_columns(cursor, name, session.dialect.home)
+    finally:
+        cursor.close()
+    if once not in unique and table.primary_key != (once,):
+        detail = f"'{name}' would take the same {once} twice"
+        return [Check(title, ok=False, detail=detail, remedy=f"create a unique index on its {once}")]
+    return [Check(title, ok=True, detail=f"'{name}' takes each {once} once")]
 
 
 def _key(session: Session, spec: ObjectSpec, table: Table) -> list[Check]:
