@@ -179,6 +179,12 @@ async def test_what_a_trigger_says_behind_a_count_is_heard(site: Erp) -> None:
     assert site.durable == []
 
 
+async def test_the_counts_of_an_erps_trigger_do_not_hide_that_of_the_command(site: Erp) -> None:
+    """One without SET NOCOUNT ON tells of its own statements first."""
+    site.script.on(_UPDATE, Count(5), Count(0), Count(1), times=1)
+    assert (await site.one("m1")).kind is OutcomeKind.ACCEPTED
+
+
 @pytest.mark.parametrize("reset", [False, True])
 async def test_a_link_that_is_lost_in_a_statement_is_no_verdict(site: Erp, reset: bool) -> None:
     site.script.on(_UPDATE, Count(1), Close(reset=reset), times=1)
