@@ -6,6 +6,9 @@ reads rows without a state, and sets state, key and text. Nothing else of the ER
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 from adapters.odbc.catalog import Column, Table
 from adapters.odbc.dialect import Dialect
 
@@ -19,40 +22,70 @@ FINAL = {"accepted": "accepted", "refused": "rejected", "changed": "rejected", "
 _TEXT = Column("", "varchar")
 
 
-def insert(dialect: Dialect, table: Table) -> str:
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """Such a table. ``names``: its columns as the catalog has them; databases fold names as they like."""
+
+    table: Table
+    names: Mapping[str, str]
+
+    @classmethod
+    def of(cls, table: Table) -> Inbox:
+        """The table with those of the columns that it has."""
+        there = {name.lower(): name for name in table.columns}
+        return cls(table, {name: there[name] for name in COLUMNS if name in there})
+
+    @property
+    def lacking(self) -> list[str]:
+        """Columns that are not there."""
+        return [name for name in COLUMNS if name not in self.names]
+
+    def column(self, name: str) -> Column:
+        """One of the columns."""
+        return self.table.column(self.names[name])
+
+    def quoted(self, dialect: Dialect, name: str) -> str:
+        """Its name in a statement."""
+        return dialect.quote(self.names[name])
+
+    def texts(self, dialect: Dialect, names: Sequence[str]) -> str:
+        """Columns as text."""
+        return ", ".join(dialect.text(self.names[name], self.column(name)) for name in names)
+
+
+def insert(dialect: Dialect, inbox: Inbox) -> str:
     """A command for the ERP's program."""
-    columns = ", ".join(dialect.quote(name) for name in GIVEN)
-    values = ", ".join(dialect.value(table.column(name)) for name in GIVEN)
-    return f"INSERT INTO {dialect.quote(table.name)} ({columns}) VALUES ({values})"  # noqa: S608
+    columns = ", ".join(inbox.quoted(dialect, name) for name in GIVEN)
+    values = ", ".join(dialect.value(inbox.column(name)) for name in GIVEN)
+    return f"INSERT INTO {dialect.quote(inbox.table.name)} ({columns}) VALUES ({values})"  # noqa: S608
 
 
-def given(dialect: Dialect, table: Table) -> str:
+def given(dialect: Dialect, inbox: Inbox) -> str:
     """What is there under a message id, as it was given."""
-    columns = ", ".join(dialect.text(name, table.column(name)) for name in GIVEN[1:])
     name = GIVEN[0]
     return (
-        f"SELECT {columns} FROM {dialect.quote(table.name)}"  # noqa: S608
-        f" WHERE {dialect.quote(name)} = {dialect.comparand(table.column(name))}"
+        f"SELECT {inbox.texts(dialect, GIVEN[1:])} FROM {dialect.quote(inbox.table.name)}"  # noqa: S608
+        f" WHERE {inbox.quoted(dialect, name)} = {dialect.comparand(inbox.column(name))}"
     )
 
 
-def answers(dialect: Dialect, table: Table, limit: int) -> str:
+def answers(dialect: Dialect, inbox: Inbox, limit: int) -> str:
     """Rows whose state stays and whose answer was not taken: number, message id, state, key, text."""
-    chosen = (NUMBER, GIVEN[0], STATE, KEY, TEXT)
-    columns = ", ".join(dialect.text(name, table.column(name)) for name in chosen)
+    chosen = inbox.texts(dialect, (NUMBER, GIVEN[0], STATE, KEY, TEXT))
     states = ", ".join([dialect.comparand(_TEXT)] * len(FINAL))
     return (
-        f"SELECT {columns} FROM {dialect.quote(table.name)} r WHERE {dialect.quote(TAKEN)} IS NULL"  # noqa: S608
-        f" AND LOWER(RTRIM({dialect.quote(STATE)})) IN ({states})"
-        f" ORDER BY r.{dialect.quote(NUMBER)}{dialect.limit.format(count=limit)}"
+        f"SELECT {chosen} FROM {dialect.quote(inbox.table.name)} r"  # noqa: S608
+        f" WHERE {inbox.quoted(dialect, TAKEN)} IS NULL"
+        f" AND LOWER(RTRIM({inbox.quoted(dialect, STATE)})) IN ({states})"
+        f" ORDER BY r.{inbox.quoted(dialect, NUMBER)}{dialect.limit.format(count=limit)}"
     )
 
 
-def take(dialect: Dialect, table: Table, count: int) -> str:
+def take(dialect: Dialect, inbox: Inbox, count: int) -> str:
     """Mark so many rows, by their numbers: their answers are durable here."""
-    numbers = ", ".join([dialect.comparand(table.column(NUMBER))] * count)
-    taken = f"{dialect.quote(TAKEN)} = {dialect.value(table.column(TAKEN))}"
+    numbers = ", ".join([dialect.comparand(inbox.column(NUMBER))] * count)
+    taken = f"{inbox.quoted(dialect, TAKEN)} = {dialect.value(inbox.column(TAKEN))}"
     return (
-        f"UPDATE {dialect.quote(table.name)} SET {taken}"  # noqa: S608
-        f" WHERE {dialect.quote(NUMBER)} IN ({numbers})"
+        f"UPDATE {dialect.quote(inbox.table.name)} SET {taken}"  # noqa: S608
+        f" WHERE {inbox.quoted(dialect, NUMBER)} IN ({numbers})"
     )

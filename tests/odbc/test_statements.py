@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.odbc import Settings, administer, connect, sets, sql
+from adapters.odbc import Settings, administer, connect, sets, sql, staging
 from adapters.odbc.catalog import Column, Table
 from adapters.odbc.dialect import Dialect, Fault, OwnTables, native_code, trigger_base
 from adapters.odbc.dialects import DIALECTS, MARIADB, POSTGRESQL, SQLITE, dialect_of
@@ -104,6 +104,7 @@ def _statements(dialect: Dialect) -> list[str]:
         sql.high_place(dialect, table, "id", "limit", 1),
         sql.segment_keys(dialect, table, "id", (False, True), 1000),
         sql.procedure(dialect, "sales.write_customer", 5),
+        *_staged(dialect, table),
         *_for_many(dialect, table),
         *install_script(erp),
         *_horizon(dialect, erp),
@@ -125,6 +126,19 @@ def _of_untried(dialect: Dialect, table: Table, erp: Erp) -> list[str]:
         *_settled(dialect, table),
         *(line for line in grant_script(erp) if not line.startswith("--")),
         *remove_script(erp),
+    ]
+
+
+def _staged(dialect: Dialect, table: Table) -> list[str]:
+    number, text = table.column("id"), table.column('na"me')
+    numbers = {staging.NUMBER, staging.TAKEN}
+    columns = {name: replace(number if name in numbers else text, name=name) for name in staging.COLUMNS}
+    inbox = staging.Inbox.of(Table("sales.inbox", columns, (staging.NUMBER,)))
+    return [
+        staging.insert(dialect, inbox),
+        staging.given(dialect, inbox),
+        staging.answers(dialect, inbox, 200),
+        staging.take(dialect, inbox, 2),
     ]
 
 

@@ -8,7 +8,6 @@ from adapters.odbc import staging
 from adapters.odbc.apply.command import Command, accepted
 from adapters.odbc.apply.document import document
 from adapters.odbc.apply.outcomes import Stop, business, rejected, retry
-from adapters.odbc.catalog import Table
 from adapters.odbc.dialect import Fault
 from adapters.odbc.session import Session, SqlFault
 from agent.core.delivery import Outcome, Reason
@@ -16,26 +15,28 @@ from agent.core.delivery import Outcome, Reason
 
 def stage(session: Session, command: Command, name: str) -> None:
     """Put the command there. Raises Stop where its message id is there already, and SqlFault."""
-    table = session.table(name)
-    lacking = [column for column in staging.COLUMNS if column not in table.columns]
-    if lacking:
+    inbox = staging.Inbox.of(session.table(name))
+    if inbox.lacking:
         session.forget(name)
-        raise Stop(retry("no-staging", f"table '{name}' lacks {', '.join(lacking)} (isthmus check)"))
+        text = f"table '{name}' lacks {', '.join(inbox.lacking)} (isthmus check)"
+        raise Stop(retry("no-staging", text))
     given = document(session, command)
     try:
-        taken = session.run(staging.insert(session.dialect, table), given)
+        taken = session.run(staging.insert(session.dialect, inbox), given)
     except SqlFault as fault:
         if fault.verdict.fault is not Fault.DUPLICATE:
             raise
         session.rollback()
-        raise Stop(_known(session, command, table, given)) from None
+        raise Stop(_known(session, command, inbox, given)) from None
     if taken != 1:
         raise Stop(business("no-effect", f"'{name}' took the command and stored nothing"))
 
 
-def _known(session: Session, command: Command, table: Table, given: tuple[str | None, ...]) -> Outcome:
+def _known(
+    session: Session, command: Command, inbox: staging.Inbox, given: tuple[str | None, ...]
+) -> Outcome:
     """What a row of this message id means: the answer that was lost, or a misuse of the id."""
-    statement = staging.given(session.dialect, table)
+    statement = staging.given(session.dialect, inbox)
     rows = session.rows(statement, (command.delivery.message_id,))
     session.rollback()
     if not rows:
@@ -43,7 +44,7 @@ def _known(session: Session, command: Command, table: Table, given: tuple[str | 
     kind, key, *texts = (None if value is None else str(value) for value in rows[0])
     same = _plain(kind, key, texts) == _plain(given[1], given[2], given[3:])
     if not same:
-        text = f"'{table.name}' holds this message id with another command"
+        text = f"'{inbox.table.name}' holds this message id with another command"
         return rejected(Reason.DUPLICATE_ID, "duplicate-id", text)
     return accepted(command, None, "already-stored")
 

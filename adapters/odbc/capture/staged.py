@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from adapters.odbc import staging
 from adapters.odbc.capture.strategy import Captured
-from adapters.odbc.catalog import Table
 from adapters.odbc.session import Session
 from agent.core.change import Answer, Change, ChangeKind
 from agent.errors import Refused
@@ -28,12 +27,12 @@ class Staged:
 
     def open(self, session: Session, positions: Mapping[str, bytes]) -> None:
         """What was handed out before is looked for anew. Raises Refused where the table is not as needed."""
-        self._table(session)
+        self._inbox(session)
 
     def look(self, session: Session, limit: int, outstanding: frozenset[int]) -> Captured:
         """Answers that were not handed out yet; a state that may still change is not told."""
-        table = self._table(session)
-        statement = staging.answers(session.dialect, table, limit + len(outstanding))
+        inbox = self._inbox(session)
+        statement = staging.answers(session.dialect, inbox, limit + len(outstanding))
         found = session.rows(statement, list(staging.FINAL))
         rows = [row for row in found if int(row[0]) not in outstanding][:limit]
         changes = tuple(self._answer(row) for row in rows)
@@ -43,22 +42,21 @@ class Staged:
 
     def ack(self, session: Session, receipt: Sequence[int]) -> None:
         """Mark exactly these rows."""
-        table = self._table(session)
+        inbox = self._inbox(session)
         for start in range(0, len(receipt), _CHUNK):
             chunk = [str(number) for number in receipt[start : start + _CHUNK]]
-            session.run(staging.take(session.dialect, table, len(chunk)), ["1", *chunk])
+            session.run(staging.take(session.dialect, inbox, len(chunk)), ["1", *chunk])
 
-    def _table(self, session: Session) -> Table:
-        table = session.table(self._name)
-        lacking = [name for name in staging.COLUMNS if name not in table.columns]
-        if lacking:
+    def _inbox(self, session: Session) -> staging.Inbox:
+        inbox = staging.Inbox.of(session.table(self._name))
+        if inbox.lacking:
             session.forget(self._name)
             raise Refused(
-                f"staging table '{self._name}' lacks {', '.join(lacking)}",
+                f"staging table '{self._name}' lacks {', '.join(inbox.lacking)}",
                 where=session.erp.name,
                 remedy=f"add them, or name another table as staging of tables.{self._object}",
             )
-        return table
+        return inbox
 
     def _answer(self, row: Sequence[object]) -> Change:
         number, message_id, state, key, text = (None if part is None else str(part) for part in row)

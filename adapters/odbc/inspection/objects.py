@@ -62,10 +62,11 @@ def _staging(session: Session, spec: ObjectSpec) -> list[Check]:
     if table is None:
         remedy = "check name and case, and the user's right to read it"
         return [Check(title, ok=False, detail=f"no table '{name}'", remedy=remedy)]
-    lacking = [column for column in staging.COLUMNS if column not in table.columns]
-    if lacking:
-        return [Check(title, ok=False, detail=f"'{name}' lacks {', '.join(lacking)}", remedy="add them")]
-    once = staging.GIVEN[0]
+    inbox = staging.Inbox.of(table)
+    if inbox.lacking:
+        detail = f"'{name}' lacks {', '.join(inbox.lacking)}"
+        return [Check(title, ok=False, detail=detail, remedy="add them")]
+    once = inbox.names[staging.GIVEN[0]]
     cursor = session.cursor()
     try:
         unique = unique_columns(cursor, name, session.dialect.home)

@@ -20,6 +20,10 @@ SELECT VARCHAR("id"), VARCHAR("limit", '.'), "na""me", VARCHAR("limit", '.') FRO
 SELECT VARCHAR("limit", '.'), VARCHAR("id") FROM "sales"."customer" r WHERE r."limit" IS NOT NULL ORDER BY r."limit" DESC, r."id" DESC FETCH FIRST 1 ROWS ONLY;
 SELECT VARCHAR("id") FROM "sales"."customer" r WHERE r."id" IS NOT NULL AND r."id" <= CAST(CAST(? AS VARCHAR(64)) AS INTEGER) ORDER BY r."id" FETCH FIRST 1000 ROWS ONLY;
 {CALL "sales"."write_customer"(?, ?, ?, ?, ?)};
+INSERT INTO "sales"."inbox" ("message_id", "kind", "record_key", "field_values", "seen_values") VALUES (CAST(? AS VARCHAR(80) CCSID 1208), CAST(? AS VARCHAR(80) CCSID 1208), CAST(? AS VARCHAR(80) CCSID 1208), CAST(? AS VARCHAR(80) CCSID 1208), CAST(? AS VARCHAR(80) CCSID 1208));
+SELECT "kind", "record_key", "field_values", "seen_values" FROM "sales"."inbox" WHERE "message_id" = CAST(? AS VARCHAR(80) CCSID 1208);
+SELECT VARCHAR("seq"), "message_id", "state", "answer_key", "answer_text" FROM "sales"."inbox" r WHERE "taken" IS NULL AND LOWER(RTRIM("state")) IN (CAST(? AS VARCHAR(255) CCSID 1208), CAST(? AS VARCHAR(255) CCSID 1208), CAST(? AS VARCHAR(255) CCSID 1208), CAST(? AS VARCHAR(255) CCSID 1208)) ORDER BY r."seq" FETCH FIRST 200 ROWS ONLY;
+UPDATE "sales"."inbox" SET "taken" = CAST(CAST(? AS VARCHAR(64)) AS INTEGER) WHERE "seq" IN (CAST(CAST(? AS VARCHAR(64)) AS INTEGER), CAST(CAST(? AS VARCHAR(64)) AS INTEGER));
 CREATE OR REPLACE TABLE "isthmus_journal" (seq BIGINT NOT NULL GENERATED ALWAYS AS IDENTITY (ORDER NO CACHE) PRIMARY KEY, object VARCHAR(128) CCSID 1208 NOT NULL, key VARCHAR(255) CCSID 1208, op CHAR(1) NOT NULL CHECK (op IN ('I', 'U', 'D', 'T')), message_id VARCHAR(255) CCSID 1208) ON REPLACE PRESERVE ROWS;
 CREATE OR REPLACE TABLE "isthmus_journal_meta" (instance VARCHAR(64) CCSID 1208 NOT NULL) ON REPLACE PRESERVE ROWS;
 INSERT INTO "isthmus_journal_meta" (instance) SELECT VARCHAR(HEX(GENERATE_UNIQUE())) FROM SYSIBM.SYSDUMMY1 WHERE NOT EXISTS (SELECT 1 FROM "isthmus_journal_meta");

@@ -20,6 +20,10 @@ SELECT TO_NVARCHAR("id"), TO_NVARCHAR("limit"), "na""me", TO_NVARCHAR("limit") F
 SELECT TO_NVARCHAR("limit"), TO_NVARCHAR("id") FROM "sales"."customer" r WHERE r."limit" IS NOT NULL ORDER BY r."limit" DESC, r."id" DESC LIMIT 1;
 SELECT TO_NVARCHAR("id") FROM "sales"."customer" r WHERE r."id" IS NOT NULL AND r."id" <= CAST(? AS INTEGER) ORDER BY r."id" LIMIT 1000;
 {CALL "sales"."write_customer"(?, ?, ?, ?, ?)};
+INSERT INTO "sales"."inbox" ("message_id", "kind", "record_key", "field_values", "seen_values") VALUES (?, ?, ?, ?, ?);
+SELECT "kind", "record_key", "field_values", "seen_values" FROM "sales"."inbox" WHERE "message_id" = ?;
+SELECT TO_NVARCHAR("seq"), "message_id", "state", "answer_key", "answer_text" FROM "sales"."inbox" r WHERE "taken" IS NULL AND LOWER(RTRIM("state")) IN (?, ?, ?, ?) ORDER BY r."seq" LIMIT 200;
+UPDATE "sales"."inbox" SET "taken" = CAST(? AS INTEGER) WHERE "seq" IN (CAST(? AS INTEGER), CAST(? AS INTEGER));
 DO BEGIN DECLARE EXIT HANDLER FOR SQL_ERROR_CODE 325 BEGIN END; EXEC 'CREATE SEQUENCE "isthmus_journal_seq" NO CACHE'; END;
 DO BEGIN DECLARE EXIT HANDLER FOR SQL_ERROR_CODE 288 BEGIN END; EXEC 'CREATE TABLE "isthmus_journal" (seq BIGINT NOT NULL PRIMARY KEY, object NVARCHAR(128) NOT NULL, key NVARCHAR(255), op CHAR(1) NOT NULL CHECK (op IN (''I'', ''U'', ''D'', ''T'')), message_id NVARCHAR(255))'; END;
 DO BEGIN DECLARE EXIT HANDLER FOR SQL_ERROR_CODE 288 BEGIN END; EXEC 'CREATE TABLE "isthmus_journal_meta" (instance NVARCHAR(64) NOT NULL)'; END;

@@ -20,6 +20,10 @@ SELECT CAST(`id` AS CHAR), CAST(`limit` AS CHAR), MD5(CONCAT(COALESCE(CONCAT(LEN
 SELECT CAST(`limit` AS CHAR), CAST(`id` AS CHAR) FROM `customer` r WHERE r.`limit` IS NOT NULL ORDER BY r.`limit` DESC, r.`id` DESC LIMIT 1;
 SELECT CAST(`id` AS CHAR) FROM `customer` r WHERE r.`id` IS NOT NULL AND r.`id` <= CAST(? AS DECIMAL(65, 30)) ORDER BY r.`id` LIMIT 1000;
 {CALL `sales`.`write_customer`(?, ?, ?, ?, ?)};
+INSERT INTO `sales`.`inbox` (`message_id`, `kind`, `record_key`, `field_values`, `seen_values`) VALUES (?, ?, ?, ?, ?);
+SELECT `kind`, `record_key`, `field_values`, `seen_values` FROM `sales`.`inbox` WHERE `message_id` = ?;
+SELECT CAST(`seq` AS CHAR), `message_id`, `state`, `answer_key`, `answer_text` FROM `sales`.`inbox` r WHERE `taken` IS NULL AND LOWER(RTRIM(`state`)) IN (?, ?, ?, ?) ORDER BY r.`seq` LIMIT 200;
+UPDATE `sales`.`inbox` SET `taken` = ? WHERE `seq` IN (CAST(? AS DECIMAL(65, 30)), CAST(? AS DECIMAL(65, 30)));
 SELECT j.c0, CAST(r.`id` AS CHAR), r.`na"me`, CAST(r.`limit` AS CHAR) FROM JSON_TABLE(?, '$[*]' COLUMNS (c0 LONGTEXT PATH '$[0]')) j STRAIGHT_JOIN `customer` r ON r.`id` = CAST(j.c0 AS DECIMAL(65, 30)) FOR UPDATE;
 SELECT j.c0, CAST(r.`id` AS CHAR) FROM JSON_TABLE(?, '$[*]' COLUMNS (c0 LONGTEXT PATH '$[0]')) j STRAIGHT_JOIN `customer` r ON r.`id` = CONVERT(j.c0 USING latin1) COLLATE latin1_german1_ci FOR UPDATE;
 INSERT INTO `customer` (`na"me`, `limit`) SELECT j.c0, j.c1 FROM JSON_TABLE(?, '$[*]' COLUMNS (c0 LONGTEXT PATH '$[0]', c1 LONGTEXT PATH '$[1]')) j RETURNING CAST(`id` AS CHAR), `na"me`;

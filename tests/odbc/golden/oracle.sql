@@ -20,6 +20,10 @@ SELECT TO_CHAR("id", 'TM9', 'NLS_NUMERIC_CHARACTERS=''.,'''), TO_CHAR("limit", '
 SELECT TO_CHAR("limit", 'TM9', 'NLS_NUMERIC_CHARACTERS=''.,'''), TO_CHAR("id", 'TM9', 'NLS_NUMERIC_CHARACTERS=''.,''') FROM "sales"."customer" r WHERE r."limit" IS NOT NULL ORDER BY r."limit" DESC, r."id" DESC FETCH FIRST 1 ROWS ONLY;
 SELECT TO_CHAR("id", 'TM9', 'NLS_NUMERIC_CHARACTERS=''.,''') FROM "sales"."customer" r WHERE r."id" IS NOT NULL AND r."id" <= CAST(? AS NUMBER) ORDER BY r."id" FETCH FIRST 1000 ROWS ONLY;
 {CALL "sales"."write_customer"(?, ?, ?, ?, ?)};
+INSERT INTO "sales"."inbox" ("message_id", "kind", "record_key", "field_values", "seen_values") VALUES (?, ?, ?, ?, ?);
+SELECT "kind", "record_key", "field_values", "seen_values" FROM "sales"."inbox" WHERE "message_id" = ?;
+SELECT TO_CHAR("seq", 'TM9', 'NLS_NUMERIC_CHARACTERS=''.,'''), "message_id", "state", "answer_key", "answer_text" FROM "sales"."inbox" r WHERE "taken" IS NULL AND LOWER(RTRIM("state")) IN (?, ?, ?, ?) ORDER BY r."seq" FETCH FIRST 200 ROWS ONLY;
+UPDATE "sales"."inbox" SET "taken" = CAST(? AS NUMBER) WHERE "seq" IN (CAST(? AS NUMBER), CAST(? AS NUMBER));
 BEGIN EXECUTE IMMEDIATE q'[CREATE TABLE "isthmus_journal" (seq NUMBER(19) GENERATED ALWAYS AS IDENTITY (ORDER) PRIMARY KEY, object VARCHAR2(128 CHAR) NOT NULL, key VARCHAR2(255 CHAR), op CHAR(1) NOT NULL CHECK (op IN ('I', 'U', 'D', 'T')), message_id VARCHAR2(255 CHAR))]'; EXCEPTION WHEN OTHERS THEN IF SQLCODE <> -955 THEN RAISE; END IF; END;
 BEGIN EXECUTE IMMEDIATE q'[CREATE TABLE "isthmus_journal_meta" (instance VARCHAR2(64 CHAR) NOT NULL)]'; EXCEPTION WHEN OTHERS THEN IF SQLCODE <> -955 THEN RAISE; END IF; END;
 INSERT INTO "isthmus_journal_meta" (instance) SELECT RAWTOHEX(SYS_GUID()) FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM "isthmus_journal_meta");

@@ -20,6 +20,10 @@ SELECT CAST("id" AS TEXT), CAST("limit" AS TEXT), md5(coalesce(length(CAST("id" 
 SELECT CAST("limit" AS TEXT), CAST("id" AS TEXT) FROM "sales"."customer" r WHERE r."limit" IS NOT NULL ORDER BY r."limit" DESC, r."id" DESC LIMIT 1;
 SELECT CAST("id" AS TEXT) FROM "sales"."customer" r WHERE r."id" IS NOT NULL AND r."id" <= CAST(? AS int4) ORDER BY r."id" LIMIT 1000;
 {CALL "sales"."write_customer"(?, ?, ?, ?, ?)};
+INSERT INTO "sales"."inbox" ("message_id", "kind", "record_key", "field_values", "seen_values") VALUES (?, ?, ?, ?, ?);
+SELECT "kind", "record_key", "field_values", "seen_values" FROM "sales"."inbox" WHERE "message_id" = ?;
+SELECT CAST("seq" AS TEXT), "message_id", "state", "answer_key", "answer_text" FROM "sales"."inbox" r WHERE "taken" IS NULL AND LOWER(RTRIM("state")) IN (?, ?, ?, ?) ORDER BY r."seq" LIMIT 200;
+UPDATE "sales"."inbox" SET "taken" = CAST(? AS int4) WHERE "seq" IN (CAST(? AS int4), CAST(? AS int4));
 SELECT j.c0, CAST(r."id" AS TEXT), r."na""me", CAST(r."limit" AS TEXT) FROM json_to_recordset(CAST(? AS json)) AS j(c0 text) JOIN "sales"."customer" r ON r."id" = CAST(j.c0 AS int4) ORDER BY r."id" FOR UPDATE OF r;
 SELECT j.c0, CAST(r."id" AS TEXT) FROM json_to_recordset(CAST(? AS json)) AS j(c0 text) JOIN "sales"."customer" r ON r."id" = CAST(j.c0 AS bpchar) ORDER BY r."id" FOR UPDATE OF r;
 INSERT INTO "sales"."customer" ("na""me", "limit") SELECT j.c0, CAST(j.c1 AS numeric) FROM json_to_recordset(CAST(? AS json)) AS j(c0 text, c1 text) RETURNING CAST("id" AS TEXT), "na""me";

@@ -19,6 +19,10 @@ SELECT CAST("id" AS TEXT), "limit", "na""me", "limit" FROM "customer" r WHERE r.
 SELECT "limit", CAST("id" AS TEXT) FROM "customer" r WHERE r."limit" IS NOT NULL ORDER BY r."limit" DESC, r."id" DESC LIMIT 1;
 SELECT CAST("id" AS TEXT) FROM "customer" r WHERE r."id" IS NOT NULL AND r."id" <= ? ORDER BY r."id" LIMIT 1000;
 {CALL "sales"."write_customer"(?, ?, ?, ?, ?)};
+INSERT INTO "sales"."inbox" ("message_id", "kind", "record_key", "field_values", "seen_values") VALUES (?, ?, ?, ?, ?);
+SELECT "kind", "record_key", "field_values", "seen_values" FROM "sales"."inbox" WHERE "message_id" = ?;
+SELECT CAST("seq" AS TEXT), "message_id", "state", "answer_key", "answer_text" FROM "sales"."inbox" r WHERE "taken" IS NULL AND LOWER(RTRIM("state")) IN (?, ?, ?, ?) ORDER BY r."seq" LIMIT 200;
+UPDATE "sales"."inbox" SET "taken" = ? WHERE "seq" IN (?, ?);
 SELECT j.c0, CAST(r."id" AS TEXT), r."na""me", r."limit" FROM (SELECT json_extract(value, '$[0]') AS c0 FROM json_each(?)) j CROSS JOIN "customer" r ON r."id" = j.c0;
 SELECT j.c0, CAST(r."id" AS TEXT) FROM (SELECT json_extract(value, '$[0]') AS c0 FROM json_each(?)) j CROSS JOIN "customer" r ON r."id" = j.c0;
 UPDATE "customer" AS r SET "na""me" = j.c1, "limit" = j.c2 FROM (SELECT json_extract(value, '$[0]') AS c0, json_extract(value, '$[1]') AS c1, json_extract(value, '$[2]') AS c2 FROM json_each(?)) j WHERE r."id" = j.c0;

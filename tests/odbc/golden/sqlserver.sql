@@ -20,6 +20,10 @@ SELECT CAST([id] AS NVARCHAR(MAX)), CAST([limit] AS NVARCHAR(MAX)), [na"me], CAS
 SELECT CAST([limit] AS NVARCHAR(MAX)), CAST([id] AS NVARCHAR(MAX)) FROM [sales].[customer] r WHERE r.[limit] IS NOT NULL ORDER BY r.[limit] DESC, r.[id] DESC OFFSET 0 ROWS FETCH NEXT 1 ROWS ONLY;
 SELECT CAST([id] AS NVARCHAR(MAX)) FROM [sales].[customer] r WHERE r.[id] IS NOT NULL AND r.[id] <= CAST(? AS INT) ORDER BY r.[id] OFFSET 0 ROWS FETCH NEXT 1000 ROWS ONLY;
 {CALL [sales].[write_customer](?, ?, ?, ?, ?)};
+INSERT INTO [sales].[inbox] ([message_id], [kind], [record_key], [field_values], [seen_values]) VALUES (?, ?, ?, ?, ?);
+SELECT [kind], [record_key], [field_values], [seen_values] FROM [sales].[inbox] WHERE [message_id] = ?;
+SELECT CAST([seq] AS NVARCHAR(MAX)), [message_id], [state], [answer_key], [answer_text] FROM [sales].[inbox] r WHERE [taken] IS NULL AND LOWER(RTRIM([state])) IN (?, ?, ?, ?) ORDER BY r.[seq] OFFSET 0 ROWS FETCH NEXT 200 ROWS ONLY;
+UPDATE [sales].[inbox] SET [taken] = CAST(? AS INT) WHERE [seq] IN (CAST(? AS INT), CAST(? AS INT));
 IF OBJECT_ID(N'[isthmus_journal_seq]', N'SO') IS NULL CREATE SEQUENCE [isthmus_journal_seq] AS BIGINT START WITH 1;
 IF OBJECT_ID(N'[isthmus_journal]', N'U') IS NULL CREATE TABLE [isthmus_journal] (seq BIGINT NOT NULL DEFAULT NEXT VALUE FOR [isthmus_journal_seq] PRIMARY KEY, object NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NOT NULL, [key] NVARCHAR(255) COLLATE Latin1_General_100_BIN2, op CHAR(1) NOT NULL CHECK (op IN ('I', 'U', 'D', 'T')), message_id NVARCHAR(255) COLLATE Latin1_General_100_BIN2);
 IF OBJECT_ID(N'[isthmus_journal_meta]', N'U') IS NULL CREATE TABLE [isthmus_journal_meta] (instance NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL);
