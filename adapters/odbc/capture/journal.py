@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -106,11 +105,10 @@ class Journal:
         if not seen.moved:
             return None
         position = self._watch.position()
-        tag = hashlib.blake2b(position, digest_size=8).hexdigest()
+        tag = f"{self._instance}:t{self._watch.generation}"
         why = "its triggers are others than before; what was written without them is not known"
         changes = tuple(
-            Change(f"{self._instance}:{tag}:{name}", STREAM, ChangeKind.OVERFLOW, name, reason=why)
-            for name in seen.replaced
+            Change(f"{tag}:{name}", STREAM, ChangeKind.OVERFLOW, name, reason=why) for name in seen.replaced
         )
         return Captured(STREAM, changes, position=position, rest_s=0.0, ailments=self._told(session))
 

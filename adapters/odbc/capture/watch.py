@@ -40,13 +40,16 @@ class TriggerWatch:
         self._objects = objects
         self._known: dict[str, str] = {}
         self._due = 0.0
+        #: How often the triggers were others.
+        self.generation = 0
 
     def open(self, position: bytes | None) -> None:
         """Begin with the triggers that the last life knew; one that cannot be read counts as none."""
-        self._known, self._due = {}, 0.0
+        self._known, self._due, self.generation = {}, 0.0, 0
         try:
-            version, known = json.loads(position or b"[0, {}]")
+            version, generation, known = json.loads(position or b"[0, 0, {}]")
             if version == _VERSION:
+                self.generation = int(generation)
                 self._known = {str(name): str(identity) for name, identity in known.items()}
         except (ValueError, AttributeError, TypeError):
             self._known = {}
@@ -77,8 +80,9 @@ class TriggerWatch:
             found[spec.name] = "" if missing else " ".join([installed, *parts])
         replaced = [name for name, text in found.items() if text and self._known.get(name, text) != text]
         moved, self._known = found != self._known, found
+        self.generation += moved
         return Seen(absent, tuple(replaced), moved)
 
     def position(self) -> bytes:
         """Which triggers are known."""
-        return json.dumps([_VERSION, self._known]).encode()
+        return json.dumps([_VERSION, self.generation, self._known]).encode()

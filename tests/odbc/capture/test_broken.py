@@ -137,6 +137,28 @@ async def test_triggers_that_were_replaced_while_nobody_looked_are_a_gap_of_thei
     assert {change.object for change in reading.told[start:]} == {"sample"}
 
 
+async def test_triggers_that_are_away_time_and_again_are_a_gap_each_time(site: Site) -> None:
+    """Also where the database cannot tell which triggers they are."""
+    reading = await Reading(site, {}).open()
+    await _go_on(reading, 1)
+    ids = set()
+    for _ in range(2):
+        await reading.system.source.close()
+        for statement in site.dialect.journal.drop(
+            site.dialect, site.link().erp.own, site.link().erp.spec("sample")
+        ):
+            site.user().execute(statement)
+        await reading.restart()
+        await _go_on(reading, 1)
+        await reading.system.source.close()
+        await _install(site)
+        await reading.restart()
+        gap = await _of_sample(reading)
+        assert gap.kind is ChangeKind.OVERFLOW
+        ids.add(gap.source_id)
+    assert len(ids) == 2
+
+
 async def test_triggers_that_were_off_for_a_load_are_a_gap(postgresql_site: Site) -> None:
     site = postgresql_site
     reading = await Reading(site, {}).open()
