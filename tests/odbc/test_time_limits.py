@@ -35,6 +35,14 @@ _GONE = {
     "mariadb": "SELECT NOT EXISTS (SELECT 1 FROM information_schema.processlist WHERE id = ?)",
 }
 
+_RUNS = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE pid = ? AND query LIKE '%pg_sleep%'"
+    " AND state = 'active'",
+    "mariadb": "SELECT COUNT(*) FROM information_schema.processlist WHERE id = ? AND command IN"
+    " ('Query', 'Execute') AND time_ms > 100",
+}
+_CANCEL = {"postgresql": "SELECT pg_cancel_backend({})", "mariadb": "KILL QUERY {}"}
+
 
 def _session(site: Site, *, autocommit: bool = True, **changes: Any) -> Session:
     return Session(resolve("erp", site.settings(**changes), site.objects, str), autocommit=autocommit)
@@ -81,6 +89,39 @@ async def test_a_statement_over_its_time_is_ended_by_the_server_and_the_connecti
     session.rollback()
     assert not session.lost and len(session.rows(f"SELECT 1{session.dialect.nothing}")) == 1
     session.close()
+
+
+async def test_a_query_that_is_cancelled_from_outside_leaves_the_connection_usable(server_site: Site) -> None:
+    """As the ERP's administrators do; it means that the moment was bad, and nothing else."""
+    session = _session(server_site)
+    name = server_site.dialect.name
+    ((number,),) = session.rows(_OWN_NUMBER[name])
+    running = asyncio.create_task(asyncio.to_thread(session.rows, _LONG[name]))
+    admin = server_site.user()
+    await shows(admin, _RUNS[name], int(number))
+    admin.execute(_CANCEL[name].format(int(number)))
+    with pytest.raises(SqlFault) as cancelled:
+        await running
+    assert cancelled.value.verdict.fault is Fault.BUSY
+    assert cancelled.value.verdict.code == {"postgresql": "57014", "mariadb": "1317"}[name]
+    session.rollback()
+    assert not session.lost
+    session.close()
+
+
+async def test_sqlite_waits_for_a_lock_as_its_connection_says(sqlite_site: Site) -> None:
+    """The driver's own option, in milliseconds; it waits for up to twice as long."""
+    holder = sqlite_site.user(autocommit=False)
+    holder.execute("UPDATE customer SET phone = '1'")
+    holder.execute("INSERT INTO customer (name) VALUES ('Adler')")
+    session = _session(sqlite_site, autocommit=False, lock_timeout_s=0.2)
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(SqlFault) as waited:
+            await asyncio.to_thread(session.run, "UPDATE customer SET phone = '2'")
+    assert (waited.value.verdict.fault, waited.value.verdict.code) == (Fault.BUSY, "5")
+    session.rollback()
+    session.close()
+    holder.rollback()
 
 
 async def test_a_lock_is_waited_for_only_so_long(server_site: Site) -> None:
