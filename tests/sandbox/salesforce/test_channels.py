@@ -80,7 +80,8 @@ async def test_channels_are_set_up_by_the_tooling_api(empty: Client) -> None:
     _, update = await empty.events(2, CHANNEL)
     assert update.body["Name"] == "shown"
     path = f"tooling/sobjects/PlatformEventChannelMember/{made.json()['id']}"
-    assert (await empty.call("GET", path)).json()["Metadata"]["eventChannel"] == "Sync__chn"
+    shown = (await empty.call("GET", path)).json()
+    assert (shown["EventChannel"], shown["FilterExpression"]) == ("Sync__chn", "Name != 'hidden'")
     assert (await empty.call("DELETE", path)).status_code == 204
     metadata["enrichedFields"] = [{"name": f"Field{n}__c"} for n in range(11)]
     member["FullName"] = "Other"
