@@ -300,6 +300,12 @@ def test_create_and_undelete_carry_every_mapped_field() -> None:
         assert (got.fields["Name"], got.fields["BillingCity"], got.fields["Phone"]) == ("A", "Kiel", None)
 
 
+def test_create_without_system_fields_has_no_version() -> None:
+    """Price book entries come so; the next read tells the version."""
+    got = change(header("CREATE"), Name="A", LastModifiedDate=None)
+    assert (got.kind, got.version, got.fields["Name"]) == (ChangeKind.EVENT, None, "A")
+
+
 @pytest.mark.parametrize("enriched", [{}, {"AccountNumber": "C-000001", "Phone": "1"}])
 def test_delete_carries_nothing_even_where_it_was_enriched(enriched: dict[str, Any]) -> None:
     got = change(header("DELETE"), **enriched)
