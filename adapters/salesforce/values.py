@@ -59,7 +59,7 @@ def exact(double: float) -> Decimal:
 def from_event(value: Any, hint: str, kind: FieldType) -> RawValue:
     """One value of a change event. ``hint`` is the type in the schema; ``kind``, from the mapping, stands in.
 
-    Raises Unsure.
+    What is mapped as text, as any time of day is, comes in the form that a read gives. Raises Unsure.
     """
     if value is None or isinstance(value, bool | str):
         return value
@@ -67,13 +67,14 @@ def from_event(value: Any, hint: str, kind: FieldType) -> RawValue:
         return exact(value)
     if not isinstance(value, int):
         raise Unsure("a compound value")
+    text = kind is FieldType.TEXT
     try:
         if hint == "DateOnly" or (not hint and kind is FieldType.DATE):
-            return _day(value)
+            return _day(value).isoformat() if text else _day(value)
         if hint == "DateTime" or (not hint and kind is FieldType.DATETIME):
-            return moment(value)
+            return version_of(moment(value)).removesuffix("Z") + "+0000" if text else moment(value)
         if hint == "TimeOnly":
-            return moment(value).time()
+            return clock_text(moment(value).time())
     except OverflowError as error:
         raise Unsure("a time outside of the calendar") from error
     return Decimal(value) if kind is FieldType.DECIMAL else value
@@ -114,6 +115,11 @@ def parse_moment(text: str) -> datetime:
     if parsed.tzinfo is None:
         raise ValueError("a time without its offset")
     return parsed.astimezone(UTC)
+
+
+def clock_text(value: time) -> str:
+    """A time of day as Salesforce writes it: ``08:30:00.000Z``."""
+    return value.isoformat(timespec="milliseconds") + "Z"
 
 
 def version_of(last_modified: datetime) -> str:
@@ -183,7 +189,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, time):
-        return value.strftime("%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+        return clock_text(value)
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):

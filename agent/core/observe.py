@@ -75,10 +75,13 @@ def merge_event(
 
 
 def _must_be_read(image: Image, seen: Seen, *, tells_merges: bool) -> bool:
-    """Whether only a read can tell: an update alone never brings a deleted record back (I21)."""
+    """Whether only a read can tell: an update alone never brings a deleted record back (I21).
+
+    An event that does shows all of the record, and what it may not show as empty.
+    """
     if seen.operation is Operation.DELETE:
         return tells_merges and image.exists
-    return not image.exists and seen.operation is not Operation.UNDELETE
+    return seen.operation is Operation.UNDELETE or not image.exists
 
 
 def _compare(image: Image, seen: Seen, slack: timedelta) -> Effect:

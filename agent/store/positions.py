@@ -12,7 +12,10 @@ def get(tx: Transaction, system: str) -> dict[str, bytes]:
 
 
 def move(tx: Transaction, system: str, stream: str, value: bytes, told: int | None) -> None:
-    """Move a position to behind the events of this transaction; the last was committed at ``told`` (ms)."""
+    """Move a position to behind the events of this transaction; the last was committed at ``told`` (ms).
+
+    Where there were none, nothing lies between the position and now.
+    """
     tx.run(
         "INSERT INTO position (system, stream, value, moved, told) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (system, stream) DO UPDATE SET value = excluded.value, moved = excluded.moved,"
@@ -20,7 +23,7 @@ def move(tx: Transaction, system: str, stream: str, value: bytes, told: int | No
         system,
         stream,
         value,
-        tx.now,
+        tx.now if told is None else min(told, tx.now),
         told,
     )
 

@@ -316,7 +316,8 @@ class Journal(SQLModel, table=True):
 class Position(SQLModel, table=True):
     """Where to resume each stream: opaque bytes, moved only with the events behind them (I1).
 
-    ``told``: the source's commit time of the last event before it.
+    ``told``: the source's commit time of the last event before it
+    ``moved``: up to when all is known; its age is used up of the time for which the source keeps its events
     """
 
     __tablename__ = "position"

@@ -129,8 +129,16 @@ def test_an_update_alone_never_brings_a_deleted_record_back() -> None:
     later = Seen({"name": "late"}, order=6, at=NOON)
     image, effect = merge_event(gone, later, SLACK, 9)
     assert (image.exists, image.fresh, effect) == (False, False, Effect.STALE)
-    back, effect = merge_event(gone, replace(later, operation=Operation.UNDELETE), SLACK, 9)
-    assert (back.exists, effect) == (True, Effect.MERGED)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_record_that_comes_back_is_read_because_its_event_shows_what_is_hidden_as_empty(
+    exists: bool,
+) -> None:
+    known = Image(fields={"name": "read"}, fresh=True, exists=exists, token=5, order=5)
+    back = Seen({"name": None}, operation=Operation.UNDELETE, order=6, at=NOON)
+    image, effect = merge_event(known, back, SLACK, 9)
+    assert (dict(image.fields), image.fresh, effect) == ({"name": "read"}, False, Effect.STALE)
 
 
 @EVERY_TIME_THE_SAME

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.flow.judge import judge
@@ -76,3 +78,75 @@ def test_a_record_whose_id_is_not_shown_is_not_born_until_it_is(world: World) ->
     judge(world)
     assert sum(kind == "customer" for kind, _ in world.erp.rows) == 4
     assert exceptions(world) == []
+
+
+@pytest.fixture
+def looking(world: World) -> World:
+    """Three customers are everywhere, and the cloud can tell what was touched."""
+    three(world)
+    world.cloud.lists = True
+    world.look_for_missed("sf")
+    world.wait(3_700.0)
+    world.look_for_missed("sf")
+    return world
+
+
+def for_a_moment(world: World, name: str, act: Callable[[], object]) -> None:
+    """A field is hidden while something happens, and shown again before the agent reads anything."""
+    world.hide(name, True)
+    world.cloud.untold.add(name)
+    act()
+    world.intake("sf")
+    world.hide(name, False)
+    world.cloud.untold.clear()
+
+
+@pytest.mark.invariant("I3")
+def test_what_users_wrote_while_a_field_was_hidden_for_a_moment_is_found_by_the_next_look(
+    looking: World,
+) -> None:
+    """No event and no refusal tells that it was hidden; but the record was touched."""
+    world, key = looking, looking.customers[0]
+    for_a_moment(world, "Phone", lambda: world.cloud.user_edit(key, "Phone", "unheard"))
+    served(world, 3)
+    assert "unheard" not in phones(world)
+    world.wait(3_700.0)
+    world.look_for_missed("sf")
+    served(world, 3)
+    assert "unheard" in phones(world)
+    judge(world)
+
+
+@pytest.mark.invariant("I3")
+def test_a_customer_born_while_a_field_was_hidden_for_a_moment_is_completed_by_the_next_look(
+    looking: World,
+) -> None:
+    world = looking
+    for_a_moment(world, "Phone", world.create)
+    served(world, 3)
+    assert sum(kind == "customer" for kind, _ in world.erp.rows) == 4
+    wanted = world.cloud.records[world.customers[-1]].fields["Phone"]
+    assert wanted not in phones(world)
+    world.wait(3_700.0)
+    world.look_for_missed("sf")
+    served(world, 3)
+    assert wanted in phones(world)
+    judge(world)
+
+
+def test_what_is_hidden_when_a_record_comes_back_is_not_taken_for_empty(looking: World) -> None:
+    """The event of a record that was restored shows all of it, and what is hidden as empty."""
+    world = looking
+    world.wait(3_700.0)
+    wanted = phones(world)
+    world.cloud.user_delete(world.customers[0])
+    world.intake("sf")
+    world.confirm("sf")
+    world.wait(60.0)
+    for_a_moment(world, "Phone", lambda: world.undelete_cloud(0))
+    assert phones(world) == wanted
+    for _ in range(4):
+        served(world, 1)
+        assert phones(world) == wanted
+    judge(world)
+    assert phones(world) == wanted

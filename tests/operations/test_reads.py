@@ -16,7 +16,7 @@ from agent.operations.offline import offline
 from agent.operations.reads import StoreReads
 from agent.operations.text import status_text
 from agent.operations.verdict import Code, verdict
-from agent.store import exceptions, gaps, systems, waiting, withheld
+from agent.store import exceptions, gaps, positions, systems, waiting, withheld
 from agent.store.database import Store
 from agent.store.exceptions import Kind, Raised
 from agent.store.reads import StoreReader
@@ -243,6 +243,18 @@ async def test_salesforce_headroom_is_what_is_left_of_72_hours(site: Site) -> No
     site.execute(f"UPDATE position SET moved = {int(site.clock.now().timestamp() * 1000)}")
     site.clock.go_on(3600)
     assert (await site.reads.status()).replay_headroom_s == 71 * 3600
+
+
+async def test_headroom_is_of_the_place_that_was_reached_and_not_of_the_hour_in_which_it_was(
+    site: Site,
+) -> None:
+    """Who catches up on what happened in an outage of two days has one day left, until there is no more."""
+    site.states({"salesforce": "up"})
+    now, hour = int(site.clock.now().timestamp() * 1000), 3_600_000
+    for told, left in ((now - 48 * hour, 24), (now - 12 * hour, 60), (None, 72), (now + hour, 72)):
+        with site.store.transaction("intake") as tx:
+            positions.move(tx, "salesforce", "s", b"place", told)
+        assert (await site.reads.status()).replay_headroom_s == left * 3600
 
 
 class TestTrace:

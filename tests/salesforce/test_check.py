@@ -128,6 +128,17 @@ async def test_an_object_that_is_not_on_its_channel_is_told(place: Place) -> Non
     assert await faults(place, channels={"/data/Sync__chn": ["*"]}) == {}
 
 
+async def test_a_channel_that_tells_of_a_part_of_the_records_only_is_told(place: Place) -> None:
+    """A record that leaves the filter is not told of any more, not even as deleted."""
+    members = [{"object": "Account", "filter": "Industry = 'Energy'"}, {"object": "Invoice__c"}]
+    await place.control("POST", "channels", name="Part__chn", members=members)
+    found = await faults(place, channels={"/data/Part__chn": ["*"]})
+    assert list(found) == ["filter Account"]
+    detail, remedy = found["filter Account"]
+    assert "only of records where Industry = 'Energy'" in detail
+    assert "/data/AccountChangeEvent" in remedy
+
+
 async def test_an_object_that_is_not_selected_is_told_for_the_channel_of_all(place: Place) -> None:
     await place.control("POST", "access", object="Account", captured=False)
     found = await faults(place, channels={"/data/ChangeEvents": ["*"]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -241,7 +241,13 @@ def test_location_components_are_mapped() -> None:
 
 def test_types_come_from_the_documentation_of_the_schema() -> None:
     spec = ObjectSpec(
-        "Account", "Id", (FieldSpec("Due_Date__c"), FieldSpec("Paid_At__c"), FieldSpec("Opens_At__c"))
+        "Account",
+        "Id",
+        (
+            FieldSpec("Due_Date__c", FieldType.DATE),
+            FieldSpec("Paid_At__c", FieldType.DATETIME),
+            FieldSpec("Opens_At__c"),
+        ),
     )
     got = change(
         update("Due_Date__c", "Paid_At__c", "Opens_At__c"),
@@ -253,7 +259,7 @@ def test_types_come_from_the_documentation_of_the_schema() -> None:
     assert got.fields == {
         "Due_Date__c": date(2026, 11, 23),
         "Paid_At__c": datetime(2026, 11, 23, 1, 45, 32, tzinfo=UTC),
-        "Opens_At__c": time(8, 30),
+        "Opens_At__c": "08:30:00.000Z",
     }
 
 
@@ -292,6 +298,12 @@ def test_create_and_undelete_carry_every_mapped_field() -> None:
         assert got.operation is operation
         assert set(got.fields) == names
         assert (got.fields["Name"], got.fields["BillingCity"], got.fields["Phone"]) == ("A", "Kiel", None)
+
+
+def test_create_without_system_fields_has_no_version() -> None:
+    """Price book entries come so; the next read tells the version."""
+    got = change(header("CREATE"), Name="A", LastModifiedDate=None)
+    assert (got.kind, got.version, got.fields["Name"]) == (ChangeKind.EVENT, None, "A")
 
 
 @pytest.mark.parametrize("enriched", [{}, {"AccountNumber": "C-000001", "Phone": "1"}])

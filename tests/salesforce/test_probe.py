@@ -277,6 +277,17 @@ async def test_fields_that_are_only_read_need_not_be_writable(org: Org, vendor: 
     assert await wrong(org, spec) == {}
 
 
+async def test_a_formula_field_is_told_because_no_event_need_tell_of_it(org: Org, vendor: Vendor) -> None:
+    """A roll-up is calculated too, and events tell of it."""
+    vendor.fields["Phone"] |= {"updateable": False, "calculated": True, "calculatedFormula": "Fax"}
+    vendor.fields["BillingCity"] |= {"updateable": False, "calculated": True, "calculatedFormula": None}
+    fields = (FieldSpec("Phone", writable=False), FieldSpec("BillingCity", writable=False))
+    checks = await org.connect(ObjectSpec("Account", "Id", fields)).probe.check()
+    told = {check.name: check for check in checks if "formula" in check.detail}
+    assert list(told) == ["field Account.Phone"]
+    assert told["field Account.Phone"].ok
+
+
 async def test_missing_object_and_topic_are_told_and_the_rest_is_checked(org: Org, vendor: Vendor) -> None:
     vendor.view_all["Invoice__c"] = True
     missing = ObjectSpec("Invoice__c", "Id", (FieldSpec("Name"),))

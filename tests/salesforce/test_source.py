@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 
 from adapters.salesforce import pubsub_api_pb2 as pb
 from adapters.salesforce.settings import Settings
@@ -249,6 +250,21 @@ async def test_lost_position_names_its_stream(org: Org, code: str) -> None:
     with pytest.raises(PositionLost) as lost:
         await system.source.read()
     assert (lost.value.stream, tuple(lost.value.objects or ())) == (TOPIC, ("Account",))
+
+
+async def test_number_of_a_failed_call_is_logged_for_the_vendors_support(org: Org) -> None:
+    """In what people are told it would make old news look new."""
+
+    async def script(stream: Stream) -> None:
+        await stream.fail(grpc.StatusCode.UNAVAILABLE, "service.unavailable")
+
+    org.bus.scripts = [script]
+    system = org.connect()
+    await system.source.open({})
+    with structlog.testing.capture_logs() as logs, pytest.raises(Unreachable):
+        await system.source.read()
+    told = [one for one in logs if one["action"] == "salesforce.bus.failed"]
+    assert [(one["code"], one["rpc"]) for one in told] == [("service.unavailable", "r-1")]
 
 
 async def test_invalid_argument_without_its_trailer_keeps_the_position(org: Org) -> None:

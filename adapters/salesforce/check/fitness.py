@@ -20,6 +20,9 @@ _TYPES: Mapping[FieldType, frozenset[str]] = {
     FieldType.REFERENCE: frozenset({"reference", "id", "string"}),
 }
 
+#: Holds the formula in the description of a field; a roll-up, which events tell of, has none.
+_FORMULA = "calculatedFormula"
+
 
 def fitness(table: Table, described: Mapping[str, Any], place: str) -> Iterator[Check]:
     """The checks of one object by its describe. ``place``: where rights of the user are given.
@@ -35,6 +38,8 @@ def fitness(table: Table, described: Mapping[str, Any], place: str) -> Iterator[
         written = sum(1 for spec in mapped if table.spec.deliver and spec.writable)
         text = f"{len(mapped)} mapped, all readable" + (f", {written} written" if written else "")
         yield Check(f"fields {table.name}", True, text)
+    if table.spec.capture:
+        yield from (_formula(table, spec) for spec in mapped if fields.get(spec.name, {}).get(_FORMULA))
     if table.spec.external_id:
         yield _external(table, fields.get(table.spec.external_id))
 
@@ -73,6 +78,15 @@ def _field(table: Table, spec: FieldSpec, described: Mapping[str, Any] | None) -
         what = "a formula or roll-up" if described.get("calculated") else "an auto number"
         return Check(name, False, f"is {what}, which nobody writes", "let Salesforce own it in the mapping")
     return Check(name, False, "not editable", f"{security}: not Read-Only for the user")
+
+
+def _formula(table: Table, spec: FieldSpec) -> Check:
+    """A formula field, of which no fault is: what it is made of may change without a word about it (CDC
+    developer guide, "Change Event Considerations")."""
+    text = (
+        "is a formula: a change of what it is made of need not tell of it; it is seen when the record is read"
+    )
+    return Check(f"field {table.name}.{spec.name}", True, text)
 
 
 def _external(table: Table, described: Mapping[str, Any] | None) -> Check:

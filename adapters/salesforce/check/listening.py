@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from adapters.salesforce.check.grant import PLACE, Grants
 from adapters.salesforce.connection.rest import Rest
@@ -37,10 +37,12 @@ async def _channel(pubsub: PubSub, rest: Rest, channel: Channel, grants: Grants 
             found = Check(name, True, "may be subscribed")
         else:
             found = Check(name, False, "may not be subscribed", _view_all(grants, *channel.objects))
-    members = await _members(rest, channel) if channel.several and found.ok else None
+    told = channel.several and found.ok
+    members = await _members(rest, channel) if told else None
+    filtered = await _filters(rest, channel) if told else {}
     managed = [await _managed(rest, channel)] if channel.managed else []
     seen = (_seen(one, channel, grants, found.ok) for one in channel.objects)
-    return [found, *managed, *_absent(channel, members), *seen]
+    return [found, *managed, *_absent(channel, members), *_thinned(channel, filtered), *seen]
 
 
 async def _members(rest: Rest, channel: Channel) -> frozenset[str] | None:
@@ -65,6 +67,34 @@ def _absent(channel: Channel, members: frozenset[str] | None) -> list[Check]:
     else:
         remedy = "add it to the channel (Metadata API: PlatformEventChannelMember)"
     return [Check(f"member {one}", False, f"is not on {channel.topic}", remedy) for one in missing]
+
+
+async def _filters(rest: Rest, channel: Channel) -> dict[str, str]:
+    """Change event on a channel of several objects → its filter; what the user may not see is left out
+    (Tooling API, PlatformEventChannelMember: FilterExpression)."""
+    query = (
+        "SELECT SelectedEntity, FilterExpression FROM PlatformEventChannelMember WHERE EventChannel = {name}"
+    )
+    name = soql(channel.topic.removeprefix("/data/"))
+    try:
+        rows = (await rest.get("/tooling/query", {"q": query.format(name=name)})).body["records"]
+        return {str(one["SelectedEntity"]): str(one["FilterExpression"] or "") for one in rows}
+    except (IsthmusError, KeyError, TypeError):
+        return {}
+
+
+def _thinned(channel: Channel, filters: Mapping[str, str]) -> list[Check]:
+    """The objects of which the channel tells a part only. Who leaves the part is not told of, not even as
+    deleted (CDC developer guide, "Change Event Filters")."""
+    checks = []
+    for one in channel.objects:
+        text = filters.get(topic_of(one).removeprefix("/data/"), "")
+        if text:
+            detail = f"{channel.topic} tells only of records where {text}: other changes are found by looks"
+            remedy = "take the filter off the member (Metadata API: PlatformEventChannelMember), or take"
+            remedy += f" {one} from {topic_of(one)} in 'channels'"
+            checks.append(Check(f"filter {one}", False, detail, remedy))
+    return checks
 
 
 async def _managed(rest: Rest, channel: Channel) -> Check:

@@ -85,7 +85,7 @@ class ManagedFollower(Follower):
                 await self._pubsub.renew(met.session, _DOOR)
 
     def _begin_anew(self) -> None:
-        self._joined, self._number = False, 0
+        self._joined, self._number, self._whole = False, 0, True
         self._seen = {} if self._position is None else {self._position: 0}
         self._own_last = self._managed_last = self._position or b""
         self._commits.forget()
@@ -135,7 +135,7 @@ class ManagedFollower(Follower):
         try:
             await call.begin()
             reading = asyncio.create_task(call.read())
-            while last not in self._seen or not first:
+            while not first or last not in self._seen or self._is_partly(last):
                 self._progress.clear()
                 await self._wait(reading, [self._progress.wait], None)
                 if not reading.done():
@@ -188,6 +188,7 @@ class ManagedFollower(Follower):
             return super()._take(response)
         if self._joined:
             return self._take_managed(response)
+        self._whole = not response.events
         for event in response.events:
             self._number += 1
             self._own_last = event.replay_id
@@ -195,6 +196,10 @@ class ManagedFollower(Follower):
         _limit(self._seen)
         self._progress.set()
         return super()._take(response)
+
+    def _is_partly(self, place: bytes) -> bool:
+        """Whether our own call may have delivered only some of the events of this id (``Follower._move``)."""
+        return self._channel.several and not self._whole and place == self._own_last
 
     def _take_managed(self, response: Any) -> int:
         """Put what is new into the backlog.
@@ -207,7 +212,11 @@ class ManagedFollower(Follower):
             self._commits.delivered(event.replay_id)
         if response.HasField("commit_response"):
             self._commits.answered(response.commit_response)
-        fresh = [event for event in response.events if event.replay_id not in self._seen]
+        fresh = [
+            event
+            for event in response.events
+            if event.replay_id not in self._seen or self._is_partly(event.replay_id)
+        ]
         if used:
             self._managed_last = response.events[-1].replay_id
         if fresh or self._managed_last == self._own_last:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import grpc
+import structlog
 
 from adapters.salesforce import pubsub_api_pb2 as pb
 from adapters.salesforce.connection.auth import Login, Session
@@ -16,8 +17,10 @@ from adapters.salesforce.connection.tls import grpc_roots, untrusted
 from adapters.salesforce.pubsub_api_pb2_grpc import PubSubStub
 from adapters.salesforce.settings import Settings, split_endpoint
 from adapters.salesforce.stream import avro
-from adapters.salesforce.stream.trailer import SessionEnded, error_code, translate
+from adapters.salesforce.stream.trailer import SessionEnded, call_id, error_code, translate
 from agent.errors import Refused, RemoteError, Unreachable
+
+_log = structlog.get_logger(__name__)
 
 #: A response is at most 3 MB; room for headers and a later, larger limit.
 _MAX_MESSAGE = 16 * 1024 * 1024
@@ -113,6 +116,14 @@ class PubSub:
         self, error: grpc.aio.AioRpcError, topic: str, objects: Collection[str] | None = None
     ) -> RemoteError | SessionEnded:
         """What a failed call means, by the trailer first: the status alone does not tell a lost position."""
+        _log.info(
+            "call failed",
+            action="salesforce.bus.failed",
+            topic=topic,
+            status=error.code().name,
+            code=error_code(error),
+            rpc=call_id(error),
+        )
         return self._no_connection(error) or translate(error, topic, self.name, objects)
 
     def _no_connection(self, error: grpc.aio.AioRpcError) -> Unreachable | None:

@@ -125,6 +125,7 @@ class Follower:
         self._channel = channel
         self._pubsub = pubsub
         self._position = position
+        self._arrived: bytes | None = None  # the last replay id that came
         self._backlog = backlog
         self._silence_s = silence_s
         self._heard_since_login = False
@@ -229,12 +230,26 @@ class Follower:
         if not self._heard_since_login:
             self._heard_since_login = True
             self._pubsub.accepted()
-        position = end_of(response)
-        if position is not None:
-            self._position = position
+        self._move(response)
         now = asyncio.get_running_loop().time()
         self._backlog.put(Arrival(self.topic, response, response.ByteSize(), now))
         return len(response.events)
+
+    def _move(self, response: Response) -> None:
+        """Move the place from which the next call would go on.
+
+        On a channel of several objects one replay id may be that of several events, which need not come in
+        one response (CDC developer guide, "Event Enrichment Considerations"): whoever began behind it could
+        miss some. There the place is behind the last id that was followed by another one; what comes again
+        for that is known.
+        """
+        if not (self._channel.several and response.events):
+            self._position = self._arrived = end_of(response) or self._position
+            return
+        for event in response.events:
+            if event.replay_id != self._arrived:
+                self._position = self._arrived or self._position
+            self._arrived = event.replay_id
 
     def _silent(self) -> Unreachable:
         return Unreachable(

@@ -96,10 +96,18 @@ def _by_status(status: grpc.StatusCode, text: str, topic: str, where: str) -> Re
 
 def error_code(error: grpc.aio.AioRpcError) -> str:
     """The trailer ``error-code`` without its prefix; "" where there is none."""
+    return _trailer(error, "error-code").removeprefix(_PREFIX)
+
+
+def call_id(error: grpc.aio.AioRpcError) -> str:
+    """The number of a failed call, by which the vendor's support finds it; "" where there is none."""
+    return _trailer(error, "rpc-id")
+
+
+def _trailer(error: grpc.aio.AioRpcError, name: str) -> str:
     for key, value in error.trailing_metadata() or ():
-        if key == "error-code":
-            text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
-            return text.removeprefix(_PREFIX)
+        if key == name:
+            return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
     return ""
 
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from adapters.salesforce.table import long_id
-from adapters.salesforce.values import version_of
+from adapters.salesforce.values import clock_text, version_of
 from adapters.salesforce.write.sender import Lot
 from agent.core.delivery import DeliveryKind
 
@@ -45,7 +45,7 @@ def cell(value: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, time):
-        return value.strftime("%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+        return clock_text(value)
     if isinstance(value, int | str):
         text = str(value)
         text.encode()  # half a character cannot be sent

@@ -2,8 +2,9 @@
 
 Reads all accounts of a stand-in org, each way in a process of its own, and tells, from the first page on, the
 adapter's processor time beside that of the csv module alone over the same bytes, and the speed of the whole
-line, on which the stand-in makes the rows meanwhile; and the most memory that was held. A table on stderr,
-one line last on stdout.
+line, on which the stand-in makes the rows meanwhile; and the most memory that was held. The way ``mirror`` is
+the product's own, into its store, beside the csv module and plain SQLite. A table on stderr, one line last on
+stdout.
 """
 
 from __future__ import annotations
@@ -14,13 +15,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from adapters.salesforce.read.result import PAGE
 from tests.salesforce.orgprocess import process
 
-WAYS = {"bulk": "Bulk API 1.0", "bulk2": "Bulk API 2.0", "rest": "REST"}
+WAYS = {"bulk": "Bulk API 1.0", "bulk2": "Bulk API 2.0", "rest": "REST", "mirror": "into the mirror"}
+#: What the product's own way takes, twice: where every record is new, and where nothing has changed.
+MIRROR = {"first": "all new", "again": "all known"}
+PLAIN = "csv and one executemany a page"
+#: Records that are taken into the mirror beside other ways, at most.
+MIRRORED = 20_000
 #: The first page is not measured, so there must be more.
 FEWEST = 2 * PAGE
 HERE = Path(__file__).parents[3]
@@ -34,7 +41,19 @@ def _take(way: str, info: Path, file: Path) -> dict[str, float]:
 
 
 def figures(records: int, ways: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The lines of the table."""
+    """The lines of the table. Beside other ways the mirror takes fewer records, for it takes longer."""
+    read = [way for way in ways if way != "mirror"]
+    if "mirror" in ways:
+        with _org(min(records, MIRRORED) if read else records) as (info, file):
+            yield from _mirror(info, file)
+    if read:
+        with _org(records) as (info, file):
+            yield from _ways(info, file, read)
+
+
+@contextmanager
+def _org(records: int) -> Iterator[tuple[Path, Path]]:
+    """An org of so many accounts: what it printed, and the file of all of them."""
     with (
         tempfile.TemporaryDirectory(prefix="isthmus-bench-") as folder,
         process("--accounts", str(records)) as told,
@@ -42,19 +61,43 @@ def figures(records: int, ways: Sequence[str]) -> Iterator[dict[str, Any]]:
         info, file = Path(folder) / "org.json", Path(folder) / "rows.csv"
         info.write_text(json.dumps(told))
         _take("keep", info, file)
-        bare = _take("csv", info, file)
-        alone = bare["worked"] * 1e6 / bare["rows"]
-        for way in ways:
-            found, name = _take(way, info, file), WAYS[way]
-            if not 0 <= bare["rows"] - found["rows"] <= PAGE:
-                raise RuntimeError(f"{name}: {found['rows']} rows of {bare['rows']} behind the first page")
-            ours = found["worked"] * 1e6 / found["rows"]
-            speed, most = found["rows"] / found["seconds"], bare["rows"] / bare["seconds"]
-            beside = "the csv module over the same bytes"
-            yield _line(f"{name}: a row", "µs of a core", ours, alone, alone / ours, beside)
-            yield _line(f"{name}: the whole line", "rows/s", speed, most, speed / most, beside)
-            peak, before = found["peak"], found["before"]
-            yield _line(f"{name}: memory", "MB at most", peak, before, peak / before, "before the first row")
+        yield info, file
+
+
+def _ways(info: Path, file: Path, ways: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The adapter's ways."""
+    bare = _take("csv", info, file)
+    alone = bare["worked"] * 1e6 / bare["rows"]
+    for way in ways:
+        found, name = _take(way, info, file), WAYS[way]
+        if not 0 <= bare["rows"] - found["rows"] <= PAGE:
+            raise RuntimeError(f"{name}: {found['rows']} rows of {bare['rows']} behind the first page")
+        ours = found["worked"] * 1e6 / found["rows"]
+        speed, most = found["rows"] / found["seconds"], bare["rows"] / bare["seconds"]
+        beside = "the csv module over the same bytes"
+        yield _line(f"{name}: a row", "µs of a core", ours, alone, alone / ours, beside)
+        yield _line(f"{name}: the whole line", "rows/s", speed, most, speed / most, beside)
+        peak, before = found["peak"], found["before"]
+        yield _line(f"{name}: memory", "MB at most", peak, before, peak / before, "before the first row")
+
+
+def _mirror(info: Path, file: Path) -> Iterator[dict[str, Any]]:
+    command = [sys.executable, "-m", f"{__package__}.mirroring", str(info), str(file.parent)]
+    done = subprocess.run(
+        [*command, "--bytes", str(file)], cwd=HERE, stdout=subprocess.PIPE, check=True, text=True
+    )
+    told = json.loads(done.stdout.splitlines()[-1])
+    bare, name = told["bare"], WAYS["mirror"]
+    alone, most = bare["worked"] * 1e6 / bare["rows"], bare["rows"] / bare["seconds"]
+    for which, said in MIRROR.items():
+        found = told[which]
+        if not 0 <= bare["rows"] - found["rows"] <= PAGE:
+            raise RuntimeError(f"{name}: {found['rows']} rows of {bare['rows']} behind the first page")
+        ours, speed = found["worked"] * 1e6 / found["rows"], found["rows"] / found["seconds"]
+        yield _line(f"{name}, {said}: a row", "µs of a core", ours, alone, alone / ours, PLAIN)
+        yield _line(f"{name}, {said}: the whole line", "rows/s", speed, most, speed / most, PLAIN)
+    peak, before = told["peak"], told["before"]
+    yield _line(f"{name}: memory", "MB at most", peak, before, peak / before, "before the first row")
 
 
 def _line(name: str, unit: str, ours: float, reference: float, ratio: float, beside: str) -> dict[str, Any]:
@@ -80,7 +123,7 @@ def main(arguments: Sequence[str]) -> int:
     for figure in figures(records, chosen.ways):
         found.append(figure)
         sys.stderr.write(
-            f"{figure['name']:<30}{figure['ours']:>12,.1f} {figure['unit']:<14}"
+            f"{figure['name']:<42}{figure['ours']:>12,.1f} {figure['unit']:<14}"
             f"{figure['ratio']:>8.2f} of {figure['reference']:,.1f}, {figure['beside']}\n"
         )
         sys.stderr.flush()

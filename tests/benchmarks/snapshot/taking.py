@@ -33,7 +33,7 @@ PATIENT_S = 300
 TRIES = 20
 
 
-def _resident() -> float:
+def resident() -> float:
     """Megabytes that this process holds now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / KILO**2
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("info", type=Path)
     parser.add_argument("--bytes", type=Path, required=True)
     chosen = parser.parse_args(list(arguments))
-    before, watch = _resident(), Watch()
+    before, watch = resident(), Watch()
     if chosen.way == "csv":
         _bare(chosen.bytes, watch)
     else:

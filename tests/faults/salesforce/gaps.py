@@ -47,7 +47,7 @@ def gap_delete(scene: Scene) -> Iterator[None]:
 def overflow(scene: Scene) -> Iterator[None]:
     """A transaction too large to be told: the whole object is read again, with births and deletes in it."""
     scene.arm("overflow", scope="Account")
-    customer = scene.customers[0]
+    customer, gone, _ = scene.customers
     number = scene.number()
     fields = {
         "AccountNumber": number,
@@ -58,11 +58,14 @@ def overflow(scene: Scene) -> Iterator[None]:
     born = {"op": "create", "object": "Account", "fields": fields}
     city = {"BillingCity": "Zürich"}
     edited = {"op": "update", "object": "Account", "id": customer.account, "fields": city}
-    scene.history.ask("POST", "transaction", {"user": "sales", "writes": [born, edited]})
+    deleted = {"op": "delete", "object": "Account", "id": gone.account}
+    scene.history.ask("POST", "transaction", {"user": "sales", "writes": [born, edited, deleted]})
     scene.typed[customer] = dict(city)
     scene.struck("overflow")
     yield
     until(lambda: scene.site.in_erp(number), "what was born in the overflow")
+    until(lambda: scene.site.exceptions("deleted"), "what was deleted in the overflow being told")
+    scene.crm.undelete(gone.account)
 
 
 @fault("wildcard", GAPS, leaves=GAP, edits=False)

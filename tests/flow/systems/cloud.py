@@ -45,7 +45,8 @@ class Cloud:
     """The system itself, and its ports.
 
     ``lists``: it can tell what was touched; None: now it can, now it cannot. ``lacking`` fields cannot be
-    written through an interface any more, ``hidden`` ones not be read, ``untold`` ones are in no event.
+    written through an interface any more, ``hidden`` ones not be read, ``untold`` ones are in no event: those
+    that tell of a whole record show them as empty.
     """
 
     clock: TestClock
@@ -346,6 +347,9 @@ class Cloud:
         self, key: str, operation: Operation, fields: Mapping[str, RawValue], origin: str | None
     ) -> None:
         number = len(self.events) + 1
+        told: dict[str, RawValue] = {n: value for n, value in fields.items() if n not in self.untold}
+        if operation in (Operation.CREATE, Operation.UNDELETE):
+            told = {name: told.get(name) for name in fields}
         self.history.append((self.clock.now().replace(microsecond=0), self.records[key].object, key))
         self.events.append(
             Change(
@@ -355,7 +359,7 @@ class Cloud:
                 object=self.records[key].object,
                 keys=(key,),
                 operation=operation,
-                fields={name: value for name, value in fields.items() if name not in self.untold},
+                fields=told,
                 order=number,
                 at=self.clock.now().replace(microsecond=0),
                 version=self.clock.now().isoformat(),

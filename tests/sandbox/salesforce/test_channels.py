@@ -48,6 +48,22 @@ async def test_merged_records_come_apart_under_the_same_replay_id(empty: Client)
     assert merged.header["recordIds"] == ids
 
 
+async def test_records_that_come_apart_may_do_so_over_several_responses(empty: Client) -> None:
+    """No response has more events than were asked for; who begins behind the first is told of no other."""
+    await channel(empty, {"object": "Account", "enriched": ["AccountNumber"]})
+    ids = [await empty.create(Name="A") for _ in range(3)]
+    update = {"op": "update", "object": "Account", "fields": {"Type": "Customer"}}
+    await empty.control("transaction", {"writes": [update | {"id": each} for each in ids]})
+    *_, last, one, two = await empty.events(5, CHANNEL)
+    assert [each.header["recordIds"] for each in (one, two)] == [[ids[0]], [ids[1]]]
+    assert [each.header["recordIds"] for each in await empty.events(3, CHANNEL, last.replay_id)] == [
+        [each] for each in ids
+    ]
+    await empty.update(ids[0], Phone="1")
+    (behind,) = await empty.events(1, CHANNEL, two.replay_id)
+    assert behind.body["Phone"] == "1"
+
+
 async def test_events_outside_the_filter_are_not_sent(empty: Client) -> None:
     await channel(empty, {"object": "Account", "filter": "Industry = 'Energy' AND AnnualRevenue > 10"})
     inside = await empty.create(Name="in", Industry="Energy", AnnualRevenue=11)
@@ -80,7 +96,8 @@ async def test_channels_are_set_up_by_the_tooling_api(empty: Client) -> None:
     _, update = await empty.events(2, CHANNEL)
     assert update.body["Name"] == "shown"
     path = f"tooling/sobjects/PlatformEventChannelMember/{made.json()['id']}"
-    assert (await empty.call("GET", path)).json()["Metadata"]["eventChannel"] == "Sync__chn"
+    shown = (await empty.call("GET", path)).json()
+    assert (shown["EventChannel"], shown["FilterExpression"]) == ("Sync__chn", "Name != 'hidden'")
     assert (await empty.call("DELETE", path)).status_code == 204
     metadata["enrichedFields"] = [{"name": f"Field{n}__c"} for n in range(11)]
     member["FullName"] = "Other"

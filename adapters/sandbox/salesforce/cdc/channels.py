@@ -70,9 +70,9 @@ class Channels:
         """The custom channels."""
         return list(self._channels)
 
-    def members(self, name: str) -> list[str]:
+    def members(self, name: str) -> list[Member]:
         """The objects on a channel."""
-        return list(self._channels[name])
+        return list(self._channels[name].values())
 
     def topic(self, name: str) -> Topic | None:
         """The topic of a channel, ``/data/Sync__chn``."""

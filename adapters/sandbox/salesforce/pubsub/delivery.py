@@ -51,6 +51,8 @@ class Delivery:
         self._timings = timings
         self._topic = topic
         self._position = position
+        self._latest = position
+        self._partly = (position, 0)  # an event that came apart, and how many of its parts were sent
         self._credit = 0
         self._closed = False
         self._error: BadRequest | None = None
@@ -61,7 +63,7 @@ class Delivery:
     @property
     def latest(self) -> bytes:
         """The newest replay id that the subscriber knows."""
-        return replay_id(self._position)
+        return replay_id(self._latest)
 
     @property
     def credit(self) -> int:
@@ -96,7 +98,7 @@ class Delivery:
     async def settle(self) -> None:
         """A subscription at the tip starts late: what is published meanwhile is not delivered."""
         await asyncio.sleep(self._timings.latest_settle)
-        self._position = self._org.stream.position
+        self._position = self._latest = self._org.stream.position
 
     async def batches(self) -> AsyncIterator[Batch | None]:
         """Batches as they come; None when only a nudge woke it. Ends when credit lapses. Raises BadRequest
@@ -116,7 +118,7 @@ class Delivery:
                     if await self._wait(since + self._timings.keepalive - clock()):
                         yield None
                         continue
-                    self._position = self._org.stream.issue()
+                    self._position = self._latest = self._org.stream.issue()
                     yield Batch((), self.latest, self._credit)
                     since = clock()
                 elif self._closed:
@@ -146,18 +148,27 @@ class Delivery:
         return True
 
     def _batch(self) -> Batch | None:
-        """The next events within credit and 3 MB; filtered ones move the position on without credit."""
+        """The next events within credit and 3 MB; filtered ones move the position on without credit.
+
+        An event that comes apart into one for each record may do so over several responses.
+        """
         frames: list[bytes] = []
         size = 0
         sources: set[str] = set()
         for event in self._org.stream.after(self._position, self._topic.members) if self._credit else ():
-            own = list(self._frames(event))
-            size += sum(len(each) for each in own)
-            if frames and (len(frames) + len(own) > self._credit or size > MOST_BYTES):
-                break
+            sent = self._partly[1] if self._partly[0] == event.position else 0
+            own = list(self._frames(event))[sent:]
             piecemeal = not frames and own and self._org.faults.strike("piecemeal", (event.source,))
-            frames += own
+            part = own[: 1 if piecemeal else self._credit - len(frames)]
+            size += sum(len(each) for each in part)
+            if frames and size > MOST_BYTES:
+                break
+            frames += part
             sources.add(event.source)
+            self._latest = event.position
+            if len(part) < len(own):
+                self._partly = (event.position, sent + len(part))
+                break
             self._position = event.position
             if len(frames) >= self._credit or piecemeal:
                 break

@@ -72,6 +72,7 @@ class Tooling:
         if kind == MEMBER:
             row["EventChannel"] = metadata.get("eventChannel")
             row["SelectedEntity"] = metadata.get("selectedEntity")
+            row["FilterExpression"] = metadata.get("filterExpression") or None
         self._install(call.org, kind, row)
         self._rows[kind][identifier] = row
         return Answer({"id": identifier, "success": True, "errors": [], "warnings": [], "infos": []}, 201)
@@ -88,6 +89,8 @@ class Tooling:
         if not isinstance(metadata, dict):
             raise ApiError("REQUIRED_FIELD_MISSING", "Metadata is required", ("Metadata",))
         changed = {**row, "Metadata": {**row["Metadata"], **metadata}}
+        if kind == MEMBER:
+            changed["FilterExpression"] = changed["Metadata"].get("filterExpression") or None
         if kind != "PlatformEventChannel":
             self._install(call.org, kind, changed)
         self._rows[kind][row["Id"]] = changed
@@ -129,12 +132,12 @@ def _members(org: Org, known: list[Body]) -> list[Body]:
     """The objects on channels that were put there by other ways than this API, Setup's page among them."""
     told = {(row["EventChannel"], row["SelectedEntity"]) for row in known}
     standard = [
-        (ALL_CHANGES.removeprefix("/data/"), kind.event_name)
+        (ALL_CHANGES.removeprefix("/data/"), kind.event_name, "")
         for kind in org.objects.values()
         if kind.change_events and kind.name not in org.access.unselected
     ]
     custom = [
-        (name, org.objects[member].event_name)
+        (name, org.objects[member.source].event_name, member.filter_text)
         for name in org.channels.names()
         for member in org.channels.members(name)
     ]
@@ -143,11 +146,12 @@ def _members(org: Org, known: list[Body]) -> list[Body]:
             "Id": None,
             "DeveloperName": f"{channel.replace('__', '_')}_{event}",
             "FullName": f"{channel.replace('__', '_')}_{event}",
-            "Metadata": {"eventChannel": channel, "selectedEntity": event},
+            "Metadata": {"eventChannel": channel, "selectedEntity": event, "filterExpression": text or None},
             "EventChannel": channel,
             "SelectedEntity": event,
+            "FilterExpression": text or None,
         }
-        for channel, event in [*standard, *custom]
+        for channel, event, text in [*standard, *custom]
         if (channel, event) not in told
     ]
 
