@@ -30,6 +30,18 @@ def lock(dialect: Dialect, sets: Sets, table: Table, key: str, names: Sequence[s
     )
 
 
+def find(
+    dialect: Dialect, sets: Sets, table: Table, key: str, by: str, names: Sequence[str], *, count: int
+) -> str:
+    """Records by a text, at most ``count``: the text as asked, key, columns."""
+    texts = [dialect.as_text(f"r.{dialect.quote(name)}", table.column(name)) for name in (key, *names)]
+    match = sets.match("j.c0", table.column(by)) + dialect.limit.format(count=count)
+    return (
+        f"SELECT j.c0, {', '.join(texts)} FROM {sets.rows(1)} {sets.join} {dialect.quote(table.name)} r"  # noqa: S608
+        f" ON r.{dialect.quote(by)} = {match}"
+    )
+
+
 def insert(dialect: Dialect, sets: Sets, table: Table, names: Sequence[str], answers: Sequence[str]) -> str:
     """New records; the statement answers with columns of each as text."""
     values = ", ".join(_value(dialect, table.column(name), place) for place, name in enumerate(names))
