@@ -17,8 +17,6 @@ from agent.core.objects import FieldType, ObjectSpec
 from agent.errors import Refused
 
 _CHUNK = 200
-#: Records of one search for many at most; one that finds more is made one by one.
-_MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +193,7 @@ def _found_together(
     column = shape.table.columns.get(name)
     if column is None or (column.length or 0) < max(map(len, texts)):
         return {}
-    statement = sets.find(session.dialect, form, shape.table, shape.spec.key, name, shape.names, count=_MOST)
+    statement = sets.find(session.dialect, form, shape.table, shape.spec.key, name, shape.names)
     try:
         rows = session.rows(statement, (pack(form, [(text,) for text in dict.fromkeys(texts)]),))
     except SqlFault as fault:
@@ -203,8 +201,8 @@ def _found_together(
             raise
         session.rollback()
         return {}
-    if len(rows) >= _MOST:
-        return {}
+    if len(rows) >= sets.FOUND:
+        return {}  # there may be more: each is asked for alone
     found: dict[str, list[Row]] = {text: [] for text in texts}
     for text, *values in rows:
         found[str(text)] += _rows(session, shape, [values])
