@@ -53,8 +53,8 @@ class Sets:
 
 def pack(sets: Sets, rows: Sequence[Texts]) -> str:
     """The parameter that holds the rows."""
-    plain: list[object] = [
-        list(row) if sets.packing is Packing.ARRAYS else {f"c{place}": text for place, text in enumerate(row)}
-        for row in rows
-    ]
+    plain: list[object] = [list(row) for row in rows]
+    if sets.packing is Packing.OBJECTS and rows:
+        names = [f"c{place}" for place in range(len(rows[0]))]
+        plain = [dict(zip(names, row, strict=True)) for row in rows]
     return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))

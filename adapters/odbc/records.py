@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.odbc import sql
+from adapters.odbc import sets, sql
 from adapters.odbc.catalog import Table
 from adapters.odbc.dialect import Fault
+from adapters.odbc.forms import pack
 from adapters.odbc.session import Session, SqlFault, mapped_columns
 from adapters.odbc.values import Unfit, decode, encode, encode_key
 from agent.core.change import RawValue, Row
@@ -158,6 +159,54 @@ def find(session: Session, object_name: str, fields: Mapping[str, object]) -> li
         session.rollback()
         return []
     return _rows(session, shape, found)
+
+
+def find_many(
+    session: Session, object_name: str, questions: Sequence[Mapping[str, object]]
+) -> list[list[Row]]:
+    """What ``find`` says to each question; those by one plain text, nearly all, are asked together."""
+    together: dict[str, list[str]] = {}
+    for fields in questions:
+        for name, value in fields.items():
+            if len(fields) == 1 and isinstance(value, str) and value.isascii() and value:
+                together.setdefault(name, []).append(value)
+    found: dict[tuple[str, object], list[Row]] = {}
+    for name, texts in together.items():
+        found |= {
+            (name, text): rows for text, rows in _found_together(session, object_name, name, texts).items()
+        }
+    return [
+        found[next(iter(fields.items()))]
+        if len(fields) == 1 and next(iter(fields.items())) in found
+        else find(session, object_name, fields)
+        for fields in questions
+    ]
+
+
+def _found_together(
+    session: Session, object_name: str, name: str, texts: Sequence[str]
+) -> dict[str, list[Row]]:
+    """The records of each text; nothing where that cannot be asked of many at once."""
+    shape, form = Shape.of(session, object_name), session.sets
+    if form is None or len(texts) < 2 or shape.kinds.get(name) is not FieldType.TEXT:
+        return {}
+    column = shape.table.columns.get(name)
+    if column is None or (column.length or 0) < max(map(len, texts)):
+        return {}
+    statement = sets.find(session.dialect, form, shape.table, shape.spec.key, name, shape.names)
+    try:
+        rows = session.rows(statement, (pack(form, [(text,) for text in dict.fromkeys(texts)]),))
+    except SqlFault as fault:
+        if fault.verdict.fault is not Fault.INVALID:
+            raise
+        session.rollback()
+        return {}
+    if len(rows) >= sets.FOUND:
+        return {}  # there may be more: each is asked for alone
+    found: dict[str, list[Row]] = {text: [] for text in texts}
+    for text, *values in rows:
+        found[str(text)] += _rows(session, shape, [values])
+    return found
 
 
 def _rows(session: Session, shape: Shape, selected: Sequence[Sequence[object]]) -> list[Row]:

@@ -13,6 +13,8 @@ from adapters.odbc.catalog import Column, Table
 from adapters.odbc.dialect import Dialect
 from adapters.odbc.forms import Sets
 
+#: Records of one search for many at most.
+FOUND = 1_000
 _BIGINT = Column("", "bigint")
 
 
@@ -27,6 +29,16 @@ def lock(dialect: Dialect, sets: Sets, table: Table, key: str, names: Sequence[s
     return (
         f"SELECT j.c0, {', '.join(texts)} FROM {sets.rows(1)} {sets.join} {dialect.quote(table.name)} r"  # noqa: S608
         f" ON r.{quoted} = {sets.match('j.c0', table.column(key))}{sets.lock.format(key=f'r.{quoted}')}"
+    )
+
+
+def find(dialect: Dialect, sets: Sets, table: Table, key: str, by: str, names: Sequence[str]) -> str:
+    """Records by a text, at most ``FOUND``: the text as asked, key, columns."""
+    texts = [dialect.as_text(f"r.{dialect.quote(name)}", table.column(name)) for name in (key, *names)]
+    match = sets.match("j.c0", table.column(by)) + dialect.limit.format(count=FOUND)
+    return (
+        f"SELECT j.c0, {', '.join(texts)} FROM {sets.rows(1)} {sets.join} {dialect.quote(table.name)} r"  # noqa: S608
+        f" ON r.{dialect.quote(by)} = {match}"
     )
 
 

@@ -63,6 +63,8 @@ def same(column: Column, kind: FieldType, found: object, seen: object, zone: Zon
 
     Times are equal to the millisecond, text without trailing blanks, blank text is null.
     """
+    if kind is FieldType.TEXT and type(found) is str and found == seen:
+        return True
     try:
         return _canonical(decode(column, kind, found, zone)) == _canonical(decode(column, kind, seen, zone))
     except Unfit:
@@ -215,6 +217,8 @@ def encode_key(column: Column, key: str) -> str | None:
     """A record key as text for its column, or None when no row can have it (letters in a number)."""
     whole = "int" in column.type_name or column.type_name == "serial"
     if whole or column.type_name in {"numeric", "decimal", "number"}:
+        if key.isascii() and key.isdecimal() and key[0] != "0" and len(key) < _LONGEST_NUMBER:
+            return key
         try:
             number = _decimal(key)
         except (InvalidOperation, ValueError):

@@ -56,6 +56,7 @@ class ReadLane:
             "read": self.read,
             "page": self.page,
             "find": self.find,
+            "find_many": self.find_many,
             "mark": self.mark,
             "take": self.take,
         }
@@ -113,6 +114,10 @@ class ReadLane:
     def find(self, name: str, fields: Mapping[str, object]) -> list[Row]:
         """Records by value."""
         return records.find(self._connected(), name, fields)
+
+    def find_many(self, name: str, questions: Sequence[Mapping[str, object]]) -> list[list[Row]]:
+        """Records by value, for each question."""
+        return records.find_many(self._connected(), name, questions)
 
     def mark(self) -> Mark:
         """The life of the store that wrote here last."""

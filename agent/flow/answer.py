@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from agent.core.change import Answer, ChangeKind
@@ -13,17 +14,40 @@ from agent.core.survivorship import accepted
 from agent.core.transitions import Follow, after_outcome
 from agent.flow import existence, planning, withholding
 from agent.flow.desk import Desk
-from agent.store import bindings, entities, exceptions, inbox, obligations, outbox
+from agent.store import ahead, bindings, entities, exceptions, inbox, obligations, outbox
 from agent.store.exceptions import Kind, Raised
 from agent.store.outbox import Command
 from agent.store.transaction import load
 
 
+def read_ahead(desk: Desk, outcomes: Mapping[int, Outcome]) -> dict[int, Command]:
+    """Learn by a few statements what recording these will ask for. Returns the commands, by number."""
+    desk.tx.known.clear()
+    commands = outbox.get_all(desk.tx, list(outcomes))
+    missing = outcomes.keys() - commands.keys()
+    if missing:
+        raise RuntimeError(f"command {min(missing)} is not in state sent")
+    for type_ in {command.type for command in commands.values()}:
+        rules, some = desk.book.of(type_), [one for one in commands.values() if one.type == type_]
+        ahead.read_answered(desk.tx, some, desk.book.deliverable(rules))
+        for target in {one.target for one in some}:
+            keys = {outcomes[one.number].key for one in some if one.create and one.target == target}
+            bindings.read_holders_ahead(desk.tx, type_, target, {key for key in keys if key is not None})
+    return commands
+
+
 def record(desk: Desk, number: int, outcome: Outcome) -> None:
     """Write down what came of a sent command, and let everything follow from it."""
     command = outbox.get(desk.tx, number)
-    if command is None or command.state is not CommandState.SENT:
+    if command is None:
         raise RuntimeError(f"command {number} is not in state sent")
+    follow(desk, command, outcome)
+
+
+def follow(desk: Desk, command: Command, outcome: Outcome) -> None:
+    """The same of a command that was loaded in this transaction."""
+    if command.state is not CommandState.SENT:
+        raise RuntimeError(f"command {command.number} is not in state sent")
     state, follow = after_outcome(outcome.kind, outcome.reason)
     _move(desk, command, state, outcome)
     before = entities.get(desk.tx, command.entity)

@@ -109,7 +109,8 @@ class Delivery:
         self, desk: Desk, some: Sequence[Outgoing], before: Sequence[Outgoing]
     ) -> tuple[list[Outgoing], Shown | None]:
         """Commit to sending these behind those ``before``, under a mark that the target will be shown."""
-        standing = _mark_sent(desk, some, before)
+        stopped = holds.stopped(desk.tx, self._system.name)
+        standing = [] if stopped else _mark_sent(desk, some, before)
         return standing, self._fence.show(desk.tx) if standing else None
 
     async def _resolve(self) -> int:
@@ -178,10 +179,10 @@ class Delivery:
         taken: dict[int, Command] = {}
         outgoing: list[Outgoing] = []
         for command in families.arrange(desk, outbox.ready(desk.tx, name, limit)):
-            one = _outgoing(desk, command)
+            one = _outgoing(desk, command, self._engine.store.life.id)
             if one is not None:
                 taken[command.number] = command
-                outgoing.append(replace(one, life=self._engine.store.life.id))
+                outgoing.append(one)
         found = families.whole(outgoing)
         for number in sorted(taken.keys() - {one.number for one in found}):
             families.wait(desk, taken[number])  # its parent was refused a moment ago
@@ -201,10 +202,15 @@ class Delivery:
                     rest = desk.tx.now + int(HELD_REST_S * 1000)
                     outbox.reschedule(desk.tx, command.number, command.attempts, rest)
                 case Way.RESEND:
-                    outgoing = None if families.rests(desk, command) else _outgoing(desk, command)
+                    outgoing = (
+                        None
+                        if families.rests(desk, command)
+                        else _outgoing(desk, command, self._engine.store.life.id)
+                    )
                     if outgoing is not None:
-                        _mark(desk, command, "sent again under the same message id")
-                        again.append(replace(outgoing, life=self._engine.store.life.id))
+                        why = "sent again under the same message id"
+                        outbox.send(desk.tx, {command.number: command.correlation}, command.state, why)
+                        again.append(outgoing)
                 case Way.READ:
                     _ask_for_read(desk, command)
                 case Way.WAIT:
@@ -215,7 +221,7 @@ class Delivery:
         return again
 
 
-def _outgoing(desk: Desk, command: Command) -> Outgoing | None:
+def _outgoing(desk: Desk, command: Command, life: str) -> Outgoing | None:
     """The command in the target's own names and values; one that cannot be expressed is refused."""
     rules = desk.book.of(command.type)
     place = rules.at(command.target)
@@ -249,6 +255,7 @@ def _outgoing(desk: Desk, command: Command) -> Outgoing | None:
         number=command.number,
         epoch=command.epoch,
         fence=desk.tx.epoch,
+        life=life,
         uncertain=command.state is CommandState.UNCERTAIN,
         correlation_id=command.correlation,
         pending={place.fields[name].source: id_ for name, id_ in pending.items()},
@@ -268,28 +275,22 @@ def _mark_sent(desk: Desk, some: Sequence[Outgoing], before: Sequence[Outgoing])
 
     With it goes what was to go along with it: that stays ready, and is looked at anew.
     """
-    ready: dict[int, Command] = {}
-    for delivery in some:
-        command = outbox.get(desk.tx, delivery.number)
-        if command is None or command.held or holds.stopped(desk.tx, command.target):
-            continue
-        if command.state is CommandState.READY:
-            ready[command.number] = command
+    ready = outbox.still_ready(desk.tx, [one.number for one in some])
     standing = families.whole([one for one in some if one.number in ready], before)
-    for delivery in standing:
-        _mark(desk, ready[delivery.number], "taken for delivery")
+    sending = {one.number: one.correlation_id for one in standing}
+    outbox.send(desk.tx, sending, CommandState.READY, "taken for delivery")
     return standing
 
 
-def _mark(desk: Desk, command: Command, why: str) -> None:
-    outbox.move(desk.tx, command, CommandState.SENT, why, attempts=command.attempts + 1, sent=desk.tx.now)
-
-
 def _record(desk: Desk, sent: Sequence[Outgoing], outcomes: Sequence[Outcome]) -> None:
-    for delivery, outcome in zip(sent, outcomes, strict=True):
+    answers = {one.number: _honest(one, outcome) for one, outcome in zip(sent, outcomes, strict=True)}
+    commands = answer.read_ahead(desk, answers)
+    for number, outcome in answers.items():
         if outcome.carried is not None:
-            _shrink(desk, delivery.number, outcome.carried)
-        answer.record(desk, delivery.number, _honest(delivery, outcome))
+            _shrink(desk, number, outcome.carried)
+            answer.record(desk, number, outcome)
+        else:
+            answer.follow(desk, commands[number], outcome)
 
 
 def _shrink(desk: Desk, number: int, carried: frozenset[str]) -> None:

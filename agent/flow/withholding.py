@@ -12,7 +12,7 @@ from agent.core.delivery import Outcome
 from agent.core.entity import Entity, Stale
 from agent.flow import planning
 from agent.flow.desk import Desk
-from agent.store import bindings, entities, exceptions, outbox, waiting, withheld
+from agent.store import answered, bindings, entities, exceptions, waiting, withheld
 from agent.store.exceptions import Kind, Raised, Standing
 from agent.store.outbox import Command
 from agent.store.withheld import Withheld
@@ -44,7 +44,7 @@ def note(desk: Desk, command: Command, outcome: Outcome) -> bool:
 
 def _of_the_record(desk: Desk, command: Command, name: str) -> bool:
     """Whether the target refused a field from this record before, and took it from another since."""
-    since = outbox.refused_last(desk.tx, command, name)
+    since = answered.refused_last(desk.tx, command, name)
     if since is None:
         return False
     return withheld.lifted_since(desk.tx, command.target, command.type, name, TAKEN, since)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from agent.core.bounce import WINDOW_MS
-from agent.store import bindings, entities, exceptions, obligations, outbox, waiting
+from agent.store import bindings, commanded, entities, exceptions, obligations, waiting
+from agent.store.outbox import Command
 from agent.store.transaction import Transaction
 
 #: Entities of which something is known at most: a transaction may be about any number of them.
@@ -16,7 +17,18 @@ def read(tx: Transaction, found: Collection[str], targets: Collection[str]) -> N
     """Learn what planning these entities looks at; ``targets``: all systems that they may be delivered to."""
     entities.read_ahead(tx, found)
     bindings.read_ahead(tx, found)
-    outbox.read_ahead(tx, found, targets, tx.now - WINDOW_MS)
+    commanded.read_ahead(tx, found, targets, tx.now - WINDOW_MS)
+    exceptions.read_ahead(tx, found)
+    waiting.read_ahead(tx, found)
+    obligations.read_ahead(tx, found, targets)
+
+
+def read_answered(tx: Transaction, commands: Sequence[Command], targets: Collection[str]) -> None:
+    """The same for the entities of commands that were answered: seldom is anything sent again at once."""
+    found = {command.entity for command in commands}
+    entities.read_ahead(tx, found)
+    bindings.read_ahead(tx, found)
+    commanded.read_beside(tx, commands)
     exceptions.read_ahead(tx, found)
     waiting.read_ahead(tx, found)
     obligations.read_ahead(tx, found, targets)
@@ -28,7 +40,7 @@ def born(tx: Transaction, entity: str) -> None:
         tx.known.clear()
     tx.known.put("image", entity, {})
     tx.known.put("binding", entity, bindings.Bound({}, {}))
-    tx.known.put("outbox", entity, outbox.NONE)
+    tx.known.put("outbox", entity, commanded.NONE)
     tx.known.put("exception", entity, [])
     tx.known.put("waiting", entity, {})
     tx.known.put("obligation", entity, [])

@@ -127,7 +127,8 @@ def key_of(tx: Transaction, entity: str, system: str) -> str | None:
 def bind(tx: Transaction, entity: str, type_: str, system: str, key: str, role: Role = Role.LIVE) -> None:
     """Give an entity a key at a system from now."""
     known = tx.known.get("binding", entity)
-    tx.run(
+    holders, tx.known.holders = tx.known.holders, {}  # of every other key this says nothing
+    tx.later(
         "INSERT INTO binding (entity, type, system, key, role, valid_from, valid_to)"
         " VALUES (?, ?, ?, ?, ?, ?, NULL)",
         entity,
@@ -138,7 +139,8 @@ def bind(tx: Transaction, entity: str, type_: str, system: str, key: str, role: 
         tx.now,
         of=entity,
     )
-    tx.known.holders[type_, system, key] = Holder(entity, role)
+    holders[type_, system, key] = Holder(entity, role)
+    tx.known.holders = holders
     if known is not UNKNOWN and role is Role.LIVE:
         live = dict(sorted({**known.live, system: key}.items()))
         tx.known.put("binding", entity, Bound(live, known.retired))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from agent.core.delivery import DeliveryKind
 from agent.core.entity import CommandState, OpenCommand
@@ -22,8 +22,7 @@ DUE = "(state = 'uncertain' OR (state = 'ready' AND held = 0))"
 _FRESH = "kind = 'create' AND state = 'ready' AND held = 0 AND attempts = 0"
 COLUMNS = (
     "number, epoch, message_id, entity, type, target, kind, key, fields, numbers, guard, version,"
-    " payload_hash, state, attempts, sent, handle, correlation, partial, asked, due,"
-    " held"
+    " payload_hash, state, attempts, sent, handle, correlation, partial, asked, due, held"
 )
 
 
@@ -94,72 +93,6 @@ class New:
         return Scope(self.type, self.target, self.kind)
 
 
-class Sent(NamedTuple):
-    """A command that was sent at some time (ms) and accepted; ``numbers`` as JSON text."""
-
-    target: str
-    at: int
-    numbers: str
-
-
-class Commands(NamedTuple):
-    """What is known of an entity's commands.
-
-    since     what was sent after this moment (ms) and accepted is in ``sent``, newest first
-    planned   (target, kind) → when (ms) the newest one was planned that counts, if there is one
-    all       ``planned`` names every one that there is
-    """
-
-    standing: dict[str, OpenCommand]
-    since: int
-    sent: list[Sent]
-    planned: dict[tuple[str, str], int | None]
-    all: bool = False
-
-    def with_new(self, new: New, number: int, now: int) -> Commands:
-        """The same after a command was planned."""
-        open_ = OpenCommand(number, CommandState.READY, new.kind, dict(new.fields), dict(new.numbers))
-        standing = dict(sorted({**self.standing, new.target: open_}.items()))
-        at = {**self.planned, (new.target, new.kind): now}
-        return Commands(standing, self.since, self.sent, at, self.all)
-
-
-#: Of an entity that is new.
-NONE = Commands({}, 0, [], {}, all=True)
-
-
-def read_ahead(tx: Transaction, entities: Collection[str], targets: Collection[str], since: int) -> None:
-    """Learn the commands of these entities; ``targets``: where an update is to be expected."""
-    known = {entity: Commands({}, since, [], {}) for entity in entities}
-    ids = dump(list(entities))
-    found = tx.rows(
-        "SELECT entity, target, number, state, kind, fields, numbers FROM outbox"
-        " WHERE entity IN (SELECT value FROM json_each(?))"
-        " AND state IN ('ready', 'sent', 'stored', 'uncertain') ORDER BY entity, target",
-        ids,
-    )
-    for entity, target, number, state, kind, fields, numbers in found:
-        open_ = OpenCommand(number, CommandState(state), DeliveryKind(kind), load(fields), load(numbers))
-        known[entity].standing[target] = open_
-    for entity, *sent in tx.rows(
-        "SELECT entity, target, sent, numbers FROM outbox"
-        " WHERE entity IN (SELECT value FROM json_each(?)) AND sent > ? AND state = 'accepted'"
-        " ORDER BY number DESC",
-        ids,
-        since,
-    ):
-        known[entity].sent.append(Sent(*sent))
-    for entity, target, at in tx.rows(
-        "SELECT one.value, other.value, (SELECT planned FROM outbox WHERE entity = one.value"  # noqa: S608 - ours
-        f" AND target = other.value AND kind = 'update' AND {planned.COUNTED} ORDER BY number DESC LIMIT 1)"
-        " FROM json_each(?) AS one JOIN json_each(?) AS other",
-        ids,
-        dump(list(targets)),
-    ):
-        known[entity].planned[target, DeliveryKind.UPDATE] = at
-    tx.known.put_all("outbox", known)
-
-
 def add(tx: Transaction, new: New) -> int:
     """Write a ready command; its message id is fixed here, with it. Returns its number."""
     number, known = tx.next_of("outbox"), tx.known.get("outbox", new.entity)
@@ -202,26 +135,58 @@ def move(
 ) -> None:
     """Take a command from the state it was loaded in to another. Raises Illegal for one not in the table."""
     check(command.state, after)
+    known = tx.known.get("outbox", command.entity)
     names = "".join(f", {name} = ?" for name in columns)
-    moved = tx.run(
-        f"UPDATE outbox SET state = ?{names} WHERE number = ? AND state = ?",  # noqa: S608 - our own names
-        after,
-        *columns.values(),
-        command.number,
-        command.state,
-        of=command.entity,
-    )
-    if moved != 1:
-        raise RuntimeError(f"command {command.number} is not in state {command.state} any more")
+    statement = f"UPDATE outbox SET state = ?{names} WHERE number = ? AND state = ?"  # noqa: S608 - our own names
+    values = after, *columns.values(), command.number, command.state
+    if known is not UNKNOWN and known.holds(command):
+        tx.later(statement, *values, of=command.entity)  # nothing else can have moved it meanwhile
+    else:
+        known = UNKNOWN
+        if tx.run(statement, *values, of=command.entity) != 1:
+            raise RuntimeError(f"command {command.number} is not in state {command.state} any more")
     if command.sent is None and after in TERMINAL:
         planned.withdraw(tx, command.scope, command.entity, command.number)
+    elif known is not UNKNOWN:
+        tx.known.put("outbox", command.entity, known.with_moved(command, after, command.sent))
     tx.journal("command", str(command.number), command.state, after, why, command.correlation)
+
+
+def send(tx: Transaction, commands: Mapping[int, str], before: CommandState, why: str) -> None:
+    """Take commands, each with its correlation id, from one state to *sent*, all by one statement.
+
+    Raises RuntimeError where one is not in that state any more.
+    """
+    check(before, CommandState.SENT)
+    moved = tx.run(
+        "UPDATE outbox SET state = 'sent', attempts = attempts + 1, sent = ? WHERE state = ?"
+        " AND number IN (SELECT value FROM json_each(?))",
+        tx.now,
+        before,
+        dump(list(commands)),
+    )
+    if moved != len(commands):
+        raise RuntimeError(f"{len(commands) - moved} commands are not in state {before} any more")
+    for number, correlation in commands.items():
+        tx.journal("command", str(number), before, CommandState.SENT, why, correlation)
 
 
 def get(tx: Transaction, number: int) -> Command | None:
     """One command."""
     row = tx.one(f"SELECT {COLUMNS} FROM outbox WHERE number = ?", number)  # noqa: S608
     return _command(row) if row else None
+
+
+def get_all(tx: Transaction, numbers: Sequence[int]) -> dict[int, Command]:
+    """Commands by number: those that there are."""
+    where = "number IN (SELECT value FROM json_each(?))"
+    return {command.number: command for command in _commands(tx, where, dump(list(numbers)))}
+
+
+def still_ready(tx: Transaction, numbers: Sequence[int]) -> set[int]:
+    """Those of these commands that stand ready and are not held."""
+    where = "state = 'ready' AND held = 0 AND number IN (SELECT value FROM json_each(?))"
+    return {int(row[0]) for row in tx.rows(f"SELECT number FROM outbox WHERE {where}", dump(list(numbers)))}  # noqa: S608
 
 
 def standing(tx: Transaction, entity: str) -> dict[str, OpenCommand]:
@@ -384,20 +349,6 @@ def schedule(tx: Transaction, number: int) -> tuple[int, int]:
 def reschedule(tx: Transaction, number: int, attempts: int, not_before: int) -> None:
     """Let a command inherit the back-off of the one it replaces."""
     tx.run("UPDATE outbox SET attempts = ?, not_before = ? WHERE number = ?", attempts, not_before, number)
-
-
-def refused_last(tx: Transaction, command: Command, field: str) -> int | None:
-    """When (ms) the target refused the command before this one that held a field; None where it took it."""
-    row = tx.one(
-        "SELECT state, finished FROM outbox WHERE entity = ? AND target = ? AND number < ?"
-        " AND state IN ('accepted', 'rejected') AND json_type(fields, ?) IS NOT NULL"
-        " ORDER BY number DESC LIMIT 1",
-        command.entity,
-        command.target,
-        command.number,
-        f'$."{field}"',
-    )
-    return int(row[1]) if row is not None and row[0] == CommandState.REJECTED else None
 
 
 def last_accepted(tx: Transaction, entity: str, target: str) -> dict[str, Canonical] | None:

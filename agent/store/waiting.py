@@ -26,7 +26,7 @@ def note(tx: Transaction, entity: str, target: str, reason: str, on: str) -> Non
     known = tx.known.get("waiting", entity)
     if known is not UNKNOWN and known.get(target) == (reason, on):
         return
-    tx.run(
+    tx.later(
         "INSERT INTO waiting (entity, target, reason, waits_on, since) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (entity, target) DO UPDATE SET reason = excluded.reason, waits_on = excluded.waits_on",
         entity,
@@ -45,7 +45,7 @@ def clear(tx: Transaction, entity: str, target: str) -> None:
     known = tx.known.get("waiting", entity)
     if known is not UNKNOWN and target not in known:
         return
-    tx.run("DELETE FROM waiting WHERE entity = ? AND target = ?", entity, target, of=entity)
+    tx.later("DELETE FROM waiting WHERE entity = ? AND target = ?", entity, target, of=entity)
     if known is not UNKNOWN:
         left = dict(known)
         del left[target]

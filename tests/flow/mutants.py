@@ -78,8 +78,8 @@ def random_key() -> Iterator[None]:
     """Every try carries a message id of its own."""
     original, tries = delivery._outgoing, itertools.count(1)
 
-    def outgoing(desk: Desk, command: Command) -> Outgoing | None:
-        made = original(desk, command)
+    def outgoing(desk: Desk, command: Command, life: str) -> Outgoing | None:
+        made = original(desk, command, life)
         return made and replace(made, message_id=f"{made.message_id}-{next(tries)}")
 
     with patch.object(delivery, "_outgoing", outgoing):

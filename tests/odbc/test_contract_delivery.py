@@ -274,6 +274,26 @@ async def test_find_is_the_duplicate_probe(site: Site) -> None:
     assert await target.find("customer", {"number": "x" * 200}) == []
 
 
+async def test_many_questions_have_the_answers_of_each(site: Site) -> None:
+    key = str(site.business.create_customer("Adler", number="C-1"))
+    other = str(site.business.create_customer("Adler", number="C-2"))
+    site.business.create_customer("?", number="C-3")
+    questions: list[dict[str, object]] = [
+        {"number": "C-1"},
+        {"number": "C-9"},
+        {"name": "Adler"},
+        {"name": "😀"},
+        {"number": "C-1"},
+        {"name": "Adler", "number": "C-2"},
+        {"number": "x" * 200},
+        {"phone": None},
+    ]
+    target = site.system().target
+    found = [sorted(row.key for row in rows) for rows in await target.find_many("customer", questions)]
+    assert found[:7] == [[key], [], sorted([key, other]), [], [key], [other], []]
+    assert found == [sorted(row.key for row in await target.find("customer", fields)) for fields in questions]
+
+
 async def test_the_guarantees_are_those_of_a_ledger(site: Site) -> None:
     guarantees = site.system().target.guarantees("customer")
     assert guarantees.compare_and_set and guarantees.read_back and guarantees.delete

@@ -204,6 +204,7 @@ def _for_many(dialect: Dialect, table: Table) -> list[str]:
     return [
         sets.lock(dialect, form, table, "id", _NAMES),
         sets.lock(dialect, form, texts, "id", ()),
+        sets.find(dialect, form, table, "id", 'na"me', _NAMES),
         *([sets.insert(dialect, form, table, _NAMES, ("id", 'na"me'))] if dialect.returns_key else []),
         sets.update(dialect, form, table, "id", _NAMES),
         sets.delete(dialect, form, table, "id"),

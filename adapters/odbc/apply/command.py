@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -40,12 +41,39 @@ class Command:
     write: WriteSettings
 
 
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """A column that is written. ``plain``: ASCII texts up to this length are bound as they are; -1: none."""
+
+    column: Column
+    kind: FieldType
+    plain: int
+
+    @classmethod
+    def of(cls, column: Column, kind: FieldType) -> _Slot:
+        """By the column's type."""
+        plain = -1
+        if kind in _TEXTS and column.type_name in _PLAIN:
+            plain = sys.maxsize if column.length is None else column.length
+        return cls(column, kind, plain)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A table as commands of one kind write it; ``writable``: what they may, be it there or not."""
+
+    shape: Shape
+    writable: frozenset[str]
+    slots: Mapping[str, _Slot]
+    write: WriteSettings
+
+
 class Preparation:
     """Deliveries of one batch into commands; what a table is like is looked at once for all of them."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._known: dict[tuple[str, bool], tuple[Shape, frozenset[str]]] = {}
+        self._known: dict[tuple[str, bool], _Known] = {}
 
     def command(self, place: int, delivery: Delivery) -> Command:
         """Raises Stop where the command cannot fit the table, Refused for an unknown one, and SqlFault.
@@ -64,55 +92,58 @@ class Preparation:
 
     def _command(self, place: int, delivery: Delivery) -> Command:
         creating = delivery.kind is DeliveryKind.CREATE
-        shape, writable = self._shape(delivery.object, creating)
-        spec, table = shape.spec, shape.table
-        fields: dict[str, RawValue] = dict(delivery.fields)
+        known = self._of(delivery.object, creating)
+        shape, table = known.shape, known.shape.table
+        spec = shape.spec
+        fields = delivery.fields
         if creating:
+            fields = dict(fields)
             if spec.external_id and delivery.reference:
                 fields[spec.external_id] = delivery.reference
             if delivery.key is not None:
                 fields[spec.key] = delivery.key
         elif delivery.key is None:
             raise Stop(invalid("no-key", f"a {delivery.kind.value} names no record"))
-        if not writable.issuperset(fields):
-            unknown = ", ".join(sorted(set(fields) - writable))
-            raise Stop(invalid("unknown-field", f"not a writable field of {delivery.object}: {unknown}"))
-        lacking = {*fields, spec.key} - table.columns.keys()
-        if lacking:
-            raise Stop(without(delivery.object, frozenset(lacking)))
+        if not known.slots.keys() >= fields.keys() or spec.key not in table.columns:
+            raise Stop(_unfit(known, delivery.object, fields))
         key = None if creating else encode_key(table.column(spec.key), str(delivery.key))
         if key is None and not creating:
             raise Stop(gone())
         values, size = {}, 0
         for name, value in fields.items():
-            text = values[name] = self._text(table.column(name), shape.kinds.get(name, FieldType.TEXT), value)
+            text = values[name] = self._text(known.slots[name], value)
             size += 0 if text is None else len(text)
-        return Command(place, delivery, shape, values, key, size, self._session.erp.write(delivery.object))
+        return Command(place, delivery, shape, values, key, size, known.write)
 
-    def _text(self, column: Column, kind: FieldType, value: RawValue) -> str | None:
+    def _text(self, slot: _Slot, value: RawValue) -> str | None:
         """What ``encode`` gives; most values are plain short texts, which need none of it."""
-        if (
-            type(value) is str
-            and kind in _TEXTS
-            and column.type_name in _PLAIN
-            and value
-            and value.isascii()
-            and (column.length is None or len(value) <= column.length)
-            and "\0" not in value
-        ):
+        if type(value) is str and 0 < len(value) <= slot.plain and value.isascii() and "\0" not in value:
             return value
-        return encode(column, kind, value, self._session.zone)
+        return encode(slot.column, slot.kind, value, self._session.zone)
 
-    def _shape(self, object_name: str, creating: bool) -> tuple[Shape, frozenset[str]]:
+    def _of(self, object_name: str, creating: bool) -> _Known:
         """The table's columns that are there, and those that such a command may write."""
         found = self._known.get((object_name, creating))
         if found is None:
             shape = Shape.present(self._session, object_name)
-            spec = shape.spec
+            spec, columns = shape.spec, shape.table.columns
             names = {item.name for item in spec.fields if item.writable or (creating and item.seed)}
-            found = shape, frozenset({*names, spec.key, spec.external_id or spec.key})
+            writable = frozenset({*names, spec.key, spec.external_id or spec.key})
+            slots = {
+                name: _Slot.of(columns[name], shape.kinds.get(name, FieldType.TEXT))
+                for name in writable & columns.keys()
+            }
+            found = _Known(shape, writable, slots, self._session.erp.write(object_name))
             self._known[object_name, creating] = found
         return found
+
+
+def _unfit(known: _Known, table: str, fields: Mapping[str, RawValue]) -> Outcome:
+    """Why a command with such fields cannot be written."""
+    unknown = sorted(fields.keys() - known.writable)
+    if unknown:
+        return invalid("unknown-field", f"not a writable field of {table}: {', '.join(unknown)}")
+    return without(table, frozenset({*fields, known.shape.spec.key} - known.shape.table.columns.keys()))
 
 
 def accepted(command: Command, key: str | None, code: str = "") -> Outcome:

@@ -11,20 +11,37 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
 
-from agent.core.delivery import Delivery, Outcome
+from agent.core.delivery import Delivery, Guard, Outcome
 
-_DELIVERY = attrgetter(*(field.name for field in fields(Delivery)))
+_NAMES = tuple(field.name for field in fields(Delivery))
+_GUARD = _NAMES.index("guard")
+_DELIVERY = attrgetter(*_NAMES)
 _OUTCOME = attrgetter(*(field.name for field in fields(Outcome)))
 
 
-def flattened(deliveries: Iterable[Delivery]) -> tuple[Any, ...]:
+def flattened(deliveries: Iterable[Delivery]) -> list[tuple[Any, ...]]:
     """Deliveries as they are sent."""
-    return tuple(_DELIVERY(delivery) for delivery in deliveries)
+    return [_flat(delivery) for delivery in deliveries]
+
+
+def _flat(delivery: Delivery) -> tuple[Any, ...]:
+    values: tuple[Any, ...] = _DELIVERY(delivery)
+    guard = delivery.guard
+    if guard is None:
+        return values
+    return *values[:_GUARD], (guard.version, guard.values), *values[_GUARD + 1 :]
 
 
 def restored(flat: Iterable[Sequence[Any]]) -> list[Delivery]:
     """Deliveries as they were."""
-    return [Delivery(*values) for values in flat]
+    return [_whole(values) for values in flat]
+
+
+def _whole(values: Sequence[Any]) -> Delivery:
+    parts = list(values)
+    if parts[_GUARD] is not None:
+        parts[_GUARD] = Guard(*parts[_GUARD])
+    return Delivery(*parts)
 
 
 @dataclass(frozen=True, slots=True)

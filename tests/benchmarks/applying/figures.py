@@ -69,7 +69,7 @@ def applying(records: int, rounds: int) -> Iterator[Figure]:
         (PostgresServer("-c fsync=on -c synchronous_commit=on"), POSTGRESQL),
         (MariadbServer(["--innodb-flush-log-at-trx-commit=1", "--innodb-flush-method=fsync"]), MARIADB),
     ):
-        with _served(server) as running:
+        with served(server) as running:
             rates = asyncio.run(_Ways(running, dialect).measured(records, rounds))
         ours = 1 / median(rates.ours)
         for what, seconds in rates.bare.items():
@@ -77,7 +77,7 @@ def applying(records: int, rounds: int) -> Iterator[Figure]:
 
 
 @contextmanager
-def _served(server: Any) -> Iterator[Any]:
+def served(server: Any) -> Iterator[Any]:
     server.start()
     try:
         yield server

@@ -26,6 +26,7 @@ SELECT CAST(`seq` AS CHAR), `message_id`, `state`, `answer_key`, `answer_text` F
 UPDATE `sales`.`inbox` SET `taken` = ? WHERE `seq` IN (CAST(? AS DECIMAL(65, 30)), CAST(? AS DECIMAL(65, 30)));
 SELECT j.c0, CAST(r.`id` AS CHAR), r.`na"me`, CAST(r.`limit` AS CHAR) FROM JSON_TABLE(?, '$[*]' COLUMNS (c0 LONGTEXT PATH '$[0]')) j STRAIGHT_JOIN `customer` r ON r.`id` = CAST(j.c0 AS DECIMAL(65, 30)) FOR UPDATE;
 SELECT j.c0, CAST(r.`id` AS CHAR) FROM JSON_TABLE(?, '$[*]' COLUMNS (c0 LONGTEXT PATH '$[0]')) j STRAIGHT_JOIN `customer` r ON r.`id` = CONVERT(j.c0 USING latin1) COLLATE latin1_german1_ci FOR UPDATE;
+SELECT j.c0, CAST(r.`id` AS CHAR), r.`na"me`, CAST(r.`limit` AS CHAR) FROM JSON_TABLE(?, '$[*]' COLUMNS (c0 LONGTEXT PATH '$[0]')) j STRAIGHT_JOIN `customer` r ON r.`na"me` = j.c0 LIMIT 1000;
 INSERT INTO `customer` (`na"me`, `limit`) SELECT j.c0, j.c1 FROM JSON_TABLE(?, '$[*]' COLUMNS (c0 LONGTEXT PATH '$[0]', c1 LONGTEXT PATH '$[1]')) j RETURNING CAST(`id` AS CHAR), `na"me`;
 UPDATE JSON_TABLE(?, '$[*]' COLUMNS (c0 LONGTEXT PATH '$[0]', c1 LONGTEXT PATH '$[1]', c2 LONGTEXT PATH '$[2]')) j STRAIGHT_JOIN `customer` r ON r.`id` = CAST(j.c0 AS DECIMAL(65, 30)) SET r.`na"me` = j.c1, r.`limit` = j.c2;
 DELETE r FROM JSON_TABLE(?, '$[*]' COLUMNS (c0 LONGTEXT PATH '$[0]')) j STRAIGHT_JOIN `customer` r ON r.`id` = CAST(j.c0 AS DECIMAL(65, 30));

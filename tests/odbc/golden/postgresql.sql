@@ -26,6 +26,7 @@ SELECT CAST("seq" AS TEXT), "message_id", "state", "answer_key", "answer_text" F
 UPDATE "sales"."inbox" SET "taken" = CAST(? AS int4) WHERE "seq" IN (CAST(? AS int4), CAST(? AS int4));
 SELECT j.c0, CAST(r."id" AS TEXT), r."na""me", CAST(r."limit" AS TEXT) FROM json_to_recordset(CAST(? AS json)) AS j(c0 text) JOIN "sales"."customer" r ON r."id" = CAST(j.c0 AS int4) ORDER BY r."id" FOR UPDATE OF r;
 SELECT j.c0, CAST(r."id" AS TEXT) FROM json_to_recordset(CAST(? AS json)) AS j(c0 text) JOIN "sales"."customer" r ON r."id" = CAST(j.c0 AS bpchar) ORDER BY r."id" FOR UPDATE OF r;
+SELECT j.c0, CAST(r."id" AS TEXT), r."na""me", CAST(r."limit" AS TEXT) FROM json_to_recordset(CAST(? AS json)) AS j(c0 text) JOIN "sales"."customer" r ON r."na""me" = j.c0 LIMIT 1000;
 INSERT INTO "sales"."customer" ("na""me", "limit") SELECT j.c0, CAST(j.c1 AS numeric) FROM json_to_recordset(CAST(? AS json)) AS j(c0 text, c1 text) RETURNING CAST("id" AS TEXT), "na""me";
 UPDATE "sales"."customer" AS r SET "na""me" = j.c1, "limit" = CAST(j.c2 AS numeric) FROM json_to_recordset(CAST(? AS json)) AS j(c0 text, c1 text, c2 text) WHERE r."id" = CAST(j.c0 AS int4);
 DELETE FROM "sales"."customer" AS r USING json_to_recordset(CAST(? AS json)) AS j(c0 text) WHERE r."id" = CAST(j.c0 AS int4);

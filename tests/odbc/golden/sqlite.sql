@@ -25,6 +25,7 @@ SELECT CAST("seq" AS TEXT), "message_id", "state", "answer_key", "answer_text" F
 UPDATE "sales"."inbox" SET "taken" = ? WHERE "seq" IN (?, ?);
 SELECT j.c0, CAST(r."id" AS TEXT), r."na""me", r."limit" FROM (SELECT json_extract(value, '$[0]') AS c0 FROM json_each(?)) j CROSS JOIN "customer" r ON r."id" = j.c0;
 SELECT j.c0, CAST(r."id" AS TEXT) FROM (SELECT json_extract(value, '$[0]') AS c0 FROM json_each(?)) j CROSS JOIN "customer" r ON r."id" = j.c0;
+SELECT j.c0, CAST(r."id" AS TEXT), r."na""me", r."limit" FROM (SELECT json_extract(value, '$[0]') AS c0 FROM json_each(?)) j CROSS JOIN "customer" r ON r."na""me" = j.c0 LIMIT 1000;
 UPDATE "customer" AS r SET "na""me" = j.c1, "limit" = j.c2 FROM (SELECT json_extract(value, '$[0]') AS c0, json_extract(value, '$[1]') AS c1, json_extract(value, '$[2]') AS c2 FROM json_each(?)) j WHERE r."id" = j.c0;
 DELETE FROM "customer" AS r WHERE r."id" IN (SELECT j.c0 FROM (SELECT json_extract(value, '$[0]') AS c0 FROM json_each(?)) j);
 INSERT INTO "isthmus_ledger" (message_id, payload_hash, epoch, object, key, outcome, applied_at) SELECT j.c0, j.c1, j.c2, j.c3, j.c4, 'accepted', CURRENT_TIMESTAMP FROM (SELECT json_extract(value, '$[0]') AS c0, json_extract(value, '$[1]') AS c1, json_extract(value, '$[2]') AS c2, json_extract(value, '$[3]') AS c3, json_extract(value, '$[4]') AS c4 FROM json_each(?)) j WHERE 1 = 1 ON CONFLICT (message_id) DO NOTHING;

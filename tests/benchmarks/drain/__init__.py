@@ -1,0 +1,1 @@
+"""How fast an ERP has what stands in the outbox, all that delivering means included, beside bare loops."""
