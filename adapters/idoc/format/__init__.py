@@ -1,0 +1,1 @@
+"""The IDoc format, on its own: read, write, inspect, convert and validate."""
