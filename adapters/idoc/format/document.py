@@ -120,11 +120,14 @@ class Idoc:
 
 
 class Head(NamedTuple):
-    """An item of a stream: an IDoc begins. ``at`` counts the IDocs of the file from 1."""
+    """An item of a stream: an IDoc begins. ``at`` counts the IDocs of the file from 1; ``sent`` names the
+    fields of the control record that an XML file holds, in its order.
+    """
 
     at: int
     control: Mapping[str, str]
     origin: Origin
+    sent: tuple[str, ...] = ()
 
 
 class Entry(NamedTuple):

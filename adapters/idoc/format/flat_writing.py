@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from adapters.idoc.format.codepage import codec_of
 from adapters.idoc.format.dictionary import Dictionary
-from adapters.idoc.format.document import Entry, Head, Idoc, Item, Segment, items_of
+from adapters.idoc.format.document import Entry, Head, Idoc, Item, Origin, Segment, items_of
 from adapters.idoc.format.framing import Framing, Numbering, Padding
 from adapters.idoc.format.grammar import IdocType
 from adapters.idoc.format.layout import Layout
-from adapters.idoc.format.problems import ValueFault
+from adapters.idoc.format.problems import Problem, Report, ValueFault
 from adapters.idoc.format.records import (
     CONTROL,
     CONTROL_LENGTH,
@@ -62,32 +62,50 @@ def write_status(status: Iterable[Mapping[str, str]], *, encoding: str = "utf-8"
 class FlatWriter:
     """Writes items as they come; nothing but the record at hand is held."""
 
-    def __init__(self, form: FlatForm | None = None, dictionary: Dictionary | None = None) -> None:
+    def __init__(
+        self,
+        form: FlatForm | None = None,
+        dictionary: Dictionary | None = None,
+        report: Report | None = None,
+    ) -> None:
         self._form = form or FlatForm()
+        self._report = report
         self._framing = self._form.framing or Framing()
         self._codec = codec_of(self._form.encoding)
         self._dictionary = dictionary or standard_dictionary()
-        self._end = self._framing.line_end
+        self._end = ""
+        self._index = 0
+        self._number = ""
         self._idoc_type: IdocType | None = None
         self._client = ""
         self._levels: dict[int, int] = {}
 
     def write(self, items: Iterable[Item]) -> Iterator[bytes]:
         """The file, record by record. Raises ValueFault for a value that does not fit or is not in the code
-        page; SEGMENT.FIELD says which.
+        page; SEGMENT.FIELD says which. With ``report`` it leaves that record out and goes on, so that all
+        such values are told of; the file is then not whole.
         """
-        if self._framing.mark:
-            yield "\ufeff".encode(self._codec)
         before = b""
+        first = True
         for item in items:
+            if first:  # a file that is being read has told its framing by now
+                first, self._end = False, self._framing.line_end
+                before = "\ufeff".encode(self._codec) if self._framing.mark else b""
             if before:
                 yield before
-            before = self._head(item) if isinstance(item, Head) else self._entry(item)
+            try:
+                before = self._head(item) if isinstance(item, Head) else self._entry(item)
+            except ValueFault as fault:
+                if self._report is None:
+                    raise
+                self._report(problem_of(fault, item, self._index, self._number))
+                before = b""
         if before and self._end and not self._framing.final:
             before = before[: -len(self._end.encode(self._codec))]
         yield before + self._framing.tail.encode(self._codec)
 
     def _head(self, head: Head) -> bytes:
+        self._index, self._number = head.at, head.control.get("DOCNUM", "")
         known = {name: text for name, text in head.control.items() if name in CONTROL}
         for name in head.control.keys() - known.keys():
             CONTROL.field(name)  # raises, with the nearest name
@@ -181,6 +199,22 @@ class FlatWriter:
         except UnicodeEncodeError as error:
             at = len(to_units(line[: error.start])) - start
             raise _not_in_code_page(at, layout, self._codec) from None
+
+
+def problem_of(fault: ValueFault, item: Item, idoc: int, number: str) -> Problem:
+    """A value that cannot be written, with the place where it came from."""
+    origin = item.origin if isinstance(item, Head) else item.segment.origin or Origin(0)
+    return Problem(
+        fault.reason,
+        idoc=idoc,
+        number=number,
+        segment="EDI_DC40" if isinstance(item, Head) else item.segment.definition,
+        field=fault.field,
+        line=origin.line,
+        column=origin.column,
+        offset=origin.offset if origin.offset >= 0 else None,
+        remedy=fault.remedy,
+    )
 
 
 def _to_width(text: str, width: int) -> str:

@@ -161,12 +161,15 @@ def layout_of(
     parents: tuple[str, ...] = (),
     level: int = 0,
     keys: tuple[str, ...] = (),
-    partial: bool = False,
 ) -> Layout:
-    """A layout from ``"NAME:length NAME:length …"`` in the order of the record."""
+    """A layout from ``"NAME:length NAME:length …"`` in the order of the record; ``…`` at the end says that
+    more fields follow which nobody has written down.
+    """
     fields: list[Field] = []
     at = 0
-    for item in text.split():
+    items = text.split()
+    partial = items[-1] == "…"
+    for item in items[:-1] if partial else items:
         field_name, length = item.split(":")
         fields.append(Field(field_name, at, int(length)))
         at += int(length)

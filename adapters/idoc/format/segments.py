@@ -69,11 +69,10 @@ _SEGMENTS = (
     layout_of("E1ADHDR", "MESTYP:6 MESCOD:3 MESFCT:3 MESTYP_LNG:30", definition="E2ADHDR001", level=1),
     layout_of(
         "E1STATE",
-        "DOCNUM:16 STATUS:2 STACOD:8 STATXT:70 STAPA1:20 STAPA2:20 STAPA3:20 STAPA4:20",
+        "DOCNUM:16 STATUS:2 STACOD:8 STATXT:70 STAPA1:20 STAPA2:20 STAPA3:20 STAPA4:20 …",
         definition="E2STATE002",
         parents=("E1ADHDR",),
         level=2,
-        partial=True,
     ),
     layout_of(
         "E1PRTOB",

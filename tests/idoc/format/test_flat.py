@@ -17,7 +17,7 @@ from adapters.idoc.format.problems import ReadFault, ValueFault
 from adapters.idoc.format.records import CONTROL
 from tests.idoc.files import DICTIONARY, control, customer, flat, segment
 
-SAMPLES = Path(__file__).parent.parent / "data" / "idoc"
+SAMPLES = Path(__file__).parents[2] / "data" / "idoc"
 
 
 def read(content: bytes, encoding: str = "utf-8", last_line: LastLine = LastLine.OPTIONAL) -> list[Idoc]:
