@@ -45,7 +45,7 @@ def convert(opened: Opened, wanted: Conversion, dictionary: Dictionary, report: 
 
 def _written(opened: Opened, wanted: Conversion, dictionary: Dictionary, report: Report) -> Iterator[bytes]:
     if wanted.to is Form.JSON:
-        return JsonWriter(dictionary).write(opened)
+        return JsonWriter(dictionary, report).write(opened)
     if wanted.to is Form.XML:
         again = opened.form is Form.XML and not wanted.encoding
         return _xml(opened, wanted, dictionary, report, again)

@@ -204,12 +204,13 @@ class FlatWriter:
 def problem_of(fault: ValueFault, item: Item, idoc: int, number: str) -> Problem:
     """A value that cannot be written, with the place where it came from."""
     origin = item.origin if isinstance(item, Head) else item.segment.origin or Origin(0)
+    segment = "EDI_DC40" if isinstance(item, Head) else item.segment.definition
     return Problem(
         fault.reason,
         idoc=idoc,
         number=number,
-        segment="EDI_DC40" if isinstance(item, Head) else item.segment.definition,
-        field=fault.field,
+        segment=segment,
+        field="" if segment in (fault.field, "EDI_DC40") and "." not in fault.field else fault.field,
         line=origin.line,
         column=origin.column,
         offset=origin.offset if origin.offset >= 0 else None,

@@ -13,8 +13,9 @@ from typing import BinaryIO
 
 from adapters.idoc.format.dictionary import Dictionary
 from adapters.idoc.format.document import Entry, Head, Idoc, Item, Origin, Segment, items_of
+from adapters.idoc.format.flat_writing import problem_of
 from adapters.idoc.format.hierarchy import DEEPEST
-from adapters.idoc.format.problems import Problem, ReadFault, ValueFault
+from adapters.idoc.format.problems import Problem, ReadFault, Report, ValueFault
 from adapters.idoc.format.records import CONTROL
 from adapters.idoc.format.segments import standard_dictionary
 
@@ -25,19 +26,31 @@ _LARGEST = 256 << 20
 class JsonWriter:
     """Writes items as they come; nothing but the depth is held."""
 
-    def __init__(self, dictionary: Dictionary | None = None, *, indent: bool = False) -> None:
+    def __init__(
+        self,
+        dictionary: Dictionary | None = None,
+        report: Report | None = None,
+        *,
+        headers: bool = True,
+    ) -> None:
         self._dictionary = dictionary or standard_dictionary()
-        self._indent = indent
+        self._report = report
+        self._headers = headers
+        self._index = 0
+        self._number = ""
         self._open: list[tuple[int, bool]] = []
 
     def write(self, items: Iterable[Item]) -> Iterator[bytes]:
-        """The document, piece by piece. Raises ValueFault for segments not in the order of their tree."""
+        """The document, piece by piece. Raises ValueFault for segments not in the order of their tree; with
+        ``report`` it tells of them and puts them below what is open.
+        """
         yield b'{"idocs": ['
         begun = False
         for item in items:
             if isinstance(item, Head):
                 end = self._close(0) + "]}, " if begun else ""
                 self._open, begun = [(0, False)], True
+                self._index, self._number = item.at, item.control.get("DOCNUM", "")
                 control = {name: text for name, text in item.control.items() if text}
                 yield f'{end}{{"control": {_text(control)}, "segments": ['.encode()
             else:
@@ -54,14 +67,18 @@ class JsonWriter:
     def _entry(self, entry: Entry) -> str:
         text = self._close(entry.parent)
         if not self._open or self._open[-1][0] != entry.parent:
-            raise ValueFault(
-                "the segment above it is closed already: segments are not in the order of their tree",
-                field=entry.segment.type,
-            )
+            reason = "the segment above it is closed already: segments are not in the order of their tree"
+            fault = ValueFault(reason, field=entry.segment.type)
+            if self._report is None:
+                raise fault
+            self._report(problem_of(fault, entry, self._index, self._number))
         comma = ", " if self._open[-1][1] else ""
-        self._open[-1] = (entry.parent, True)
+        self._open[-1] = (self._open[-1][0], True)
         self._open.append((entry.at, False))
-        body = _text(segment_fields(entry.segment, self._dictionary))
+        fields = segment_fields(entry.segment, self._dictionary)
+        if not self._headers:
+            fields.pop("header", None)
+        body = _text(fields)
         return f'{text}{comma}{body[:-1]}, "children": ['
 
 
