@@ -191,7 +191,7 @@ class FlatReader:
         return self._numbered(record, name, units, width)
 
     def _numbered(self, record: Record, name: str, units: str, width: int) -> DataRecord | None:
-        header = units[30:HEADER_LENGTH]
+        header = units[30:HEADER_LENGTH].ljust(HEADER_LENGTH - 30)
         control = self._control or {}
         for key, start, end in (("MANDT", 0, 3), ("DOCNUM", 3, 19)):
             found = header[start:end].rstrip(" ")

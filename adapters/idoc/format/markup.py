@@ -135,9 +135,13 @@ class Markup:
                     reason,
                     line=error.lineno,
                     column=error.offset + 1,
-                    offset=self._parser.ErrorByteIndex + self._shift if self.codec == "utf-8" else None,
+                    offset=self._error_offset(),
                 )
             )
+
+    def _error_offset(self) -> int | None:
+        at = self._parser.ErrorByteIndex
+        return at + self._shift if at >= 0 and self.codec == "utf-8" else None
 
     def _pieces(self) -> Iterator[None]:
         data = self._stream.read(_CHUNK)

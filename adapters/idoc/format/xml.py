@@ -182,7 +182,7 @@ class XmlReader:
             self._segments.append(_Open(name, origin, 0, 0, control=True, shown=False))
             return
         if self._segments and self._segments[-1].control:
-            self._wrong(f"{name} stands inside the control record")
+            self._markup.stop(f"{name} stands inside the control record")
         self._need_head()
         self._show()
         self._count += 1
