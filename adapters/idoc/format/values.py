@@ -16,6 +16,7 @@ from decimal import Decimal
 NODATA = "/"
 
 _NUMBER = re.compile(r"(?P<lead>[+-]?)(?P<digits>\d+(?:\.\d*)?|\.\d+)(?P<trail>[+-]?)")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _INITIAL_DATES = {"", "00000000"}
 #: SAP's types whose text is a number.
 _NUMBERS = {"DEC", "CURR", "QUAN", "FLTP", "INT1", "INT2", "INT4", "INT8", "PREC"}
@@ -157,7 +158,7 @@ def to_units(text: str) -> str:
 
 def from_units(units: str) -> str:
     """The inverse of ``to_units``. Raises ValueError where a field ends within a character."""
-    if units.isascii() or not any("\ud800" <= unit <= "\udfff" for unit in units):
+    if units.isascii() or _SURROGATE.search(units) is None:
         return units
     try:
         return units.encode("utf-16-be", "surrogatepass").decode("utf-16-be")
