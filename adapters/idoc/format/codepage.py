@@ -67,6 +67,8 @@ def looks_like_utf8(text: str, codec: str) -> bool:
 
 def suspicion(data: bytes, codec: str) -> str:
     """What the first bytes of a file look like if not like the declared code page; "" without a suspicion."""
+    if data.startswith((b"PK\x03\x04", b"\x1f\x8b")):
+        return "it is compressed (zip or gzip): unpack it first"
     if data.startswith(_EBCDIC):
         return "it looks like EBCDIC: have the transfer convert it to text"
     if codec.startswith("utf-16"):

@@ -18,7 +18,7 @@ from adapters.idoc.format.document import Head, Idoc, Item, Origin, assemble
 from adapters.idoc.format.framing import Framing, LastLine
 from adapters.idoc.format.hierarchy import DataRecord, Placing
 from adapters.idoc.format.layout import Layout
-from adapters.idoc.format.problems import Problem, ReadFault, Report, ValueFault, refuse
+from adapters.idoc.format.problems import Problem, ReadFault, Report, Severity, ValueFault, refuse
 from adapters.idoc.format.records import (
     CONTROL,
     CONTROL_LENGTH,
@@ -27,6 +27,7 @@ from adapters.idoc.format.records import (
     HEADER_LENGTH,
     OLD_RELEASE_REMEDY,
     REQUIRED,
+    SEGMENT_NAME,
     STATUS,
     old_release,
 )
@@ -34,8 +35,11 @@ from adapters.idoc.format.segments import standard_dictionary
 from adapters.idoc.format.text import END_MARKS, Record, TextStream, width_of
 from adapters.idoc.format.values import from_units, to_units
 
-_SEGMENT_NAME = re.compile(r"[A-Z0-9_/]+")
 _BLANK = " \t" + END_MARKS
+#: How other formats begin.
+_OTHERS = ("UNA:", "UNB+", "ISA*", "STX=")
+#: What stands between files that were joined.
+_BETWEEN = "\ufeff" + END_MARKS
 _SHIFTED = "compare the partner's encoding with the char. set of SAP's port (WE21)"
 
 
@@ -129,6 +133,9 @@ class FlatReader:
                 self._records += 1
                 yield from self._placing.add(data)
         yield from self._finish()
+        if self._index and not self.framing.final and self.framing.line_end and not self.framing.tail:
+            reason = "the last record has no line end: the file may be cut"
+            self._tell(replace(self._text.problem(reason), severity=Severity.WARNING))
         if not self._index and not self._orphan:
             self._tell(self._text.problem("the file holds no IDoc"))
 
@@ -181,7 +188,7 @@ class FlatReader:
             return None
         units = record.text if record.text.isascii() else to_units(record.text)
         name = units[:30].rstrip(" ")
-        if not _SEGMENT_NAME.fullmatch(name):
+        if not SEGMENT_NAME.fullmatch(name):
             self._tell(record.problem("the record does not begin with a segment name", remedy=_SHIFTED))
             return None
         width = len(units)
@@ -238,6 +245,8 @@ def _other_form(text: str) -> tuple[str, str]:
         return "", ""
     if text.startswith("<"):
         return "this is XML, not the flat form of an IDoc", ""
+    if text.startswith(_OTHERS):
+        return "this is EDIFACT, X12 or TRADACOMS, not an IDoc", "have it converted to an IDoc first"
     if text.startswith("EDI_DS40"):
         return "a status record EDI_DS40 among data records", ""
     old = old_release(text)
@@ -269,6 +278,8 @@ def records(
         seen.final, seen.tail = bool(end), record.text[len(content) :]
         if not end and content == record.text and last_line is LastLine.REQUIRED:
             _check_complete(record, dictionary, report)
+        if content[0] in _BETWEEN and content.lstrip(_BETWEEN).startswith("EDI_DC40"):
+            content = content.lstrip(_BETWEEN)  # files were joined, each with its mark or Ctrl-Z
         if "\x00" in content or "\x1a" in content:
             report(record.problem("NUL or Ctrl-Z inside a record"))
             content = content.translate({0: " ", 0x1A: " "})
@@ -292,11 +303,18 @@ def _is_contiguous(text: TextStream) -> bool:
     """A control record followed at once by a data record. Blanks behind it are only padding."""
     if text.peek(8) != "EDI_DC40":
         return False
-    start = text.peek(CONTROL_LENGTH + HEADER_LENGTH)
-    if "\n" in start[:CONTROL_LENGTH] or "\r" in start[:CONTROL_LENGTH]:
+    width = _control_width(text)
+    start = text.peek(width + HEADER_LENGTH)
+    if "\n" in start[:width] or "\r" in start[:width]:
         return False
-    behind = re.split(r"[\r\n]", start[CONTROL_LENGTH:])[0]
+    behind = re.split(r"[\r\n]", start[width:])[0]
     return bool(behind.strip(_BLANK))
+
+
+def _control_width(text: TextStream) -> int:
+    """How far the control record of a file without line ends reaches: some pad it like data records."""
+    padding = text.peek(DATA_LENGTH)[CONTROL_LENGTH:]
+    return DATA_LENGTH if padding and not padding.strip(" ") else CONTROL_LENGTH
 
 
 def _contiguous(text: TextStream, report: Report, framing: Framing) -> Iterator[Record]:
@@ -306,7 +324,7 @@ def _contiguous(text: TextStream, report: Report, framing: Framing) -> Iterator[
         if not ahead.strip(_BLANK + "\r\n"):
             framing.tail += text.take(DATA_LENGTH)
             continue
-        length = CONTROL_LENGTH if ahead.startswith("EDI_DC40") else DATA_LENGTH
+        length = _control_width(text) if ahead.startswith("EDI_DC40") else DATA_LENGTH
         record = text.take_record(length)
         if width_of(record.text) < length:
             reason = f"a record of {length} characters is cut after {len(record.text)}"

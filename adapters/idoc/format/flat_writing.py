@@ -25,6 +25,7 @@ from adapters.idoc.format.records import (
     DATA_LENGTH,
     HEADER_LENGTH,
     SDATA_LENGTH,
+    SEGMENT_NAME,
     STATUS,
 )
 from adapters.idoc.format.segments import standard_dictionary
@@ -115,7 +116,7 @@ class FlatWriter:
         self._levels = {}
         if self._end and self._form.padding is Padding.TRIMMED:
             text = text.rstrip(" ")
-        elif self._end and self._form.padding is Padding.AS_READ and head.origin.width:
+        elif self._form.padding is Padding.AS_READ and head.origin.width:
             text = _to_width(text, head.origin.width)
         elif self._end and self._form.padding is Padding.FULL:
             text = text.ljust(CONTROL_LENGTH)
@@ -125,6 +126,8 @@ class FlatWriter:
         segment = entry.segment
         layout = self._dictionary.layout(segment.definition)
         name, data = self._content(segment, layout)
+        if not SEGMENT_NAME.fullmatch(name):
+            raise ValueFault("the name cannot stand in SEGNAM", field=segment.type[:30])
         header = self._header(entry, name, layout)
         line = header + self._checked(segment, data)
         return self._encode(_to_width(line, self._width(segment, layout)), layout, HEADER_LENGTH)

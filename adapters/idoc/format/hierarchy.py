@@ -57,6 +57,7 @@ class Placing:
         self._last = 0
         self._filled: bool | None = None
         self._levels: list[tuple[int, int]] = []
+        self._path: list[tuple[int, Node | None]] = []
         self._open: list[tuple[str, int, Node | None, int]] = []
 
     def add(self, record: DataRecord) -> Iterator[Entry]:
@@ -74,13 +75,20 @@ class Placing:
         if self._place is None:
             if any(record.parent for record in self._waiting):
                 self._place = self._by_number
-            elif any(record.level for record in self._waiting):
+            elif self._levels_tell():
                 self._place = self._by_level
             else:
                 self._place = self._by_grammar
         for record in self._waiting:
             yield self._entry(record)
         self._waiting = []
+
+    def _levels_tell(self) -> bool:
+        """Whether HLEVEL is filled; one value everywhere says nothing where the grammar says more."""
+        levels = {record.level or 0 for record in self._waiting}
+        if levels == {0} or not levels:
+            return False
+        return len(levels) > 1 or len(self._waiting) < 2 or self._idoc_type is None
 
     def _tell(self, record: DataRecord, reason: str) -> None:
         self._report(self._problem(record, reason))
@@ -102,7 +110,8 @@ class Placing:
 
     def _entry(self, record: DataRecord) -> Entry:
         place = self._place or self._by_grammar
-        parent = place(record)
+        kind = self._dictionary.type_of(record.name)
+        parent = self._allowed(place(record), kind)
         depth = self._depths[parent] + 1
         if depth > DEEPEST:
             self._tell(record, f"segments are nested deeper than {DEEPEST} levels")
@@ -113,9 +122,32 @@ class Placing:
         self._depths.append(depth)
         index = len(self._numbers)
         origin = Origin(record.record.line, 0, record.record.offset, record.header, record.width)
-        kind = self._dictionary.type_of(record.name)
         segment = Segment(kind, record.name, record.data, (), record.level or 0, None, origin)
         return Entry(index, parent, depth, segment, record.record.end)
+
+    def _allowed(self, parent: int, kind: str) -> int:
+        """The parent that the sender names, or the one above it that the IDoc type gives this segment:
+        senders hang header segments below the first one, though all of them stand at the top.
+        """
+        if self._idoc_type is None:
+            return parent
+        path = self._path
+        open_ = [0, *(at for at, _ in path)]
+        if parent in open_:
+            del path[open_.index(parent) :]
+        nodes = [self._idoc_type.root, *(node for _, node in path)]
+        for at in range(len(nodes) - 1, -1, -1):
+            node = nodes[at]
+            below = node.child(kind) if node is not None else None
+            if below is not None:
+                del path[at:]
+                parent = path[-1][0] if path else 0
+                path.append((len(self._numbers) + 1, below))
+                return parent
+        if parent not in open_:
+            path.clear()  # from here on the sender's word is all there is
+        path.append((len(self._numbers) + 1, None))
+        return parent
 
     def _by_number(self, record: DataRecord) -> int:
         if record.number is None:

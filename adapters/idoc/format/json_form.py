@@ -8,6 +8,7 @@ text as it stood in ``data``. ``header`` holds MANDT to HLEVEL of a flat record,
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
@@ -19,6 +20,8 @@ from adapters.idoc.format.problems import Problem, ReadFault, Report, ValueFault
 from adapters.idoc.format.records import CONTROL
 from adapters.idoc.format.segments import standard_dictionary
 
+#: MANDT, DOCNUM, SEGNUM, PSGNUM and HLEVEL as they stood.
+_HEADER = re.compile(r"(?:[^\x00-\x1f\x7f]{19}[0-9 ]{14})?")
 #: A document is read as a whole, and takes several times its size.
 _LARGEST = 256 << 20
 
@@ -112,9 +115,11 @@ def read_json(stream: BinaryIO, *, dictionary: Dictionary | None = None) -> Iter
     if len(content) > _LARGEST:
         raise ReadFault(Problem(f"a JSON document of more than {_LARGEST >> 20} MB is not read"))
     try:
-        document = json.loads(content)
+        document = json.loads(content, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
         raise ReadFault(Problem(f"no JSON: {error.msg}", line=error.lineno, column=error.colno)) from None
+    except ReadFault:
+        raise
     except (UnicodeDecodeError, RecursionError, ValueError) as error:
         raise ReadFault(Problem(f"no JSON: {type(error).__name__}")) from None
     idocs = _list(document, "idocs", "$")
@@ -134,6 +139,16 @@ def read_json(stream: BinaryIO, *, dictionary: Dictionary | None = None) -> Iter
         yield Idoc(control, segments)
 
 
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object; two members of one name would lose the first."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ReadFault(Problem(f"an object has two members {twice[:40]!r}"))
+    return found
+
+
 def _segment(value: object, path: str, dictionary: Dictionary, depth: int) -> Segment:
     if depth > DEEPEST:
         raise _at(path[:200], f"segments are nested deeper than {DEEPEST} levels")
@@ -149,6 +164,8 @@ def _segment(value: object, path: str, dictionary: Dictionary, depth: int) -> Se
     named = None if data else _strings(value, "fields", path)
     if not data and not named and dictionary.layout(definition or kind) is None:
         named = None
+    if not _HEADER.fullmatch(header):
+        raise _at(f"{path}.header", "not MANDT to HLEVEL of a data record, 33 characters")
     origin = Origin(0, header=header) if header else None
     return Segment(kind, definition or kind, data, children, 0, named, origin)
 

@@ -183,6 +183,12 @@ class Markup:
         match = _DECLARED.match(data)
         if match:
             declared = match[1].decode("ascii")
+        if declared.lower().replace("-", "").startswith(("utf16", "ucs2", "unicode")):
+            self.codec = "ascii"
+            self.stop(
+                f"the document declares {declared} and is not written in it",
+                "correct the declaration: a program that made it a text in memory may have left it there",
+            )
         try:
             self.codec = codec_of(declared or self._given or "utf-8")
         except ValueError as error:

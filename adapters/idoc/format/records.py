@@ -6,6 +6,8 @@ Release 3.x ("version 2": EDI_DC, EDI_DD) is recognised by its name and refused.
 
 from __future__ import annotations
 
+import re
+
 from adapters.idoc.format.layout import (
     CONTROL_LENGTH,
     DATA_LENGTH,
@@ -49,6 +51,8 @@ def old_release(start: str) -> str:
     )
 
 
+#: What SEGNAM may hold.
+SEGMENT_NAME = re.compile(r"[A-Z0-9_/]{1,30}")
 #: What to do about release 3.x.
 OLD_RELEASE_REMEDY = "set the port to record type version 3 (WE21), which writes EDI_DC40"
 
@@ -62,6 +66,7 @@ __all__ = [
     "OLD_RELEASE_REMEDY",
     "REQUIRED",
     "SDATA_LENGTH",
+    "SEGMENT_NAME",
     "STATUS",
     "XML_CONTROL_NAMES",
     "old_release",
