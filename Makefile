@@ -3,7 +3,7 @@
 #   PYTHON=…   the Python to build .venv with (3.11 or newer; found by itself otherwise)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo test lint lock proof faults conformance bench clean
+.PHONY: help setup setup-tests demo test lint lock proof faults conformance bench fuzz clean
 export PYTHON JSON
 
 PYTHON_SCRIPT := sh .setup/python.sh
@@ -37,6 +37,9 @@ faults: setup-tests ## Everything that goes wrong at Salesforce, over real socke
 
 bench: setup-tests ## Figures of speed and size, each beside a bare reference of the same run
 	@$(RUN) .venv/bin/python -m tests.benchmarks $(FIGURES) $(ARGS)
+
+fuzz: setup-tests ## Rubbish for the IDoc parsers and dictionaries, N=1000000 of it; goes on from what it kept
+	@$(RUN) .venv/bin/python -m tests.fuzz $(if $(N),--runs $(N)) $(FIGURES) $(ARGS)
 
 conformance: setup-tests ## Clients written by others, unchanged, against the sandbox org
 	@$(RUN) .venv/bin/python -m tests.conformance $(FIGURES) $(ARGS)

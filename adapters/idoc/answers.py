@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 
-from adapters.idoc.document import Segment
-from adapters.idoc.faults import ValueFault
-from adapters.idoc.layout import Dictionary
-from adapters.idoc.values import pad_key
+from adapters.idoc.format.dictionary import Dictionary
+from adapters.idoc.format.document import Segment
+from adapters.idoc.format.problems import ValueFault
+from adapters.idoc.format.values import pad_key
 from agent.core.change import Answer
 
 

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
+from adapters.idoc.format.dictionary import Dictionary
+from adapters.idoc.format.segments import standard_dictionary
 from adapters.idoc.inbound import Inbound
-from adapters.idoc.layout import Dictionary
 from adapters.idoc.outbound import Outbound
 from adapters.idoc.probe import IdocProbe
-from adapters.idoc.segments import standard_dictionary
 from adapters.idoc.settings import Settings
 from adapters.idoc.source import IdocDirectory
 from adapters.idoc.target import IdocFiles

@@ -15,13 +15,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from adapters.idoc.answers import answer_of, status_answer
-from adapters.idoc.document import Idoc, Segment
-from adapters.idoc.faults import IdocFault, ReadFault, ValueFault
-from adapters.idoc.flat import FileKind, LastLine, kind_of, read_idocs, read_status
-from adapters.idoc.layout import Dictionary
+from adapters.idoc.format.dictionary import Dictionary
+from adapters.idoc.format.document import Idoc, Segment
+from adapters.idoc.format.flat import FileKind, kind_of, read_idocs, read_status
+from adapters.idoc.format.framing import LastLine
+from adapters.idoc.format.problems import IdocFault, Problem, ReadFault, ValueFault
+from adapters.idoc.format.text import Record
+from adapters.idoc.format.values import NODATA, pad_key, read_date, read_decimal, read_moment
 from adapters.idoc.settings import Settings
-from adapters.idoc.text import Record
-from adapters.idoc.values import NODATA, pad_key, read_date, read_decimal, read_moment
 from agent.core.change import Change, ChangeKind, Operation, RawValue
 from agent.core.objects import FieldSpec, FieldType, ObjectSpec
 
@@ -244,4 +245,4 @@ def _reached(idoc: Idoc) -> str:
 
 def _at(idoc: Idoc, reason: str) -> ReadFault:
     line, offset = (idoc.span.line, idoc.span.start) if idoc.span else (0, 0)
-    return ReadFault(reason, line=line, offset=offset)
+    return ReadFault(Problem(reason, line=line, offset=offset))

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 
-from adapters.idoc.document import Idoc, Segment
-from adapters.idoc.faults import ValueFault
-from adapters.idoc.layout import Dictionary, Layout
+from adapters.idoc.format.dictionary import Dictionary
+from adapters.idoc.format.document import Idoc, Segment
+from adapters.idoc.format.layout import Layout
+from adapters.idoc.format.problems import ValueFault
+from adapters.idoc.format.values import NODATA, pad_key, write_date, write_decimal
 from adapters.idoc.settings import Settings
-from adapters.idoc.values import NODATA, pad_key, write_date, write_decimal
 from agent.core.change import RawValue
 from agent.core.delivery import Delivery, DeliveryKind
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from adapters.idoc.codepage import codec_of
+from adapters.idoc.format.codepage import codec_of
 
 
 class Take(StrEnum):

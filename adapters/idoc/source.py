@@ -28,7 +28,7 @@ from adapters.idoc.directory import (
     stamp_at,
     stamp_of,
 )
-from adapters.idoc.flat import sort_key
+from adapters.idoc.format.flat import sort_key
 from adapters.idoc.inbound import STREAM, Inbound, Reading, broken_file
 from adapters.idoc.settings import Settings, Take
 from adapters.idoc.watch import Watch

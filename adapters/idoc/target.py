@@ -24,9 +24,10 @@ import structlog
 
 from adapters.idoc.book import Book, Entry, digests
 from adapters.idoc.directory import read_file, sync_directory
-from adapters.idoc.faults import IdocFault, ValueFault
-from adapters.idoc.flat import read_idocs, write_idoc
-from adapters.idoc.layout import Dictionary
+from adapters.idoc.format.dictionary import Dictionary
+from adapters.idoc.format.flat import read_idocs
+from adapters.idoc.format.flat_writing import write_idoc
+from adapters.idoc.format.problems import IdocFault, ValueFault
 from adapters.idoc.outbound import Outbound, document_number, file_name
 from adapters.idoc.settings import Settings
 from adapters.idoc.witness import DirectoryWitness

@@ -11,7 +11,7 @@ import sys
 import typer
 
 from agent import log
-from agent.cli import conflicts, demo, flow, journal, operate, prepare, running, sandbox
+from agent.cli import conflicts, demo, flow, idoc, journal, operate, prepare, running, sandbox
 from agent.cli.output import fail
 from agent.errors import IsthmusError
 
@@ -28,6 +28,7 @@ operate.register(app)
 conflicts.register(app)
 flow.register(app)
 journal.register(app)
+idoc.register(app)
 sandbox.register(app)
 demo.register(app)
 

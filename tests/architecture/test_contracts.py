@@ -17,7 +17,8 @@ MODULES = {
     "agent.operations": ("verbs", "wire"),
     "agent.cli": ("main",),
     "adapters": ("registry",),
-    "adapters.idoc": ("flat", "target"),
+    "adapters.idoc": ("target",),
+    "adapters.idoc.format": ("flat",),
     "adapters.odbc": ("capture",),
     "adapters.salesforce": ("pubsub_api_pb2", "system"),
     "adapters.sandbox.salesforce": ("server",),
@@ -32,7 +33,7 @@ CLEAN = {
     "agent.core.plan": "import agent.core.objects, agent.errors",
     "adapters.odbc.capture": "import agent.ports, agent.core.change, agent.errors, agent.failpoints, pyodbc",
     "adapters.sandbox.salesforce.server": "import adapters.salesforce.pubsub_api_pb2",
-    "adapters.sandbox.sap.system": "import adapters.idoc.flat",
+    "adapters.sandbox.sap.system": "import adapters.idoc.format.flat",
     "tui.app": "import agent.operations.wire, textual",
 }
 BROKEN = {
@@ -50,6 +51,7 @@ BROKEN = {
         "import adapters.salesforce.system",
     ),
     "sandbox beyond the codec": ("adapters.sandbox.sap.system", "import adapters.idoc.target"),
+    "idoc format with the adapter": ("adapters.idoc.format.flat", "import agent.errors"),
     "dashboard with the store": ("tui.app", "import agent.store.tables"),
     "dashboard with the verbs": ("tui.app", "import agent.operations.verbs"),
     "engine with an adapter": ("agent.flow.intake", "import adapters.odbc.capture"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from adapters.idoc.document import Idoc, Segment
-from adapters.idoc.flat import write_idoc
-from adapters.idoc.segments import standard_dictionary
+from adapters.idoc.format.document import Idoc, Segment
+from adapters.idoc.format.flat_writing import write_idoc
+from adapters.idoc.format.segments import standard_dictionary
 from adapters.idoc.settings import Settings
 from agent.core.delivery import Delivery, DeliveryKind
 from agent.core.objects import FieldSpec, FieldType, ObjectSpec

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from adapters.idoc.flat import write_status
+from adapters.idoc.format.flat_writing import write_status
 from adapters.idoc.inbound import Inbound, order_of, read_value
 from adapters.idoc.settings import Take
 from adapters.idoc.source import IdocDirectory

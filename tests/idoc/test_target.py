@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.idoc.document import Idoc
-from adapters.idoc.flat import read_idocs
+from adapters.idoc.format.document import Idoc
+from adapters.idoc.format.flat import read_idocs
 from adapters.idoc.outbound import Outbound
 from adapters.idoc.target import IdocFiles
 from agent import failpoints

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from adapters.idoc.document import Idoc, Segment
-from adapters.idoc.faults import IdocFault
-from adapters.idoc.flat import read_idocs, write_idoc
-from adapters.idoc.layout import Dictionary
+from adapters.idoc.format.dictionary import Dictionary
+from adapters.idoc.format.document import Idoc, Segment
+from adapters.idoc.format.flat import read_idocs
+from adapters.idoc.format.flat_writing import write_idoc
+from adapters.idoc.format.problems import IdocFault
 from adapters.sandbox.sap.options import SampleSap
 
 #: RBDSTATE confirms at most so many IDocs in one.

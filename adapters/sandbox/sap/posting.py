@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adapters.idoc.document import Idoc
-from adapters.idoc.layout import Dictionary
-from adapters.idoc.values import NODATA, pad_key
+from adapters.idoc.format.dictionary import Dictionary
+from adapters.idoc.format.document import Idoc
+from adapters.idoc.format.values import NODATA, pad_key
 from adapters.sandbox.sap.options import Switches
 from adapters.sandbox.sap.store import FIELDS, SapStore
 

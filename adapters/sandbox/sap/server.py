@@ -17,7 +17,7 @@ from typing import Annotated
 import uvicorn
 from fastapi import Body, FastAPI, HTTPException
 
-from adapters.idoc.faults import ValueFault
+from adapters.idoc.format.problems import ValueFault
 from adapters.sandbox.sap.options import SampleSap, Switches
 from adapters.sandbox.sap.store import FIELDS
 from adapters.sandbox.sap.system import SapSystem, UnknownFieldError

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from adapters.idoc.document import Idoc
-from adapters.idoc.layout import Dictionary
-from adapters.idoc.segments import standard_dictionary
+from adapters.idoc.format.dictionary import Dictionary
+from adapters.idoc.format.document import Idoc
+from adapters.idoc.format.segments import standard_dictionary
 from adapters.sandbox.sap.files import PACK, FilePorts
 from adapters.sandbox.sap.options import SampleSap, Switches
 from adapters.sandbox.sap.posting import NO_PROFILE, NOT_POSTED, POSTED, SYNTAX, CustomerPosting, Posting

@@ -1,30 +1,11 @@
-"""Layouts of the records and segments this product speaks without a dictionary file.
-
-Record layouts are those of release 4.0 and later (SAP: "record type version 3"). Segments: customer
-master (DEBMAS06), audit confirmations (ALEAUD01). The tail of E1STATE behind offset 176 differs between
-releases and is left out: nothing here depends on it.
+"""Segments that are known without a dictionary file: customer master (DEBMAS06), audit confirmations
+(ALEAUD01). The tail of E1STATE behind offset 176 differs between releases and is left out.
 """
 
 from __future__ import annotations
 
-from adapters.idoc.layout import Dictionary, layout_of
-
-CONTROL = layout_of(
-    "EDI_DC40",
-    """TABNAM:10 MANDT:3 DOCNUM:16 DOCREL:4 STATUS:2 DIRECT:1 OUTMOD:1 EXPRSS:1 TEST:1 IDOCTYP:30
-    CIMTYP:30 MESTYP:30 MESCOD:3 MESFCT:3 STD:1 STDVRS:6 STDMES:6 SNDPOR:10 SNDPRT:2 SNDPFC:2 SNDPRN:10
-    SNDSAD:21 SNDLAD:70 RCVPOR:10 RCVPRT:2 RCVPFC:2 RCVPRN:10 RCVSAD:21 RCVLAD:70 CREDAT:8 CRETIM:6
-    REFINT:14 REFGRP:14 REFMES:14 ARCKEY:70 SERIAL:20""",
-)
-
-DATA_HEADER = layout_of("EDI_DD40", "SEGNAM:30 MANDT:3 DOCNUM:16 SEGNUM:6 PSGNUM:6 HLEVEL:2")
-
-STATUS = layout_of(
-    "EDI_DS40",
-    """TABNAM:10 MANDT:3 DOCNUM:16 LOGDAT:8 LOGTIM:6 STATUS:2 STAMQU:3 STAMID:20 STAMNO:3 STATYP:1 STAPA1:50
-    STAPA2:50 STAPA3:50 STAPA4:50 STATXT:70 UNAME:12 REPID:30 ROUTID:30 SEGNUM:6 SEGFLD:30 REFINT:14 REFGRP:14
-    REFMES:14 ARCKEY:70""",
-)
+from adapters.idoc.format.dictionary import Dictionary
+from adapters.idoc.format.layout import layout_of
 
 _SEGMENTS = (
     layout_of(
@@ -88,7 +69,7 @@ _SEGMENTS = (
     layout_of("E1ADHDR", "MESTYP:6 MESCOD:3 MESFCT:3 MESTYP_LNG:30", definition="E2ADHDR001", level=1),
     layout_of(
         "E1STATE",
-        "DOCNUM:16 STATUS:2 STACOD:8 STATXT:70 STAPA1:20 STAPA2:20 STAPA3:20 STAPA4:20",
+        "DOCNUM:16 STATUS:2 STACOD:8 STATXT:70 STAPA1:20 STAPA2:20 STAPA3:20 STAPA4:20 …",
         definition="E2STATE002",
         parents=("E1ADHDR",),
         level=2,

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.idoc.faults import ValueFault
-from adapters.idoc.layout import Dictionary, Layout, layout_of, type_by_rule
-from adapters.idoc.segments import CONTROL, DATA_HEADER, STATUS
+from adapters.idoc.format.dictionary import Dictionary, type_by_rule
+from adapters.idoc.format.layout import Layout, layout_of
+from adapters.idoc.format.problems import ValueFault
+from adapters.idoc.format.records import CONTROL, DATA_HEADER, STATUS
 from tests.idoc.files import DICTIONARY
 
 

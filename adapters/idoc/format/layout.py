@@ -1,19 +1,16 @@
-"""Where the fields of a record stand, and which definition belongs to which segment type.
+"""Where the fields of a record stand.
 
-Offsets and lengths count characters (UTF-16 code units), never bytes. A segment has a type
-(``E1KNA1M``, free of releases, used in mappings and XML) and definitions (``E2KNA1M005``, one per
-release, used in flat files). Newer definitions only add fields at the end, so the newest known layout
-reads every older record.
+Offsets and lengths count characters (UTF-16 code units, as SAP counts), never bytes.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from adapters.idoc.faults import ValueFault
-from adapters.idoc.values import from_units, to_units
+from adapters.idoc.format.problems import ValueFault
+from adapters.idoc.format.values import from_units, to_units
 
 #: Characters before SDATA in a data record, and of a whole one.
 HEADER_LENGTH = 63
@@ -27,11 +24,24 @@ _FORBIDDEN = frozenset("\r\n\x00\x1a")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: ``offset`` and ``length`` in characters within its record or SDATA."""
+    """One field: ``offset`` and ``length`` in characters within its record or SDATA.
+
+    kind    SAP's data type where the dictionary tells it (CHAR, NUMC, DATS, TIMS, DEC, …), else CHAR
+    values  the values it may have besides blank; empty where any is allowed
+    text    its short description
+    """
 
     name: str
     offset: int
     length: int
+    kind: str = "CHAR"
+    values: tuple[str, ...] = ()
+    text: str = ""
+
+    @property
+    def end(self) -> int:
+        """Characters up to the end of this field."""
+        return self.offset + self.length
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,7 @@ class Layout:
     parents     segment types that may stand above it; empty for a root
     level       HLEVEL that SAP writes, 0 where it is not known
     keys        fields that say which instance this is, beside the parent
+    partial     fields behind the last one exist and are not described here
     """
 
     name: str
@@ -51,15 +62,16 @@ class Layout:
     parents: tuple[str, ...] = ()
     level: int = 0
     keys: tuple[str, ...] = ()
+    partial: bool = False
     _by_name: Mapping[str, Field] = field(init=False, repr=False, compare=False)
+    _cuts: tuple[tuple[str, int, int], ...] = field(init=False, repr=False, compare=False)
+    length: int = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_name", {entry.name: entry for entry in self.fields})
-
-    @property
-    def length(self) -> int:
-        """Characters from the first field to the end of the last."""
-        return self.fields[-1].offset + self.fields[-1].length
+        cuts = tuple((entry.name, entry.offset, entry.end) for entry in self.fields)
+        object.__setattr__(self, "_cuts", cuts)
+        object.__setattr__(self, "length", max((end for _, _, end in cuts), default=0))
 
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
@@ -77,8 +89,24 @@ class Layout:
         """Every field of a record; a record that ends early has blank fields. Only trailing blanks are
         cut.
         """
+        if data.isascii():
+            return {name: data[start:end].rstrip(" ") for name, start, end in self._cuts}
         units = to_units(data)
         return {entry.name: self._cut(units, entry) for entry in self.fields}
+
+    def filled(self, data: str) -> dict[str, str]:
+        """The fields that are not blank."""
+        return {name: text for name, text in self.read(data).items() if text}
+
+    def rest(self, data: str) -> str:
+        """What stands behind the last field, without trailing blanks: a newer release may have written it."""
+        return data[self.length :].rstrip(" ") if data.isascii() else self._rest(to_units(data))
+
+    def _rest(self, units: str) -> str:
+        try:
+            return from_units(units[self.length :]).rstrip(" ")
+        except ValueError as error:
+            raise ValueFault(str(error), field=self.name, offset=self.length) from None
 
     def value(self, data: str, name: str) -> str:
         """One field of a record, without trailing blanks."""
@@ -86,7 +114,7 @@ class Layout:
 
     def _cut(self, units: str, entry: Field) -> str:
         try:
-            return from_units(units[entry.offset : entry.offset + entry.length]).rstrip(" ")
+            return from_units(units[entry.offset : entry.end]).rstrip(" ")
         except ValueError as error:
             raise ValueFault(
                 str(error), field=f"{self.name}.{entry.name}", offset=entry.offset, length=entry.length
@@ -134,73 +162,15 @@ def layout_of(
     level: int = 0,
     keys: tuple[str, ...] = (),
 ) -> Layout:
-    """A layout from ``"NAME:length NAME:length …"`` in the order of the record."""
+    """A layout from ``"NAME:length NAME:length …"`` in the order of the record; ``…`` at the end says that
+    more fields follow which nobody has written down.
+    """
     fields: list[Field] = []
     at = 0
-    for item in text.split():
+    items = text.split()
+    partial = items[-1] == "…"
+    for item in items[:-1] if partial else items:
         field_name, length = item.split(":")
         fields.append(Field(field_name, at, int(length)))
         at += int(length)
-    return Layout(name, definition or name, tuple(fields), parents, level, keys)
-
-
-def type_by_rule(definition: str) -> str:
-    """The segment type of a definition that no dictionary knows.
-
-    Cut exactly three final digits, then a 2 in second place becomes 1 (E2 to E1, Z2 to Z1). Right for
-    every versioned name; a name without a version that itself ends in three digits needs a dictionary.
-    """
-    base = definition
-    if len(base) > 3 and base[-3:].isascii() and base[-3:].isdigit():
-        base = base[:-3]
-    if base[1:2] == "2":
-        base = f"{base[0]}1{base[2:]}"
-    return base
-
-
-class Dictionary:
-    """Known segments by definition and by type. Looked up first; the naming rule is only the fallback."""
-
-    def __init__(self, layouts: Iterable[Layout] = ()) -> None:
-        self._by_definition: dict[str, Layout] = {}
-        self._by_type: dict[str, Layout] = {}
-        for layout in layouts:
-            self.add(layout)
-
-    def add(self, layout: Layout) -> None:
-        """Add a definition; of several definitions of one type the longest is the newest."""
-        self._by_definition[layout.definition] = layout
-        known = self._by_type.get(layout.name)
-        if known is None or layout.length >= known.length:
-            self._by_type[layout.name] = layout
-
-    def type_of(self, name: str) -> str:
-        """The type of a name found in SEGNAM, which may be a definition or, from some senders, the type
-        itself.
-        """
-        if name in self._by_definition:
-            return self._by_definition[name].name
-        if name in self._by_type:
-            return name
-        return type_by_rule(name)
-
-    def layout(self, name: str) -> Layout | None:
-        """The layout for a definition or type; the newest of its type for a version that is not listed."""
-        return self._by_definition.get(name) or self._by_type.get(self.type_of(name))
-
-    def length_of(self, name: str) -> int:
-        """Length of the field ``SEGMENTTYPE.FIELD``. Raises ValueFault for one that is not known."""
-        segment_type, _, field_name = name.partition(".")
-        layout = self.layout(segment_type)
-        if layout is None:
-            raise ValueFault("no such segment", field=name)
-        return layout.field(field_name).length
-
-    def types(self) -> tuple[str, ...]:
-        """Every segment type that is known."""
-        return tuple(self._by_type)
-
-    def parents_of(self, segment_type: str) -> tuple[str, ...] | None:
-        """Types that may stand above it; empty for a root, None if the type is not known."""
-        layout = self._by_type.get(segment_type)
-        return None if layout is None else layout.parents
+    return Layout(name, definition or name, tuple(fields), parents, level, keys, partial)

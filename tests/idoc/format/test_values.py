@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.idoc.values import (
+from adapters.idoc.format.values import (
     from_units,
     pad_key,
     read_date,

@@ -9,13 +9,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adapters.idoc.document import Idoc, Segment
-from adapters.idoc.faults import ReadFault, ValueFault
-from adapters.idoc.flat import LastLine, read_idocs, read_status, sort_key, write_idoc, write_status
-from adapters.idoc.segments import CONTROL
+from adapters.idoc.format.document import Idoc, Segment
+from adapters.idoc.format.flat import read_idocs, read_status, sort_key
+from adapters.idoc.format.flat_writing import write_idoc, write_status
+from adapters.idoc.format.framing import LastLine
+from adapters.idoc.format.problems import ReadFault, ValueFault
+from adapters.idoc.format.records import CONTROL
 from tests.idoc.files import DICTIONARY, control, customer, flat, segment
 
-SAMPLES = Path(__file__).parent.parent / "data" / "idoc"
+SAMPLES = Path(__file__).parents[2] / "data" / "idoc"
 
 
 def read(content: bytes, encoding: str = "utf-8", last_line: LastLine = LastLine.OPTIONAL) -> list[Idoc]:
@@ -218,7 +220,7 @@ def test_a_wrong_byte_is_named_at_its_place() -> None:
 
 
 def test_a_utf8_file_is_not_read_as_latin_1_because_all_fields_would_shift() -> None:
-    with pytest.raises(ReadFault, match="would shift"):
+    with pytest.raises(ReadFault, match="fields would shift"):
         read(WRITTEN, "1100")
     with pytest.raises(ReadFault, match="UTF-8 mark"):
         read(b"\xef\xbb\xbf" + WRITTEN, "1100")

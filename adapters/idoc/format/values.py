@@ -8,6 +8,7 @@ with 240000 for the end of the day, numeric keys are filled with leading zeros (
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -15,7 +16,10 @@ from decimal import Decimal
 NODATA = "/"
 
 _NUMBER = re.compile(r"(?P<lead>[+-]?)(?P<digits>\d+(?:\.\d*)?|\.\d+)(?P<trail>[+-]?)")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _INITIAL_DATES = {"", "00000000"}
+#: SAP's types whose text is a number.
+_NUMBERS = {"DEC", "CURR", "QUAN", "FLTP", "INT1", "INT2", "INT4", "INT8", "PREC"}
 
 
 def read_decimal(text: str) -> Decimal | None:
@@ -77,6 +81,61 @@ def read_moment(day: str, clock: str) -> datetime | None:
         raise ValueError("not a time of the day") from None
 
 
+def read_time(text: str) -> time | None:
+    """HHMMSS; None for blank. 240000, the end of the day, is its last microsecond. Raises ValueError."""
+    text = text.strip()
+    if not text:
+        return None
+    if len(text) != 6 or not (text.isascii() and text.isdigit()):
+        raise ValueError("not a time of the form HHMMSS")
+    if text == "240000":
+        return time.max
+    try:
+        return time(int(text[:2]), int(text[2:4]), int(text[4:]))
+    except ValueError:
+        raise ValueError("not a time of the day") from None
+
+
+def check_value(text: str, kind: str) -> None:
+    """Raise ValueError where a text is no value of an SAP data type; unknown types pass."""
+    if kind in _NUMBERS:
+        read_decimal(text)
+    elif kind == "DATS":
+        read_date(text)
+    elif kind == "TIMS":
+        read_time(text)
+    elif kind in ("NUMC", "ACCP", "CLNT") and not (text.strip().isascii() and text.strip().isdigit()):
+        raise ValueError("not only digits")
+
+
+def write_numc(number: int | None, length: int) -> str:
+    """Digits filled with leading zeros; zeros for none. Raises ValueError for one that does not fit."""
+    text = str(number or 0).zfill(length)
+    if number is not None and (number < 0 or len(text) > length):
+        raise ValueError(f"no number of at most {length} digits")
+    return text
+
+
+def read_numc(text: str) -> int | None:
+    """A field of digits; None for blank and for zeros, which are its initial value. Raises ValueError."""
+    text = text.strip()
+    if text and not (text.isascii() and text.isdigit()):
+        raise ValueError("not only digits")
+    return int(text or 0) or None
+
+
+def long_value(fields: Mapping[str, str], name: str) -> str:
+    """A field that has a longer twin since materials have 40 characters: ``NAME_LONG`` where it is filled,
+    else ``NAME``.
+    """
+    return fields.get(f"{name}_LONG") or fields.get(name, "")
+
+
+def write_long(name: str, value: str, short: int) -> dict[str, str]:
+    """Both fields of such a pair: the short one only where the value fits into it, never cut."""
+    return {name: value if len(value) <= short else "", f"{name}_LONG": value}
+
+
 def pad_key(key: str, length: int) -> str:
     """A key as SAP keeps it: digits are filled with leading zeros, anything else stays (ALPHA conversion)."""
     key = key.strip()
@@ -99,7 +158,7 @@ def to_units(text: str) -> str:
 
 def from_units(units: str) -> str:
     """The inverse of ``to_units``. Raises ValueError where a field ends within a character."""
-    if units.isascii() or not any("\ud800" <= unit <= "\udfff" for unit in units):
+    if units.isascii() or _SURROGATE.search(units) is None:
         return units
     try:
         return units.encode("utf-16-be", "surrogatepass").decode("utf-16-be")

@@ -1,0 +1,74 @@
+"""From one form to another, item by item: flat, XML and JSON, each to each, whatever the file's size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from adapters.idoc.format.dictionary import Dictionary
+from adapters.idoc.format.flat_writing import FlatForm, FlatWriter
+from adapters.idoc.format.framing import Framing, Numbering, Padding
+from adapters.idoc.format.json_form import JsonWriter
+from adapters.idoc.format.opening import Form, Opened
+from adapters.idoc.format.problems import Problem, Report, Severity, ValueFault
+from adapters.idoc.format.xml_writing import XmlForm, XmlWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What to make of a file.
+
+    encoding  code page of what is written; that of the source where it is blank (JSON is always UTF-8)
+    line_end  of a flat file; as in the source, or LF, where it is None
+    padding   of a flat file; as in a flat source, or to the end of the segment, where it is None
+    types     write segment types into SEGNAM where no definition is known
+    """
+
+    to: Form
+    encoding: str = ""
+    line_end: str | None = None
+    padding: Padding | None = None
+    types: bool = False
+
+
+def convert(opened: Opened, wanted: Conversion, dictionary: Dictionary, report: Report) -> Iterator[bytes]:
+    """The converted file, piece by piece. A problem goes to ``report``; what was written is whole only if
+    there was no error. A flat file that becomes flat, or an XML document that becomes XML, stays as it was
+    set, byte for byte if its form is regular.
+    """
+    try:
+        yield from _written(opened, wanted, dictionary, report)
+    except ValueFault as fault:
+        report(Problem(fault.reason, Severity.ERROR, field=fault.where, remedy=fault.remedy))
+
+
+def _written(opened: Opened, wanted: Conversion, dictionary: Dictionary, report: Report) -> Iterator[bytes]:
+    if wanted.to is Form.JSON:
+        return JsonWriter(dictionary, report).write(opened)
+    if wanted.to is Form.XML:
+        again = opened.form is Form.XML and not wanted.encoding
+        return _xml(opened, wanted, dictionary, report, again)
+    flat = opened.framing
+    framing = flat if flat is not None and wanted.line_end is None else Framing(wanted.line_end or "\n")
+    padding = wanted.padding or (Padding.AS_READ if flat is not None else Padding.SEGMENT)
+    kept = flat is not None or opened.form is Form.JSON
+    form = FlatForm(
+        wanted.encoding or (opened.codec if flat is not None else "utf-8"),
+        framing,
+        padding,
+        Numbering.AS_READ if kept else Numbering.FRESH,
+        wanted.types,
+    )
+    return FlatWriter(form, dictionary, report).write(opened)
+
+
+def _xml(
+    opened: Opened, wanted: Conversion, dictionary: Dictionary, report: Report, again: bool
+) -> Iterator[bytes]:
+    items = iter(opened)
+    first = next(items, None)  # the encoding of a document is known once it was begun
+    codec = wanted.encoding or (opened.codec if again else "utf-8")
+    form = XmlForm(codec, opened.style if again else None, blanks=again)
+    begun = () if first is None else (first,)
+    yield from XmlWriter(form, dictionary, report).write(chain(begun, items))

@@ -1,0 +1,1 @@
+"""The IDoc format, on its own."""
