@@ -7,19 +7,24 @@ transaction changes 200 records. Whoever began anew behind that id could miss so
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import grpc
 import pytest
 
 from adapters.salesforce import pubsub_api_pb2 as pb
 from agent.core.change import Batch
+from agent.core.objects import FieldSpec, ObjectSpec
 from tests.salesforce.conftest import Org
+from tests.salesforce.fresh import fresh_org
 from tests.salesforce.peers import Stream
 from tests.salesforce.samples import bits, encode, header
 from tests.salesforce.test_source import event, idle, phones, replay
 
 pytestmark = pytest.mark.invariant("I1")
 CHANNEL = "/data/Sales__chn"
+ACCOUNT = ObjectSpec("Account", "Id", (FieldSpec("Name"), FieldSpec("Phone")))
+RECORDS = 150
 
 
 def part(number: int, record: int) -> pb.ConsumerEvent:
@@ -71,6 +76,34 @@ async def test_a_sign_of_life_tells_that_all_parts_have_come(org: Org) -> None:
     system = org.connect(channels={CHANNEL: ["*"]}, transaction_idle_s=0)
     await system.source.open({})
     assert await again.get() == replay(9)
+
+
+async def test_whatever_was_handed_on_last_nothing_is_missed_by_going_on_there(tmp_path: Path) -> None:
+    """150 records change alike, 100 events come at a time, and the engine may be killed behind any batch."""
+    async with fresh_org(tmp_path) as org:
+        members = [{"object": "Account", "enriched": ["AccountNumber"]}]
+        await org.control("channels", {"name": "Sales__chn", "members": members})
+        made = {"op": "create", "object": "Account", "fields": {"Name": "Nordlicht"}}
+        keys = (await org.control("transaction", {"writes": [made] * RECORDS}))["ids"]
+        same = {"op": "update", "object": "Account", "fields": {"Phone": "same"}}
+        await org.control("transaction", {"writes": [same | {"id": key} for key in keys]})
+        system = org.connect(ACCOUNT, channels={CHANNEL: ["*"]}, transaction_idle_s=0)
+        positions: dict[str, bytes] = {}
+        heard: set[str] = set()
+        while heard != set(keys):
+            await system.source.open(positions)
+            batch = await system.source.read()
+            heard |= told(batch)
+            while batch.position in (None, positions.get(CHANNEL)) and heard != set(keys):
+                batch = await system.source.read()
+                heard |= told(batch)
+            assert batch.position is None or positions.get(CHANNEL, b"") <= batch.position
+            positions = {CHANNEL: batch.position} if batch.position else positions
+
+
+def told(batch: Batch) -> set[str]:
+    """The records of which a batch says that their phone changed."""
+    return {key for one in batch.changes for key in one.keys if one.fields.get("Phone") == "same"}
 
 
 async def test_both_calls_of_a_managed_subscription_have_met_only_behind_all_parts(org: Org) -> None:

@@ -141,6 +141,7 @@ async def test_events_of_objects_that_are_not_taken_move_the_position(bus: Org) 
     async def script(stream: Stream) -> None:
         await stream.send(contact(1), contact(2))
         await stream.send(event(3), contact(4))
+        await stream.send(latest=replay(4))
         await idle(stream)
 
     bus.bus.scripts = [script]
@@ -150,7 +151,7 @@ async def test_events_of_objects_that_are_not_taken_move_the_position(bus: Org) 
     while batches[-1].position != replay(4):
         batches.append(await system.source.read())
     assert phones(batches) == ["3"]
-    assert batches[0].position in (replay(2), replay(4))
+    assert batches[0].position in (replay(1), replay(3))
 
 
 async def test_object_of_one_channel_is_not_taken_from_another_that_carries_it_too(bus: Org) -> None:

@@ -79,7 +79,10 @@ class SalesforceSource:
         self._check_moved(positions)
         self._link.hold(_USER)
         self._backlog, self._failure = Backlog(BACKLOG_BYTES), None
-        self._assemblies = {name: Assembly(name, self._settings.transaction_idle_s) for name in self._streams}
+        idle_s = self._settings.transaction_idle_s
+        self._assemblies = {
+            name: Assembly(name, idle_s, several=feed.channel.several) for name, feed in self._streams.items()
+        }
         self._pubsub = self._connect(self.keepalive_s)
         self._refused, self._positions = {}, dict(positions)
         try:
@@ -253,6 +256,7 @@ class SalesforceSource:
         if assembly:
             return self._hand_out(assembly, len(assembly))
         self._backlog.drop()
+        assembly.passed(arrival.response.latest_replay_id)
         return Batch(arrival.stream, (), arrival.response.latest_replay_id or None)
 
     async def _wait(self) -> None:

@@ -40,11 +40,17 @@ class Assembly:
     """The events of one stream that were read and not handed on yet, in their order.
 
     ``idle_s``: after so long without another event the last transaction counts as whole.
+    ``several``: the stream carries several objects; there an event may come apart into one for each of its
+    records, with one replay id (CDC developer guide, "Event Enrichment Considerations"). Whoever went on
+    behind that id would miss those that are still to come, so the place is behind it only when something
+    else has followed.
     """
 
-    def __init__(self, stream: str, idle_s: float) -> None:
+    def __init__(self, stream: str, idle_s: float, *, several: bool = False) -> None:
         self._stream = stream
         self._idle_s = idle_s
+        self._several = several
+        self._last = b""  # the replay id up to which everything was handed on
         self._items: list[Item] = []
         self._begin = 0  # where the last transaction begins
         self._key: str | None = None
@@ -92,14 +98,23 @@ class Assembly:
         self._begin = max(0, self._begin - count)
         if not self._items:
             self._bytes, self._wanted = 0, False
-        return _batch(self._stream, taken), sum(item.size for item in taken)
+        changes = tuple(change for item in taken for change in item.changes)
+        batch = Batch(self._stream, changes, self._place(taken) or None)
+        return batch, sum(item.size for item in taken)
+
+    def passed(self, place: bytes) -> None:
+        """The server has looked as far as this, and sent all that is before it."""
+        self._last = place or self._last
+
+    def _place(self, taken: Sequence[Item]) -> bytes:
+        """Behind what everything is told: the last of these, or the last that something else has followed."""
+        last, before = taken[-1].replay, self._last
+        self._last = last or before
+        if not self._several or (self._items and self._items[0].replay != last):
+            return last
+        return next((item.replay for item in reversed(taken) if item.replay != last), before)
 
     @property
     def is_full(self) -> bool:
         """Whether no more can be held back."""
         return len(self._items) - self._begin >= MOST_EVENTS or self._bytes >= MOST_BYTES
-
-
-def _batch(stream: str, items: Sequence[Item]) -> Batch:
-    changes = tuple(change for item in items for change in item.changes)
-    return Batch(stream, changes, items[-1].replay or None)

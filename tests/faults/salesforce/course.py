@@ -103,6 +103,7 @@ def _play(scenario: Scenario, scene: Scene, played: Played, *, killed: bool) -> 
             raise RuntimeError(f"{scenario.name} yields more than once")
     rest(scene.site.stage)
     afterwards(scenario, scene)
+    until(lambda: not _behind(scene), "the positions standing at the newest events")
     scene.site.stage.stop_agent()
     judge(scene, done(), played, bounces=scenario.bounces)
     for check in scene.checks:
@@ -216,11 +217,21 @@ def _resumed(scene: Scene) -> None:
 
 
 def _moved_on(scene: Scene) -> None:
-    held = positions(scene.site.stage.state)
-    newest = scene.history.newest()
-    for topic, position in held.items():
+    behind = _behind(scene)
+    holds(not behind, f"the position is behind the newest event: {behind}")
+    holds(bool(positions(scene.site.stage.state)), "no position is kept")
+
+
+def _behind(scene: Scene) -> list[str]:
+    """Streams whose position is behind the newest event of what they carry, each with its topics.
+
+    On a stream of several objects a sign of life tells that nothing more belongs to the last event.
+    """
+    newest, found = scene.history.newest(), []
+    for topic, position in positions(scene.site.stage.state).items():
         single = topic.endswith("ChangeEvent")  # else a stream of several objects
         carried = [each for each in newest if (each == topic if single else each in SYNCED)]
-        behind = [each for each in carried if counter(position) < counter(newest[each])]
-        holds(not behind, f"the position of {topic} is behind the newest event of {behind}")
-    holds(bool(held), "no position is kept")
+        late = [each for each in carried if counter(position) < counter(newest[each])]
+        if late:
+            found.append(f"{topic}: {', '.join(late)}")
+    return found
