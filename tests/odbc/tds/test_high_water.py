@@ -109,7 +109,7 @@ async def system(script: Script, server: Server, driver: Path, table: Versioned)
     settings = Settings(
         connection=server.connection_string(driver),
         dialect="sqlserver",
-        deadline_s=8.0,
+        deadline_s=PATIENCE_S,
         poll_s=0.01,
         tables={"customer": chosen},
     )

@@ -95,7 +95,7 @@ async def reading(script: Script, server: Server, driver: Path) -> AsyncIterator
     settings = Settings(
         connection=server.connection_string(driver),
         dialect="sqlserver",
-        deadline_s=8.0,
+        deadline_s=PATIENCE_S,
         poll_s=0.01,
         capture_batch=3,
         tables={"customer": TableSettings.model_validate(_SETTINGS)},
