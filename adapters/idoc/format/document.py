@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from adapters.idoc.format.dictionary import Dictionary
+from adapters.idoc.format.problems import ReadFault
 
 
 class Origin(NamedTuple):
@@ -149,11 +150,33 @@ class Entry(NamedTuple):
 Item = Head | Entry
 
 
-def assemble(items: Iterable[Item]) -> Iterator[Idoc]:
-    """The IDocs of a stream, one in memory at a time."""
+class Reader(Protocol):
+    """A stream that knows whether it stands between two IDocs."""
+
+    def __iter__(self) -> Iterator[Item]:
+        """Its items."""
+
+    @property
+    def between(self) -> bool:
+        """Whether the IDoc that it handed out last is whole, and the next one is not begun."""
+
+
+def assemble(items: Iterable[Item] | Reader) -> Iterator[Idoc]:
+    """The IDocs of a stream, one in memory at a time. Where a reader raises between two IDocs, the one before
+    is handed out first.
+    """
     head: Head | None = None
     entries: list[Entry] = []
-    for item in items:
+    stream = iter(items)
+    while True:
+        try:
+            item = next(stream, None)
+        except ReadFault:
+            if head is not None and getattr(items, "between", False):
+                yield _assembled(head, entries)
+            raise
+        if item is None:
+            break
         if isinstance(item, Entry):
             entries.append(item)
             continue

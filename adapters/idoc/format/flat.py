@@ -114,6 +114,11 @@ class FlatReader:
         self._orphan = False
         self._text = TextStream(stream, encoding, self._tell)
 
+    @property
+    def between(self) -> bool:
+        """Whether the IDoc that was handed out last is whole, and the next one is not begun."""
+        return self._placing is None
+
     def _tell(self, problem: Problem) -> None:
         """Hand a problem on, with the IDoc that it is in."""
         if self._index and not problem.idoc:

@@ -88,6 +88,11 @@ class Opened:
         """Python's name of the file's encoding; of an XML document once it was begun."""
         return (self._reader.codec or "utf-8") if isinstance(self._reader, XmlReader) else self._codec
 
+    @property
+    def between(self) -> bool:
+        """Whether the IDoc that was handed out last is whole, and the next one is not begun."""
+        return self._reader is None or self._reader.between
+
     def __iter__(self) -> Iterator[Item]:
         if self._reader is not None:
             yield from self._reader

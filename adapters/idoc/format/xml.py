@@ -15,7 +15,7 @@ from typing import BinaryIO
 from adapters.idoc.format.dictionary import Dictionary
 from adapters.idoc.format.document import Entry, Head, Idoc, Item, Origin, Segment, assemble
 from adapters.idoc.format.markup import Markup
-from adapters.idoc.format.problems import Problem, Report, Severity, refuse
+from adapters.idoc.format.problems import Problem, ReadFault, Report, Severity, refuse
 from adapters.idoc.format.records import CONTROL, OLD_RELEASE_REMEDY, REQUIRED, XML_CONTROL_NAMES
 from adapters.idoc.format.segments import standard_dictionary
 
@@ -108,15 +108,26 @@ class XmlReader:
 
     def __iter__(self) -> Iterator[Item]:
         markup = self._markup
-        for _ in markup.read():
-            self.style.prolog, self.style.mark = markup.prolog, markup.marked
-            if self._items:
-                yield from self._items
-                self._items.clear()
-        yield from self._items
+        try:
+            for _ in markup.read():
+                self.style.prolog, self.style.mark = markup.prolog, markup.marked
+                yield from self._taken()
+        except ReadFault:
+            yield from self._taken()  # what came before the fault is whole
+            raise
+        yield from self._taken()
         self.style.tail = markup.tail
         if not self._index and self._markup.codec:
             self._tell(Problem("the document holds no element IDOC", line=self._markup.line))
+
+    def _taken(self) -> list[Item]:
+        taken, self._items = self._items, []
+        return taken
+
+    @property
+    def between(self) -> bool:
+        """Whether the IDoc that was handed out last is whole, and the next one is not begun."""
+        return not self._inside or not self._headed
 
     @property
     def codec(self) -> str:

@@ -197,3 +197,17 @@ def test_a_flat_file_of_blank_lines_or_nothing_is_told_of() -> None:
     for content in (b"", b"\n\n", b"\x1a", b"   "):
         with pytest.raises(ReadFault, match="no IDoc"):
             items(content)
+
+
+@pytest.mark.parametrize("form", ["flat", "xml"])
+def test_the_idocs_before_a_fault_are_handed_out(form: str) -> None:
+    if form == "flat":
+        content = flat_file(*ROWS) * 2 + b"EDI_DC40  cut"
+    else:
+        one = write_xml(orders(flat_file(*ROWS)), dictionary=orders_dictionary())
+        inner = one[one.index(b"<IDOC") : one.index(b"</ORDERS05>")]
+        content = b"<ORDERS05>" + inner * 2 + b"<IDOC BEGIN='1'><broken"
+    found: list[Idoc] = []
+    with pytest.raises(ReadFault):
+        found.extend(assemble(Opened(io.BytesIO(content), dictionary=orders_dictionary())))
+    assert len(found) == 2
