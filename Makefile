@@ -32,7 +32,7 @@ lint: setup ## Only the static checks of make test
 proof: setup-tests ## Show the product's promises at work
 	@$(RUN) .venv/bin/python -m tests.proof $(FIGURES) $(ARGS)
 
-faults: setup-tests ## Everything that goes wrong at Salesforce, over real sockets, with a kill in the midst of it
+faults: setup-tests ## Everything that goes wrong at Salesforce and at an ERP, over real sockets, with kills in the midst
 	@$(RUN) .venv/bin/python -m tests.faults $(FIGURES) $(ARGS)
 
 bench: setup-tests ## Figures of speed and size, each beside a bare reference of the same run

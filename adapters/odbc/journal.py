@@ -75,6 +75,7 @@ def install(erp: Erp) -> None:
     session = Session(erp, autocommit=True)
     try:
         lacking = lacking_columns(session)
+        orphaned = _orphaned(session)
         for statement in tracking_script(erp):
             session.run(statement)
     except SqlFault as fault:
@@ -87,9 +88,17 @@ def install(erp: Erp) -> None:
         erp,
         [
             *(journal.alter.format(table=table, column=_mark_column(journal, name)) for name in lacking),
+            # a new journal numbers its rows from one: under the old name they would pass for known ones
+            *([f"DELETE FROM {dialect.quote(erp.own.meta)}"] if orphaned else []),  # noqa: S608
             *install_script(erp),
         ],
     )
+
+
+def _orphaned(session: Session) -> bool:
+    """Whether the name of an installation is there whose journal is gone."""
+    own = session.erp.own
+    return session.reflect(own.journal) is None and session.reflect(own.meta) is not None
 
 
 def lacking_columns(session: Session) -> list[str]:

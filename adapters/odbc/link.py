@@ -58,10 +58,11 @@ class _Waiting:
 class _Process:
     """One life of the worker: the process, its reader task and the requests that wait for it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, erp: Erp) -> None:
         self.process = process
+        self.erp = erp
         self.waiting: dict[int, _Waiting] = {}
-        self.reader = asyncio.create_task(self._read(), name=f"odbc replies of {name}")
+        self.reader = asyncio.create_task(self._read(), name=f"odbc replies of {erp.name}")
 
     async def _read(self) -> None:
         stream = self.process.stdout
@@ -111,6 +112,7 @@ class Link:
         self._life: _Process | None = None
         self._starting = asyncio.Lock()
         self._users: set[User] = set()
+        self._refused = False
         self.ended = 0
 
     @property
@@ -164,7 +166,9 @@ class Link:
             while True:
                 reply = await self._next(life, waiting.answers)
                 if reply.error:
-                    raise _raised(reply, self.name)
+                    error = _raised(reply, self.name)
+                    self._refused = self._refused or isinstance(error, Refused)
+                    raise error
                 yield reply.value
                 if reply.last:
                     return
@@ -206,11 +210,21 @@ class Link:
         async with self._starting:
             if user not in self._users:
                 raise Unreachable("the connection is closed", where=self.name)
-            if self._life is None or self._life.reader.done():
+            if self._life is None or self._life.reader.done() or self._outdated(self._life):
                 if self._life is not None:
                     await self._life.end()
                 self._life = await self._start()
             return self._life
+
+    def _outdated(self, life: _Process) -> bool:
+        """Whether it was refused with a secret that is another one by now. Never while somebody waits."""
+        if not self._refused or life.waiting:
+            return False
+        self._refused = False
+        try:
+            return self.erp != life.erp
+        except Refused:  # there is none to be read now
+            return False
 
     async def _start(self) -> _Process:
         erp = self.erp
@@ -224,7 +238,7 @@ class Link:
             env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,  # an operator's Ctrl-C is for the agent, which then ends the worker
         )
-        life = _Process(process, self.name)
+        life = _Process(process, erp)
         if process.stdin is not None:
             process.stdin.write(pack(erp))
         return life

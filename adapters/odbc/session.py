@@ -22,6 +22,8 @@ from agent.core.objects import ObjectSpec
 from agent.errors import Refused, Unreachable
 
 _CURSORS = 64
+#: What is to be done where there is no connection.
+AGAIN = "tried again by itself; check the server and the network if it stays so"
 _T = TypeVar("_T")
 
 
@@ -67,7 +69,7 @@ class Session:
                 self.commit()
         except SqlFault as fault:
             self.close()
-            raise Unreachable(str(fault), where=erp.name) from fault
+            raise Unreachable(str(fault), where=erp.name, remedy=AGAIN) from fault
 
     def _keep_zone(self) -> None:
         """An offset holds until clocks are changed; a name for ever."""
@@ -136,7 +138,7 @@ class Session:
                 where=self.erp.name,
                 remedy="check server, database, user and password of the connection string",
             )
-        return Unreachable(f"no connection: {verdict.text}", where=self.erp.name)
+        return Unreachable(f"no connection: {verdict.text}", where=self.erp.name, remedy=AGAIN)
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query. Raises SqlFault."""
@@ -261,7 +263,7 @@ class Session:
             cursor.close()
 
     def _completed(self, table: Table, cursor: Any) -> Table:
-        """What the driver's catalog does not tell."""
+        """What the driver's catalog does not tell. Somebody may alter the table between the queries."""
         place, _, bare = table.name.rpartition(".")
         columns, rolls_back = dict(table.columns), True
         asked = self.dialect.dictionary
@@ -270,10 +272,14 @@ class Session:
             columns |= {row[0]: retyped(columns[row[0]], row) for row in found if row[0] in columns}
         if asked.fractions:
             kept = cursor.execute(asked.fractions, (place or None, bare)).fetchall()
-            columns |= {name: replace(columns[name], fraction=fraction) for name, fraction in kept}
+            columns |= {
+                name: replace(columns[name], fraction=fraction) for name, fraction in kept if name in columns
+            }
         if asked.collations:
             found = cursor.execute(asked.collations, (place or None, bare)).fetchall()
-            columns |= {name: replace(columns[name], collation=text) for name, text in found}
+            columns |= {
+                name: replace(columns[name], collation=text) for name, text in found if name in columns
+            }
         if asked.unsafe:
             rolls_back = not cursor.execute(asked.unsafe, (place or None, bare)).fetchall()
         return replace(table, columns=columns, rolls_back=rolls_back)

@@ -25,7 +25,7 @@ from adapters.odbc.capture.strategy import Captured, Stuck
 from adapters.odbc.dialect import Fault
 from adapters.odbc.inspection import inspect, round_trip
 from adapters.odbc.journal import install, remove_script, run_script, verify
-from adapters.odbc.session import Session, SqlFault
+from adapters.odbc.session import AGAIN, Session, SqlFault
 from adapters.odbc.settings import Erp
 from adapters.odbc.wire import Lane, Reply, Request, pack, read_frame
 from agent import failpoints
@@ -35,6 +35,9 @@ from agent.errors import Refused, RemoteError, Unreachable
 from agent.ports import Check
 
 Send = Callable[[Any, bool], None]
+
+#: What is to be done where the ERP has no time for us.
+_BUSY = "tried again by itself; check who holds locks or what is full if it stays so"
 
 
 class ReadLane:
@@ -190,7 +193,8 @@ def _remote_error(erp: Erp, fault: SqlFault) -> RemoteError:
         return Refused(
             fault.verdict.text, where=erp.name, remedy=f"check the user's rights: isthmus check ({erp.name})"
         )
-    return Unreachable(str(fault), where=erp.name)
+    remedy = _BUSY if fault.verdict.fault is Fault.BUSY else AGAIN
+    return Unreachable(str(fault), where=erp.name, remedy=remedy)
 
 
 class Worker:

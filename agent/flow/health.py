@@ -53,7 +53,8 @@ class Health:
     async def _note(self, system: str) -> None:
         faults = self._faults[system]
         state = "up" if not faults else "down" if "intake" in faults else "degraded"
-        reason = next(iter(faults.values()), "")
+        # what stops intake also stops the rest: that one says best what is to be done
+        reason = faults.get("intake") or next(iter(faults.values()), "")
         key = f"{state}:{reason}"
         if self._state.get(system) == key:
             return

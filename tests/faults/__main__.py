@@ -1,6 +1,7 @@
-"""``python -m tests.faults [--only NAME …] [--seed N] [--json FILE] [--list]``: faults at Salesforce.
+"""``python -m tests.faults [--only NAME …] [--seed N] [--json FILE] [--list]``: faults at other systems.
 
-Every scenario is played over real sockets, once plainly and once with a kill of the agent in the midst of it.
+At Salesforce, and at an ERP over ODBC on PostgreSQL and MariaDB. Every scenario is played over real sockets,
+once plainly and once with a kill of the agent in the midst of it.
 Narrates on stderr with rate and time left; the scorecard comes last on stdout. Exits 1 when anything falls
 short; the same seed and name play the same again. Interrupt it at any time: what was done so far is reported.
 """
@@ -8,6 +9,7 @@ short; the same seed and name play the same again. Interrupt it at any time: wha
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import json
 import signal
 import sys
@@ -16,29 +18,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults.salesforce.catalogue import CATALOGUE
-from tests.faults.salesforce.course import KILL, Played, play
-from tests.faults.salesforce.crew import Crew, Task
+from tests.faults.catalogue import ENTRIES
+from tests.faults.crew import Crew, Task
+from tests.faults.played import KILL, Played
 from tests.proof.card import Card, Line
 
 #: Where the scorecard is kept when nobody says otherwise.
 CARD = Path(".cache/faults.json")
 
 
-def names() -> list[str]:
-    """Every scenario, and its variant with a kill."""
-    return [
-        name + ending
-        for name, scenario in CATALOGUE.items()
-        for ending in ("", KILL)
-        if not ending or scenario.kills
-    ]
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument(
-        "--only", nargs="+", metavar="NAME", help="these scenarios only, as --list names them"
+        "--only", nargs="+", metavar="NAME", help="these scenarios only, as --list names them (* and ? match)"
     )
     parser.add_argument("--seed", type=int, default=1, help="what business does, and when (1)")
     parser.add_argument("--json", type=Path, metavar="FILE", default=CARD, help=f"figures into FILE ({CARD})")
@@ -50,37 +42,37 @@ def _arguments() -> argparse.Namespace:
 
 
 def _chosen(parser_names: Sequence[str] | None) -> list[str]:
-    """The scenarios that are meant. Ends with code 2 and the valid names for one that is none."""
+    """The scenarios that are meant; a pattern means all that match. Ends with code 2 for one that is none."""
     if not parser_names:
-        return names()
-    unknown = [name for name in parser_names if name not in names()]
+        return list(ENTRIES)
+    chosen = {name: fnmatch.filter(ENTRIES, name) for name in parser_names}
+    unknown = [name for name, found in chosen.items() if not found]
     if unknown:
         print(f"no scenario {', '.join(unknown)}; --list names them", file=sys.stderr)
         raise SystemExit(2)
-    return [name for name in names() if name in parser_names]
+    meant = {name for found in chosen.values() for name in found}
+    return [name for name in ENTRIES if name in meant]
 
 
 def _one(name: str, folder: Path, seed: int) -> int:
     """Play one scenario in this process; what came of it as one line of JSON."""
-    played = play(CATALOGUE[name.removesuffix(KILL)], folder, seed, killed=name.endswith(KILL))
-    print(json.dumps(played.as_dict()))
+    print(json.dumps(ENTRIES[name].play(folder, seed).as_dict()))
     return 0
 
 
 def _line(played: Played) -> Line:
-    row = CATALOGUE[played.name.removesuffix(KILL)].row
     said = played.wrong or played.told
-    return Line(row, played.name, not played.wrong, 1, "scenarios", " ".join(said.split()))
+    return Line(
+        ENTRIES[played.name].row, played.name, not played.wrong, 1, "scenarios", " ".join(said.split())
+    )
 
 
 def main() -> int:
     """Play the chosen scenarios; print the scorecard; 0 when nothing fell short."""
     chosen = _arguments()
     if chosen.list:
-        for name in names():
-            scenario = CATALOGUE[name.removesuffix(KILL)]
-            what = (scenario.play.__doc__ or "").strip()
-            print(f"{name:<44} {scenario.row}: {what}" if not name.endswith(KILL) else name)
+        for name, entry in ENTRIES.items():
+            print(f"{name:<44} {entry.row}: {entry.what}" if not name.endswith(KILL) else name)
         return 0
     if chosen.play:
         return _one(chosen.play[0], Path(chosen.play[1]), chosen.seed)

@@ -144,3 +144,13 @@ def test_a_system_that_does_not_answer_is_asked_again_within_its_cap() -> None:
     assert max(after(gone, failures, retry, 0.999) for failures in range(40)) <= 8.0
     assert after(Refused("no"), 1, retry, 0.999) == pytest.approx(8.0, rel=0.01)
     assert after(Unreachable("later", retry_after=120.0), 1, retry, 0.5) == 120.0
+
+
+def test_a_system_that_is_down_is_told_by_what_stopped_its_intake(world: World) -> None:
+    health = Health(world.engine)
+    now(health.declare())
+    now(health.ill("erp", "delivery", "erp: commit not answered"))
+    now(health.ill("erp", "intake", "erp: no connection (check the server)"))
+    assert state(world) == ("down", "no connection (check the server)")
+    now(health.well("erp", "intake"))
+    assert state(world) == ("degraded", "commit not answered")

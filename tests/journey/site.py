@@ -71,10 +71,13 @@ def isthmus(*arguments: str, environment: dict[str, str] | None = None) -> Done:
 
 
 class Site:
-    """Everything of one stage, open. ``close`` closes all of it."""
+    """Everything of one stage, open. ``close`` closes all of it.
 
-    def __init__(self, folder: Path, seed: int = 1) -> None:
-        self.stage = Stage(folder, seed, max_request_s=1.5)
+    ``database``: the ODBC connection string of another database for the ERP, as its users open it.
+    """
+
+    def __init__(self, folder: Path, seed: int = 1, database: str | None = None) -> None:
+        self.stage = Stage(folder, seed, max_request_s=1.5, database=database)
         self._closing: list[Callable[[], None]] = [self.stage.close]
         self._numbers = iter(range(1, 1000))
         try:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.odbc import connect
 from adapters.odbc.dialects import SQLITE
 from adapters.odbc.driver import LIBRARIES_VARIABLE, find_driver
 from adapters.odbc.session import Session, SqlFault
@@ -308,6 +309,41 @@ async def test_a_closed_port_is_unreachable_and_no_secret_is_told(postgresql_sit
     with pytest.raises(Unreachable) as raised:
         await postgresql_site.system().source.open({})
     assert "hunter2" not in str(raised.value)
+    assert "tried again by itself; check the server" in raised.value.remedy
+
+
+async def test_a_password_that_was_changed_is_read_anew_where_the_old_one_was_refused(
+    mariadb_site: Site,
+) -> None:
+    """The operator puts the new one in its place, and restarts nothing."""
+    site = mariadb_site
+    owner = site.user()
+    owner.execute("CREATE OR REPLACE USER 'rotated'@'%' IDENTIFIED BY 'first'")
+    owner.execute("GRANT ALL ON *.* TO 'rotated'@'%'")
+    word = "first"
+
+    def secret(_: str) -> str:
+        return site.connection.replace("Uid=erp;", f"Uid=rotated;Pwd={word};")
+
+    site.adapter_connection = "file:/secret"
+    system = connect("erp", site.settings(dialect="mariadb"), site.objects, secret)
+    try:
+        await system.source.open({})
+        owner.execute("ALTER USER 'rotated'@'%' IDENTIFIED BY 'second'")
+        for (number,) in owner.execute(
+            "SELECT id FROM information_schema.processlist WHERE user = 'rotated'"
+        ).fetchall():
+            owner.execute(f"KILL {number}")
+        with pytest.raises(Unreachable):
+            await system.source.read()
+        with pytest.raises(Refused, match="Access denied"):
+            await system.source.open({})
+        word = "second"
+        await system.source.open({})
+    finally:
+        await system.source.close()
+        await system.target.close()
+        owner.execute("DROP USER 'rotated'@'%'")
 
 
 async def test_a_missing_database_needs_a_person(postgresql_site: Site) -> None:

@@ -95,3 +95,29 @@ def test_a_number_of_sqlite_has_its_meaning(number: int, fault: Fault) -> None:
     """The driver gives every error the same state."""
     message = f"[HY000] [SQLite]why it failed ({number}) ({number}) (SQLExecDirectW)"
     assert SQLITE.classify("HY000", message).fault is fault
+
+
+@pytest.mark.parametrize("number", [5013, 5014])
+def test_a_connector_that_cannot_read_or_write_any_more_has_lost_its_connection(number: int) -> None:
+    message = f"[HY000] [ma-3.1.15]Write error: Broken pipe ({number}) (SQLExecDirectW)"
+    assert MARIADB.classify("HY000", message).fault is Fault.LOST
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'role "agent" is not permitted to log in',
+        'password authentication failed for user "agent"',
+        'no pg_hba.conf entry for host "10.0.0.1", user "agent", database "erp", no encryption',
+        'permission denied for database "erp"',
+    ],
+)
+def test_a_login_that_postgresql_refuses_needs_a_person(words: str) -> None:
+    """The driver gives it the same state as a server that is away."""
+    message = f"[08001] connection to server at 127.0.0.1, port 5432 failed: FATAL:  {words}\n (101) (SQL)"
+    assert POSTGRESQL.classify("08001", message).fault is Fault.SETUP
+
+
+def test_a_locked_account_of_mariadb_needs_a_person() -> None:
+    message = "[HY000] [ma-3.1.15]Access denied, this account is locked (4151) (SQLDriverConnect)"
+    assert MARIADB.classify("HY000", message).fault is Fault.SETUP

@@ -68,6 +68,10 @@ class _Known:
     write: WriteSettings
 
 
+class _NotThere(Stop):
+    """The table, as it is remembered, has no such column."""
+
+
 class Preparation:
     """Deliveries of one batch into commands; what a table is like is looked at once for all of them."""
 
@@ -82,7 +86,7 @@ class Preparation:
         """
         try:
             return self._command(place, delivery)
-        except Unfit:
+        except (Unfit, _NotThere):
             self._session.forget(delivery.object)
             self._known.clear()
         try:
@@ -105,7 +109,7 @@ class Preparation:
         elif delivery.key is None:
             raise Stop(invalid("no-key", f"a {delivery.kind.value} names no record"))
         if not known.slots.keys() >= fields.keys() or spec.key not in table.columns:
-            raise Stop(_unfit(known, delivery.object, fields))
+            raise _NotThere(_unfit(known, delivery.object, fields))
         key = None if creating else encode_key(table.column(spec.key), str(delivery.key))
         if key is None and not creating:
             raise Stop(gone())

@@ -46,14 +46,15 @@ _FAULTS = {
     # no connection left, disk or table full, read-only standby: no verdict on the command
     **dict.fromkeys((1040, 1203, 1226, 1021, 1114, 1290, 1792, 1836), Fault.BUSY),
     **dict.fromkeys((1053, 1152, 1158, 1159, 1160, 1161, 1184, 1615, 1927), Fault.LOST),
-    **dict.fromkeys((2002, 2003, 2006, 2013, 2014, 2055), Fault.LOST),
+    # 5013, 5014: of the connector itself, where it cannot read or write any more
+    **dict.fromkeys((2002, 2003, 2006, 2013, 2014, 2055, 5013, 5014), Fault.LOST),
     **dict.fromkeys((1062, 1022, 1586, 1859), Fault.DUPLICATE),
     **dict.fromkeys(
         (1048, 1264, 1265, 1267, 1270, 1271, 1292, 1364, 1366, 1406, 1411, 1441, 1690), Fault.INVALID
     ),
     **dict.fromkeys((1153, 2020), Fault.INVALID),  # larger than a packet may be: sent again it is no smaller
     **dict.fromkeys((1216, 1217, 1451, 1452, 4025, 1644), Fault.BUSINESS),
-    **dict.fromkeys((1044, 1045, 1046, 1049, 1129, 1130, 1142, 1143, 1227, 1251, 1370), Fault.SETUP),
+    **dict.fromkeys((1044, 1045, 1046, 1049, 1129, 1130, 1142, 1143, 1227, 1251, 1370, 4151), Fault.SETUP),
     **dict.fromkeys((1054, 1064, 1146, 1298, 1305, 1449, 1524, 1698, 1820, 1862, 1932), Fault.SETUP),
     **dict.fromkeys((2005, 2026, 2058, 2059), Fault.SETUP),
 }

@@ -55,6 +55,14 @@ _EXACT = {
     "42703": Fault.SETUP,
     "3D000": Fault.SETUP,
 }
+#: The driver gives no other state for a login that was refused than for a server that is away.
+_NOT_LET_IN = (
+    "does not exist",
+    "authentication failed",
+    "not permitted to log in",
+    "no pg_hba.conf entry",
+    "permission denied for database",
+)
 _CLASS = {
     "08": Fault.LOST,
     "22": Fault.INVALID,
@@ -70,7 +78,7 @@ def _classify(state: str, message: str) -> Verdict:
     fault = _EXACT.get(state) or _CLASS.get(state[:2], Fault.UNKNOWN)
     if "internal SAVEPOINT failed" in message:
         fault = Fault.LOST  # the driver's own savepoint was the first to meet the dead connection
-    if state == "08001" and ("does not exist" in message or "authentication failed" in message):
+    if state == "08001" and any(words in message for words in _NOT_LET_IN):
         fault = Fault.SETUP
     text = first_sentence(message)
     if fault is Fault.INVALID:

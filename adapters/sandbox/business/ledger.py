@@ -15,9 +15,10 @@ from adapters.sandbox.business.people import PRODUCTS
 from adapters.sandbox.erp import Line, SampleErp
 
 _T = TypeVar("_T")
-_TRIES = 40
+_TRIES = 60
 _BUSY = ("locked", "busy", "deadlock", "serialize")
 _BUSY_STATES = frozenset({"40001", "40P01", "55P03", "HYT00"})
+_LOST = ("connection", "gone away", "connect to", "broken pipe", "starting up", "shut")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,10 @@ class Customer:
 
 
 class ErpDesk:
-    """The ERP on a connection and a thread of its own. A busy database is tried again, as a user would."""
+    """The ERP on a connection and a thread of its own.
+
+    A busy database is tried again, as a user would; so is one that is gone, on a new connection.
+    """
 
     def __init__(self, connection: str) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="erp")
@@ -37,6 +41,7 @@ class ErpDesk:
         self._erp: SampleErp | None = None
         self._known: list[Customer] = []
         self._open: list[str] = []
+        self._lost = False
         self.retries = 0
 
     async def open(self) -> None:
@@ -117,13 +122,21 @@ class ErpDesk:
             raise RuntimeError("open() first")
         for attempt in range(_TRIES):
             try:
-                return await self._in_thread(lambda: act(erp))
+                return await self._in_thread(lambda: self._do(act))
             except erp.database.error as error:
-                if not _is_busy(error) or attempt == _TRIES - 1:
+                self._lost = self._lost or _is_lost(error)
+                if not (self._lost or _is_busy(error)) or attempt == _TRIES - 1:
                     raise
             self.retries += 1
             await asyncio.sleep(0.02 * (attempt + 1))
         raise RuntimeError("unreachable: the last try returns or raises")
+
+    def _do(self, act: Callable[[SampleErp], _T]) -> _T:
+        """In the thread: on a new connection where the last one was lost."""
+        if self._erp is None or self._lost:
+            self._erp = SampleErp(self._connection)
+            self._lost = False
+        return act(self._erp)
 
     async def _in_thread(self, act: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, act)
@@ -134,3 +147,10 @@ def _is_busy(error: Exception) -> bool:
     state: str = str(error.args[0]) if error.args else ""
     words: Sequence[str] = [str(part).lower() for part in error.args]
     return state in _BUSY_STATES or any(word in part for part in words for word in _BUSY)
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether the connection is gone, or none is to be had now."""
+    state: str = str(error.args[0]) if error.args else ""
+    words: Sequence[str] = [str(part).lower() for part in error.args]
+    return state[:2] in {"08", "57"} or any(word in part for part in words for word in _LOST)

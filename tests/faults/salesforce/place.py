@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.faults.configuration import configure
 from tests.faults.salesforce.line import End, Line
 from tests.journey.site import Site
 from tests.salesforce.authority import Authority, Leaf
@@ -16,8 +15,6 @@ from tests.salesforce.authority import Authority, Leaf
 #: Names of the org, which only a proxy can find.
 HOST, EVENTS = "org.isthmus.example", "events.isthmus.example"
 Keys = Mapping[str, object]
-_ORG = re.compile(r"(?ms)^\[systems\.salesforce\]\n(.*?)(?=^\[)")
-_AGENT = re.compile(r"(?ms)^\[agent\]\n(.*?)(?=^\[)")
 
 
 class Place:
@@ -50,24 +47,11 @@ class Place:
 
     def configure(self, **changes: object) -> None:
         """Set keys of the section [systems.salesforce], read when the agent starts; None takes one out."""
-        self._set(_ORG, changes)
+        configure(self.site.stage.config, "systems.salesforce", changes)
 
     def tune(self, **changes: object) -> None:
         """The same for the section [agent]."""
-        self._set(_AGENT, changes)
-
-    def _set(self, section: re.Pattern[str], changes: Keys) -> None:
-        file = self.site.stage.config
-        text = file.read_text()
-        found = section.search(text)
-        assert found is not None
-        lines = {line.partition(" = ")[0]: line for line in found[1].splitlines() if " = " in line}
-        for name, value in changes.items():
-            lines.pop(name, None)
-            if value is not None:
-                lines[name] = f"{name} = {_toml(value)}"
-        body = "\n".join(lines.values())
-        file.write_text(f"{text[: found.start(1)]}{body}\n\n{text[found.end(1) :]}")
+        configure(self.site.stage.config, "agent", changes)
 
 
 @contextmanager
@@ -91,14 +75,6 @@ def opened(folder: Path, seed: int, settings: Keys) -> Iterator[Place]:
         )
         place.configure(**settings)
         yield place
-
-
-def _toml(value: object) -> str:
-    """JSON's strings, numbers, booleans and lists are TOML's too."""
-    if isinstance(value, Mapping):
-        pairs = (f"{json.dumps(name)} = {_toml(each)}" for name, each in value.items())
-        return f"{{ {', '.join(pairs)} }}"
-    return json.dumps(value)
 
 
 def _end(address: str, ca: str, *, http2: bool = False) -> End:

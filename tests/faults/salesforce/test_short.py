@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.played import KILL
 from tests.faults.salesforce.catalogue import CATALOGUE
-from tests.faults.salesforce.course import KILL, play
+from tests.faults.salesforce.course import play
 
 SEED = int(os.environ.get("ISTHMUS_SEED", "1"))
 

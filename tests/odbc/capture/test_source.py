@@ -104,3 +104,25 @@ async def test_changing_from_the_journal_to_comparison_loses_nothing(site: Site)
     await reading.restart({"sample": QUICK})
     await reading.begun("sample")
     assert {row["note"] for row in reading.known["sample"].values()} == {"between the two"}
+
+
+async def test_the_only_one_that_is_stuck_looks_again_when_it_is_opened_again(server_site: Site) -> None:
+    """What ailed it is over, and nobody but a look can tell: its error may not stand in the way of that."""
+    site = server_site
+    reading = await Reading(site, {}).open()
+    site.business.create_customer("Adler")
+    holder = site.user(autocommit=False)
+    postgresql = site.dialect.name == "postgresql"
+    holder.execute(
+        "LOCK TABLE isthmus_journal IN ACCESS EXCLUSIVE MODE"
+        if postgresql
+        else "LOCK TABLES isthmus_journal WRITE"
+    )
+    with pytest.raises(Unreachable, match="tried again by itself"):
+        await reading.until(1)
+    holder.rollback()
+    if not postgresql:
+        holder.execute("UNLOCK TABLES")
+    await reading.open()
+    (change,) = await reading.until(1)
+    assert change.fields["name"] == "Adler"

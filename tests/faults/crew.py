@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.salesforce.course import Played
+from tests.faults.played import Played
 
 #: A scenario that has not ended by itself after so many seconds is ended.
 LONGEST_S = 240.0
