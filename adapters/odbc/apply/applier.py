@@ -13,7 +13,7 @@ from adapters.odbc.apply.progress import Begun, Done
 from adapters.odbc.dialect import Fault
 from adapters.odbc.session import Session, SqlFault
 from adapters.odbc.settings import Erp
-from agent.core.delivery import Delivery, Outcome
+from agent.core.delivery import Delivery, Outcome, OutcomeKind
 from agent.errors import RemoteError
 
 Tell = Callable[[Begun | Done], None]
@@ -22,6 +22,8 @@ Tell = Callable[[Begun | Done], None]
 _HALVED = 50
 #: Errors that speak of the moment, not of a command: they would meet each one alone, too.
 _PASSING = frozenset({Fault.BUSY, Fault.LOST})
+#: So often in a row, one by one, a record may turn out to be locked: then it is the table.
+_LOCKED = 2
 
 
 class _Unreachable(Exception):
@@ -111,6 +113,9 @@ class Applier:
             if verdict.fault not in _PASSING:
                 self._apart(group, tell)
                 return
+            if verdict.code in form.locked:
+                self._past_the_locked(group, form.locked, tell)
+                return
             outcomes = {command.place: retry(verdict.code, verdict.text) for command in group}
         except Inexact:
             session.rollback()
@@ -128,10 +133,22 @@ class Applier:
         for command in group:
             self._alone(command, tell)
 
-    def _alone(self, command: Command, tell: Tell) -> None:
+    def _past_the_locked(self, group: Sequence[Command], locked: frozenset[str], tell: Tell) -> None:
+        """In the order given, one by one: a record that somebody keeps locked costs only itself."""
+        waits = 0
+        for number, command in enumerate(group):
+            outcome = self._alone(command, tell)
+            waits = waits + 1 if outcome.kind is OutcomeKind.RETRY and outcome.code in locked else 0
+            if waits >= _LOCKED:
+                tell(Done({one.place: outcome for one in group[number + 1 :]}))
+                return
+
+    def _alone(self, command: Command, tell: Tell) -> Outcome:
         session = self._connected()
         tell(Begun(frozenset({command.place})))
-        tell(Done({command.place: single.apply(session, command)}))
+        outcome = single.apply(session, command)
+        tell(Done({command.place: outcome}))
+        return outcome
 
     def _connected(self) -> Session:
         """The connection, a new one in the place of a lost one. Raises _Unreachable."""

@@ -341,5 +341,6 @@ MARIADB = Dialect(
         delete="DELETE r FROM {rows} STRAIGHT_JOIN {table} r ON r.{key} = {match}",
         mark="SELECT @isthmus_message_id := ?",
         own_text=Column("", "varchar", collation="utf8mb4_nopad_bin"),
+        locked=frozenset({"1205"}),
     ),
 )

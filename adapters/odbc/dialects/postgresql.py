@@ -311,5 +311,6 @@ POSTGRESQL = Dialect(
         setter="{name} = {value}",
         delete="DELETE FROM {table} AS r USING {rows} WHERE r.{key} = {match}",
         mark="SELECT set_config('isthmus.message_id', ?, true)",
+        locked=frozenset({"55P03"}),
     ),
 )
