@@ -1,61 +1,30 @@
-"""Legacy ERPs behind ODBC: captured table by table as it suits, written in transactions with a ledger row."""
+"""Legacy ERPs behind ODBC: captured table by table as it suits, written in transactions with a ledger row.
+
+What makes a system is imported when it is asked for: the worker process needs none of it, and is started anew
+whenever it was lost.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from adapters.odbc.link import Link
-from adapters.odbc.settings import Settings, problems, resolve
-from adapters.odbc.source import CaptureSource
-from adapters.odbc.system import JournalAdministration, OdbcProbe, TableReader
-from adapters.odbc.target import LedgerTarget
-from adapters.odbc.witness import EpochRow
-from agent.core.objects import ObjectSpec
-from agent.errors import ConfigError
-from agent.ports import System
+if TYPE_CHECKING:
+    from adapters.odbc.connection import administer, connect
+    from adapters.odbc.settings import Settings
+    from adapters.odbc.system import JournalAdministration
+
+_PLACES = {
+    "JournalAdministration": "system",
+    "Settings": "settings",
+    "administer": "connection",
+    "connect": "connection",
+}
 
 __all__ = ["JournalAdministration", "Settings", "administer", "connect"]
 
 
-def connect(
-    name: str, settings: Settings, objects: Sequence[ObjectSpec], secret: Callable[[str], str]
-) -> System:
-    """The ERP's ports. Nothing is read or started here: the worker process starts with the first call.
-
-    ``secret`` resolves the connection's reference whenever a worker starts, so that a rotated one is seen.
-    Raises ConfigError for a connection string whose dialect nobody could tell, and for tables that nothing is
-    mapped to.
-    """
-    link = _link(name, settings, objects, secret)
-    source = CaptureSource(link, settings, objects)
-    return System(
-        name=name,
-        kind="odbc",
-        source=source,
-        target=LedgerTarget(link, settings, objects),
-        reader=TableReader(link),
-        probe=OdbcProbe(link),
-        witness=EpochRow(link) if _keeps_a_ledger(settings, objects) else None,
-        gauges=source.gauges,
-        ailments=source.ailments,
-    )
-
-
-def _keeps_a_ledger(settings: Settings, objects: Sequence[ObjectSpec]) -> bool:
-    """Whether any table is written with the agent's own tables beside it: then they hold its mark, too."""
-    written = [spec.name for spec in objects if spec.deliver]
-    return not written or any(settings.write(name).ledger for name in written)
-
-
-def administer(
-    name: str, settings: Settings, objects: Sequence[ObjectSpec], secret: Callable[[str], str]
-) -> JournalAdministration:
-    """Installs, verifies and removes the agent's tables and triggers in the ERP; close it afterwards."""
-    return JournalAdministration(_link(name, settings, objects, secret))
-
-
-def _link(name: str, settings: Settings, objects: Sequence[ObjectSpec], secret: Callable[[str], str]) -> Link:
-    found = problems(name, settings, objects)
-    if found:
-        raise ConfigError(found)
-    return Link(name, settings.deadline_s, lambda: resolve(name, settings, objects, secret))
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from adapters.odbc.journal import install_script, remove_script, tracking_left, 
 from adapters.odbc.link import Link, User
 from adapters.odbc.wire import Lane
 from agent.core.change import ReadResult, Row, Touched
+from agent.core.delivery import Mark
 from agent.errors import RemoteError
 from agent.ports import Check
 
@@ -118,3 +119,22 @@ def _script(statements: Sequence[str]) -> str:
     return "".join(
         line + ("\n" if line.startswith("--") else ends[line.endswith(";")]) for line in statements
     )
+
+
+class EpochRow:
+    """The ERP as witness, on its worker."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+
+    async def last(self) -> Mark:
+        """What stands there. Raises Unreachable or Refused."""
+        self.link.hold(User.TARGET)
+        mark: Mark = await self.link.call(User.TARGET, Lane.READ, "mark")
+        return mark
+
+    async def take(self, mark: Mark, instead_of: Mark, past: Mapping[str, int]) -> bool:
+        """Write the mark if the expected one stands there. The ledger tells what was done under any mark."""
+        self.link.hold(User.TARGET)
+        written: bool = await self.link.call(User.TARGET, Lane.READ, "take", mark, instead_of)
+        return written

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from adapters.odbc import sql
 from adapters.odbc.dialect import Fault
 from adapters.odbc.journal import lacking_columns
-from adapters.odbc.link import Link, User
 from adapters.odbc.session import Session, SqlFault
-from adapters.odbc.wire import Lane
 from agent.core.delivery import Mark
 from agent.errors import Refused
 
@@ -45,22 +41,3 @@ def _install(session: Session, text: str) -> Refused:
         where=session.erp.name,
         remedy=f"run: isthmus journal install {session.erp.name}",
     )
-
-
-class EpochRow:
-    """The port of it, on the worker of the ERP."""
-
-    def __init__(self, link: Link) -> None:
-        self.link = link
-
-    async def last(self) -> Mark:
-        """What stands there. Raises Unreachable or Refused."""
-        self.link.hold(User.TARGET)
-        mark: Mark = await self.link.call(User.TARGET, Lane.READ, "mark")
-        return mark
-
-    async def take(self, mark: Mark, instead_of: Mark, past: Mapping[str, int]) -> bool:
-        """Write the mark if the expected one stands there. The ledger tells what was done under any mark."""
-        self.link.hold(User.TARGET)
-        written: bool = await self.link.call(User.TARGET, Lane.READ, "take", mark, instead_of)
-        return written
