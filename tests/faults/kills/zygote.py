@@ -17,8 +17,8 @@ from typing import Any
 
 #: What ``isthmus run`` would load only once it runs.
 LATER = (
-    "adapters.idoc", "adapters.odbc", "agent.cli.running", "agent.runtime", "aiosqlite", "uvicorn",
-    "watchdog.observers",
+    "adapters.idoc.connection", "adapters.odbc.connection", "agent.cli.running", "agent.runtime", "aiosqlite",
+    "uvicorn", "watchdog.observers",
 )  # fmt: skip
 #: prctl(2): who may trace a process, where the machine lets only its parent do so.
 PR_SET_PTRACER, PR_SET_PTRACER_ANY = 0x59616D61, ctypes.c_ulong(-1)
