@@ -15,20 +15,20 @@ MOST = 1_000
 
 def read(tx: Transaction, found: Collection[str], targets: Collection[str]) -> None:
     """Learn what planning these entities looks at; ``targets``: all systems that they may be delivered to."""
-    entities.read_ahead(tx, found)
-    bindings.read_ahead(tx, found)
+    _around(tx, found, targets)
     commanded.read_ahead(tx, found, targets, tx.now - WINDOW_MS)
-    exceptions.read_ahead(tx, found)
-    waiting.read_ahead(tx, found)
-    obligations.read_ahead(tx, found, targets)
 
 
 def read_answered(tx: Transaction, commands: Sequence[Command], targets: Collection[str]) -> None:
     """The same for the entities of commands that were answered: seldom is anything sent again at once."""
-    found = {command.entity for command in commands}
+    _around(tx, {command.entity for command in commands}, targets)
+    commanded.read_beside(tx, commands)
+
+
+def _around(tx: Transaction, found: Collection[str], targets: Collection[str]) -> None:
+    """Everything but their commands."""
     entities.read_ahead(tx, found)
     bindings.read_ahead(tx, found)
-    commanded.read_beside(tx, commands)
     exceptions.read_ahead(tx, found)
     waiting.read_ahead(tx, found)
     obligations.read_ahead(tx, found, targets)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
+
+from tests.waiting import first
 
 T = TypeVar("T")
 DEADLINE_S = 60.0
@@ -72,11 +73,7 @@ class _Led(HTTPAdapter):
 
 def eventually(look: Callable[[], T | None], what: str) -> T:
     """The first thing found that is neither None nor False."""
-    deadline = time.monotonic() + DEADLINE_S
-    while True:
-        found = look()
-        if found is not None and found is not False:
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {DEADLINE_S:.0f} s: {what}")
-        time.sleep(0.02)
+    found = first(look, DEADLINE_S, 0.02)
+    if found is None:
+        raise AssertionError(f"not within {DEADLINE_S:.0f} s: {what}")
+    return found

@@ -13,6 +13,7 @@ from agent.operations.wire import Status
 from tests.faults.salesforce.history import History, positions
 from tests.journey.people import Customer, SalesforcePeople
 from tests.journey.site import Site
+from tests.waiting import first
 
 T = TypeVar("T")
 #: Seconds after which something that was to happen has not.
@@ -125,14 +126,10 @@ class Scene:
 
 def until(look: Callable[[], T | None], what: str, within_s: float = PATIENCE_S) -> T:
     """The first thing found that is neither None nor False. Raises FellShort saying what never came."""
-    deadline = time.monotonic() + within_s
-    while True:
-        found = look()
-        if found is not None and found is not False:
-            return found
-        if time.monotonic() > deadline:
-            raise FellShort(f"not within {within_s:.0f} s: {what}")
-        time.sleep(LOOK_S)
+    found = first(look, within_s, LOOK_S)
+    if found is None:
+        raise FellShort(f"not within {within_s:.0f} s: {what}")
+    return found
 
 
 def holds(condition: bool, text: str) -> None:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from agent.operations.wire import ExceptionItem, Record
 from agent.store import throughput
 from agent.store.database import FILE
 from tests.journey.people import Customer, Row, SalesforcePeople, SapPeople
+from tests.waiting import first
 
 T = TypeVar("T")
 #: Seconds after which a test that waits for something waits no longer.
@@ -32,14 +32,10 @@ LOOK_S = 0.05
 
 def eventually(look: Callable[[], T | None], what: str, within_s: float = DEADLINE_S) -> T:
     """The first thing found that is neither None nor False. Raises AssertionError saying what never came."""
-    deadline = time.monotonic() + within_s
-    while True:
-        found = look()
-        if found is not None and found is not False:
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within_s:.0f} s: {what}")
-        time.sleep(LOOK_S)
+    found = first(look, within_s, LOOK_S)
+    if found is None:
+        raise AssertionError(f"not within {within_s:.0f} s: {what}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,23 @@ def create_table(kind: str) -> str:
     return f"CREATE TABLE {TABLE} ({columns})" + (" ENGINE = InnoDB" if kind == "mariadb" else "")
 
 
+def customer(number: int, city: str) -> Texts:
+    """A row of it."""
+    return (
+        str(number),
+        f"ref-{number}",
+        f"Customer {number}",
+        f"Street {number % 97}",
+        city,
+        "DE",
+        f"+49 431 {number}",
+        "Z030",
+        f"{number % 9000}.50",
+        "0.25",
+        "2026-01-31",
+    )
+
+
 class BareLoop:
     """A user's connection that writes."""
 

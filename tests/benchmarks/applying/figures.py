@@ -23,7 +23,7 @@ from adapters.odbc.driver import find_driver, load_driver_manager
 from agent.core.delivery import Delivery, DeliveryKind, Guard, OutcomeKind
 from agent.core.objects import FieldSpec, FieldType, ObjectSpec
 from agent.ports import System
-from tests.benchmarks.applying.bare import COLUMNS, TABLE, BareLoop, Texts, create_table
+from tests.benchmarks.applying.bare import COLUMNS, TABLE, BareLoop, Texts, create_table, customer
 from tests.mariadb import MariadbServer
 from tests.postgres import PostgresServer
 
@@ -145,7 +145,9 @@ class _Ways:
     def _mixed(self, count: int) -> list[Texts]:
         """Half of them are there, half are new."""
         known = range(1, self._number + 1)
-        old = [_row(number, "again") for number in self._chance.sample(known, min(count // 2, self._number))]
+        old = [
+            customer(number, "again") for number in self._chance.sample(known, min(count // 2, self._number))
+        ]
         rows = [*old, *self._rows(count - len(old))]
         self._chance.shuffle(rows)
         return rows
@@ -153,7 +155,7 @@ class _Ways:
     def _rows(self, count: int) -> list[Texts]:
         start = self._number + 1
         self._number += count
-        return [_row(number, "Kiel") for number in range(start, start + count)]
+        return [customer(number, "Kiel") for number in range(start, start + count)]
 
     def _commands(self, there: list[Texts], fresh: list[Texts]) -> list[Delivery]:
         commands = [self._command(row, DeliveryKind.UPDATE) for row in there]
@@ -177,19 +179,3 @@ class _Ways:
             guard=Guard(values={"city": named["city"], "credit": named["credit"]}) if updating else None,
             payload_hash=f"{self._messages:064x}",
         )
-
-
-def _row(number: int, city: str) -> Texts:
-    return (
-        str(number),
-        f"ref-{number}",
-        f"Customer {number}",
-        f"Street {number % 97}",
-        city,
-        "DE",
-        f"+49 431 {number}",
-        "Z030",
-        f"{number % 9000}.50",
-        "0.25",
-        "2026-01-31",
-    )

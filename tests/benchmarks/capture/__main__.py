@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from agent import log
 from tests.benchmarks.capture.figures import WAYS, Size, capturing, servers
 from tests.benchmarks.running import DISK
 from tests.benchmarks.streaming.figure import Figure
+from tests.benchmarks.telling import keep_under_load, told_later
 
 #: Rows of the backlog where nobody asks for more, and of a large one.
 MOST, LARGE = 4_000, 100_000
@@ -34,14 +34,9 @@ def _progress(done: int, wanted: int, seconds: float) -> None:
 
 async def _told(size: Size, kinds: Sequence[str], ways: Sequence[str]) -> list[Figure]:
     """Each as soon as it is known."""
-    found = []
     DISK.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="capture-", dir=DISK) as folder:
-        async for figure in capturing(size, Path(folder), kinds, ways, _progress):
-            found.append(figure)
-            sys.stderr.write(figure.line() + "\n")
-            sys.stderr.flush()
-    return found
+        return await told_later(capturing(size, Path(folder), kinds, ways, _progress))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,9 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     log.configure(level="ERROR")
     backlog = LARGE if chosen.large else min(chosen.records, MOST)
     found = asyncio.run(_told(Size(backlog, chosen.seconds, chosen.poll_s), chosen.only, chosen.ways))
-    if chosen.json is not None:
-        told = {"command": "capture", "load": os.getloadavg()[0], "figures": [one.plain() for one in found]}
-        chosen.json.write_text(json.dumps(told, indent=2) + "\n")
+    keep_under_load(chosen.json, "capture", found)
     print(f"capture: {len(found)} figures, load {os.getloadavg()[0]:.1f}")
     return 0
 

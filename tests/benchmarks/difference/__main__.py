@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from tests.benchmarks.capture.figures import servers
 from tests.benchmarks.difference.figures import Size, comparing
 from tests.benchmarks.running import DISK
 from tests.benchmarks.streaming.figure import Figure
+from tests.benchmarks.telling import keep_under_load, told_later
 
 #: Rows of the table where nobody asks for more, and of a large one; one in so many changes.
 MOST, LARGE, CHANGED = 30_000, 1_000_000, 1_000
@@ -35,14 +35,9 @@ def _progress(what: str, done: int, wanted: int, seconds: float) -> None:
 
 async def _told(size: Size, kinds: Sequence[str]) -> list[Figure]:
     """Each as soon as it is known."""
-    found = []
     DISK.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="difference-", dir=DISK) as folder:
-        async for figure in comparing(size, Path(folder), kinds, _progress):
-            found.append(figure)
-            sys.stderr.write(figure.line() + "\n")
-            sys.stderr.flush()
-    return found
+        return await told_later(comparing(size, Path(folder), kinds, _progress))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -58,13 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     log.configure(level="ERROR")
     rows = LARGE if chosen.large else max(min(chosen.records, MOST), 100)
     found = asyncio.run(_told(Size(rows, min(rows // 30, CHANGED)), chosen.only))
-    if chosen.json is not None:
-        told = {
-            "command": "difference",
-            "load": os.getloadavg()[0],
-            "figures": [one.plain() for one in found],
-        }
-        chosen.json.write_text(json.dumps(told, indent=2) + "\n")
+    keep_under_load(chosen.json, "difference", found)
     print(f"difference: {len(found)} figures of {rows} rows, load {os.getloadavg()[0]:.1f}")
     return 0
 

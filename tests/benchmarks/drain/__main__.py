@@ -8,16 +8,24 @@ look at.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.benchmarks.drain.figures import draining, profiled
+from tests.benchmarks.drain.figures import Figure, draining, profiled
+from tests.benchmarks.telling import keep, told
 
 #: Commands of one round where nobody asks for more, and of a large one.
 MOST, LARGE = 2_000, 10_000
 SERVERS = ("postgresql", "mariadb")
+
+
+def _line(figure: Figure) -> str:
+    least, most = figure.spread
+    return (
+        f"{figure.name:<26}{figure.ours:>12,.0f} {figure.unit:<12}{figure.ratio:>8.2f}"
+        f" ({least:.2f}–{most:.2f}) of {figure.reference:,.0f}, {figure.what}"
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -34,25 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.profile:
         sys.stdout.write(profiled(records))
         return 0
-    figures = []
-    for figure in draining(records, chosen.rounds, chosen.only):
-        figures.append(
-            {
-                "name": figure.name,
-                "unit": figure.unit,
-                "ours": round(figure.ours, 1),
-                "reference": round(figure.reference, 1),
-                "ratio": round(figure.ratio, 3),
-                "beside": figure.what,
-            }
-        )
-        least, most = figure.spread
-        sys.stderr.write(
-            f"{figure.name:<26}{figure.ours:>12,.0f} {figure.unit:<12}{figure.ratio:>8.2f}"
-            f" ({least:.2f}–{most:.2f}) of {figure.reference:,.0f}, {figure.what}\n"
-        )
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps({"figures": figures}, indent=2) + "\n")
+    figures = told(draining(records, chosen.rounds, chosen.only), _line)
+    keep(chosen.json, {"figures": figures})
     sys.stdout.write(f"{len(figures)} figures\n")
     return 0
 

@@ -26,7 +26,7 @@ from adapters.odbc.dialect import Dialect
 from adapters.odbc.dialects import MARIADB, POSTGRESQL
 from adapters.odbc.driver import find_driver, load_driver_manager
 from agent.core.change import RawValue
-from tests.benchmarks.applying.bare import COLUMNS, TABLE, BareLoop, Texts, create_table
+from tests.benchmarks.applying.bare import COLUMNS, TABLE, BareLoop, Texts, create_table, customer
 from tests.benchmarks.applying.figures import served
 from tests.benchmarks.drain.place import BUSINESS_KEY, FIELDS, Place, opened
 from tests.benchmarks.running import DISK
@@ -194,27 +194,11 @@ def _customers(place: Place, count: int) -> list[dict[str, RawValue]]:
 
 
 def _customer(number: int) -> dict[str, RawValue]:
-    row = dict(zip(COLUMNS, _row(number), strict=True))
+    row = dict(zip(COLUMNS, customer(number, "Kiel"), strict=True))
     plain: dict[str, RawValue] = {name: row[name] for name in FIELDS}
     return plain | {"credit": Decimal(row["credit"]), "discount": Decimal(row["discount"])}
 
 
 def _bare_rows(first: int, count: int) -> list[Texts]:
     """Keys below zero: those that the database gives to the engine's rows go on behind the highest."""
-    return [_row(-1 - number) for number in range(first, first + count)]
-
-
-def _row(number: int) -> Texts:
-    return (
-        str(number),
-        f"ref-{number}",
-        f"Customer {number}",
-        f"Street {number % 97}",
-        "Kiel",
-        "DE",
-        f"+49 431 {number}",
-        "Z030",
-        f"{number % 9000}.50",
-        "0.25",
-        "2026-01-31",
-    )
+    return [customer(-1 - number, "Kiel") for number in range(first, first + count)]

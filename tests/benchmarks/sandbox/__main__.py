@@ -7,13 +7,17 @@ look at.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from tests.benchmarks.sandbox.figures import memory, traffic
+from tests.benchmarks.sandbox.figures import Figure, memory, traffic
+from tests.benchmarks.telling import keep, told
+
+
+def _line(figure: Figure) -> str:
+    return f"{figure.name:<20}{figure.ours:>12,.0f} {figure.unit:<16}{figure.ratio:>8.2f} of {figure.what}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,24 +28,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--events", type=int, default=20_000, help="events to send (20000)")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each kind of request (3)")
     chosen = parser.parse_args(list(arguments))
-    figures = []
-    for figure in chain(traffic(chosen.events, chosen.seconds), memory(chosen.records)):
-        figures.append(
-            {
-                "name": figure.name,
-                "unit": figure.unit,
-                "ours": round(figure.ours, 1),
-                "reference": round(figure.reference, 1),
-                "ratio": round(figure.ratio, 3),
-                "beside": figure.what,
-            }
-        )
-        sys.stderr.write(
-            f"{figure.name:<20}{figure.ours:>12,.0f} {figure.unit:<16}{figure.ratio:>8.2f} of {figure.what}\n"
-        )
-        sys.stderr.flush()
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps({"command": "sandbox", "figures": figures}, indent=2) + "\n")
+    figures = told(chain(traffic(chosen.events, chosen.seconds), memory(chosen.records)), _line)
+    keep(chosen.json, {"command": "sandbox", "figures": figures})
     print(f"sandbox: {len(figures)} figures")
     return 0
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import os
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from tests.benchmarks.streaming.org import SIZE, busy_org
 from tests.benchmarks.streaming.profiling import profiled
 from tests.benchmarks.streaming.rates import Bench, bulk, far, trickle
 from tests.benchmarks.streaming.reconnecting import memory, reconnecting
+from tests.benchmarks.telling import keep_under_load, told_later
 
 #: Records at most: more would measure how fast the stand-in org makes them.
 MOST = 5_000
@@ -89,12 +89,7 @@ async def _part(bench: Bench, size: Size, part: str) -> AsyncIterator[Figure]:
 
 async def _told(size: Size, parts: Sequence[str], profile: bool) -> list[Figure]:
     """Each as soon as it is known."""
-    found = []
-    async for figure in figures(size, parts, profile):
-        found.append(figure)
-        sys.stderr.write(figure.line() + "\n")
-        sys.stderr.flush()
-    return found
+    return await told_later(figures(size, parts, profile))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -113,9 +108,7 @@ def main(arguments: Sequence[str]) -> int:
     size = Size(records, chosen.held or records, chosen.seconds, chosen.rounds)
     garbage.settle()
     found = asyncio.run(_told(size, chosen.parts, chosen.profile))
-    if chosen.json is not None:
-        told = {"command": "streaming", "load": os.getloadavg()[0], "figures": [one.plain() for one in found]}
-        chosen.json.write_text(json.dumps(told, indent=2) + "\n")
+    keep_under_load(chosen.json, "streaming", found)
     print(f"streaming: {len(found)} figures, load {os.getloadavg()[0]:.1f}")
     return 0
 

@@ -7,15 +7,19 @@ look at.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.benchmarks.writing.figures import writing
+from tests.benchmarks.telling import keep, told
+from tests.benchmarks.writing.figures import Figure, writing
 
 #: Records of one round: more would measure the stand-in org.
 MOST = 10_000
+
+
+def _line(figure: Figure) -> str:
+    return f"{figure.name:<26}{figure.ours:>12,.0f} {figure.unit:<12}{figure.ratio:>8.2f} of {figure.what}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,23 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--records", type=int, default=MOST, help=f"records of a round, at most {MOST}")
     parser.add_argument("--rounds", type=int, default=2, help="rounds of every way (2)")
     chosen = parser.parse_args(list(arguments))
-    figures = []
-    for figure in writing(max(min(chosen.records, MOST), 400), chosen.rounds):
-        figures.append(
-            {
-                "name": figure.name,
-                "unit": figure.unit,
-                "ours": round(figure.ours, 1),
-                "reference": round(figure.reference, 1),
-                "ratio": round(figure.ratio, 3),
-                "beside": figure.what,
-            }
-        )
-        sys.stderr.write(
-            f"{figure.name:<26}{figure.ours:>12,.0f} {figure.unit:<12}{figure.ratio:>8.2f} of {figure.what}\n"
-        )
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps({"figures": figures}, indent=2) + "\n")
+    figures = told(writing(max(min(chosen.records, MOST), 400), chosen.rounds), _line)
+    keep(chosen.json, {"figures": figures})
     sys.stdout.write(f"{len(figures)} figures\n")
     return 0
 
