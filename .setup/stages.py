@@ -20,7 +20,7 @@ BIN = Path(sys.executable).parent
 JUNIT = REPOSITORY / ".cache" / "junit.xml"
 # Two workers for two cores; a file stays on one worker, so that its server fixtures start once. Files go in
 # the order of tests/conftest.py: their number of tests says nothing of how long they take.
-DISTRIBUTED = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+DISTRIBUTED = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--max-worker-restart=1"]
 PYTEST = ["pytest", *DISTRIBUTED, "--durations=15", "--durations-min=1"]
 STAGES: dict[str, list[str]] = {
     "lint": ["ruff", "check", "--output-format", "concise", "."],
