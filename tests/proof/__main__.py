@@ -30,9 +30,9 @@ Part = Callable[[int, float, Narration], Iterator[Line]]
 PARTS: dict[str, tuple[Part, float]] = {
     "mutants": (mutants, 0.03),
     "seeded": (seeded, 0.13),
-    "crashes": (crashes, 0.24),
-    "kills": (kills, 0.20),
-    "disk": (disk, 0.29),
+    "crashes": (crashes, 0.16),
+    "kills": (kills, 0.18),
+    "disk": (disk, 0.39),
     "stories": (stories, 0.11),
 }
 
