@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from agent.flow.desk import Desk
 from agent.flow.engine import Engine
-from agent.store import systems
+from agent.store import outbox, systems
 
 log = structlog.get_logger()
 
@@ -23,17 +24,20 @@ class Health:
     _faults: dict[str, dict[str, str]] = field(default_factory=dict)
     _state: dict[str, str] = field(default_factory=dict)
     _contact: dict[str, int] = field(default_factory=dict)
+    _down: set[str] = field(default_factory=set)
 
     async def declare(self) -> None:
         """Write down which systems there are."""
         kinds = {name: system.kind for name, system in self.engine.systems.items()}
 
-        def work(tx: object) -> None:
-            systems.keep_only(tx, list(kinds))  # type: ignore[arg-type] # the writer's own type
+        def work(desk: Desk) -> set[str]:
+            systems.keep_only(desk.tx, list(kinds))
+            down = systems.down(desk.tx)
             for name, kind in kinds.items():
-                systems.declare(tx, name, kind)  # type: ignore[arg-type] # the writer's own type
+                systems.declare(desk.tx, name, kind)
+            return down
 
-        await self.engine.writes.write("health", work)
+        self._down = await self.engine.work("health", work)
 
     async def well(self, system: str, loop: str) -> None:
         """A loop of the system did its work."""
@@ -60,7 +64,18 @@ class Health:
             return
         before = self._state.get(system, "").partition(":")[0]
         self._state[system] = key
-        await self.engine.work("health", lambda desk: systems.change(desk.tx, system, state, reason[:300]))
+        await self.engine.work("health", lambda desk: self._change(desk, system, state, reason))
+        if state == "down":
+            self._down.add(system)
+        else:
+            self._down.discard(system)
         if before != state:
             tell = log.info if state == "up" else log.warning
             tell(f"system {state}", action=f"system.{state}", system=system, reason=reason)
+
+    def _change(self, desk: Desk, system: str, state: str, reason: str) -> None:
+        """Write it down. What could not be sent while the system was down has nothing more to wait for."""
+        systems.change(desk.tx, system, state, reason[:300])
+        if system in self._down and state != "down":
+            outbox.wait_no_longer(desk.tx, system)
+            desk.effects.deliver.add(system)

@@ -351,6 +351,15 @@ def reschedule(tx: Transaction, number: int, attempts: int, not_before: int) -> 
     tx.run("UPDATE outbox SET attempts = ?, not_before = ? WHERE number = ?", attempts, not_before, number)
 
 
+def wait_no_longer(tx: Transaction, target: str) -> None:
+    """Let everything that stands ready for a target be tried at once: what it waited for is over."""
+    tx.run(
+        "UPDATE outbox SET not_before = ?2 WHERE target = ?1 AND state = 'ready' AND not_before > ?2",
+        target,
+        tx.now,
+    )
+
+
 def last_accepted(tx: Transaction, entity: str, target: str) -> dict[str, Canonical] | None:
     """The fields of the command that the target accepted last for an entity."""
     row = tx.one(

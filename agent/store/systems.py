@@ -17,6 +17,11 @@ def declare(tx: Transaction, name: str, kind: str) -> None:
     )
 
 
+def down(tx: Transaction) -> set[str]:
+    """Systems that were down when that was last written."""
+    return {str(name) for (name,) in tx.rows("SELECT name FROM system WHERE state = 'down'")}
+
+
 def keep_only(tx: Transaction, names: list[str]) -> None:
     """Forget systems that are configured no more."""
     marks = ", ".join("?" for _ in names)

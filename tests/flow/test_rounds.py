@@ -154,3 +154,48 @@ def test_a_system_that_is_down_is_told_by_what_stopped_its_intake(world: World) 
     assert state(world) == ("down", "no connection (check the server)")
     now(health.well("erp", "intake"))
     assert state(world) == ("degraded", "commit not answered")
+
+
+LATER = Outcome(OutcomeKind.RETRY, code="Refused", text="the next sign-in is tried later", retry_after=60.0)
+
+
+def waiting(world: World) -> int:
+    """Milliseconds until the one command for the ERP is due."""
+    [(due,)] = world.rows("SELECT not_before FROM outbox WHERE target = 'erp'")
+    return int(due) - world.engine.now_ms()
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_waited_for_a_system_that_was_down_is_due_once_it_is_back(world: World, restarted: bool) -> None:
+    """A command that was told to come later waits no longer than its system is down, after a restart too."""
+    world.create()
+    world.intake("sf")
+    real = world.erp._apply
+    always(world, LATER)
+    loop = rounds(declared(world))
+    now(loop.once())
+    health = Health(world.engine)
+    now(health.ill("erp", "intake", "the sign-in was refused"))
+    assert waiting(world) > 50_000
+    if restarted:
+        health = Health(world.engine)
+        now(health.declare())
+    world.erp._apply = real  # type: ignore[method-assign] # it is back
+    world.engine.deliver["erp"].event.clear()
+    now(health.well("erp", "intake"))
+    assert waiting(world) <= 0
+    assert world.engine.deliver["erp"].event.is_set(), "the loop is woken"
+    now(loop.once())
+    assert world.rows("SELECT state FROM outbox WHERE target = 'erp'") == [("accepted",)]
+
+
+def test_one_command_that_rests_is_not_hurried_by_a_system_that_was_up_all_the_time(world: World) -> None:
+    world.create()
+    world.intake("sf")
+    always(world, LATER)
+    now(rounds(declared(world)).once())
+    health = Health(world.engine)
+    now(health.declare())
+    now(health.ill("erp", "delivery", "the sign-in was refused"))
+    now(health.well("erp", "delivery"))
+    assert waiting(world) > 50_000
