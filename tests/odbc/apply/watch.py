@@ -12,34 +12,39 @@ from agent.ports import System
 from tests.odbc.proxy import Proxy
 from tests.odbc.site import PATIENCE_S, Site, create, update
 
-#: How many transactions wait for a lock that another one holds.
+#: How many transactions of this site's database wait for a lock that another one holds.
 _WAITING = {
     "postgresql": "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
     " WHERE NOT granted AND datname = current_database()",
-    "mariadb": "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+    "mariadb": "SELECT count(*) FROM information_schema.innodb_trx t"
+    " JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id"
+    " WHERE t.trx_state = 'LOCK WAIT' AND p.db = DATABASE()",
 }
 _KILL = {
     "postgresql": "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
     " WHERE NOT l.granted AND a.datname = current_database()",
-    "mariadb": "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+    "mariadb": "SELECT p.id FROM information_schema.innodb_trx t"
+    " JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id"
+    " WHERE t.trx_state = 'LOCK WAIT' AND p.db = DATABASE()",
 }
 
 
 async def waits(site: Site) -> None:
-    """Until a transaction waits for a lock. The numbers are of the whole server."""
+    """Until a transaction of this site's waits for a lock."""
     await shows(site.user(), _WAITING[site.dialect.name])
 
 
 async def shows(connection: Any, query: str, *parameters: object) -> None:
     """Until the query answers with something else than zero.
 
-    InnoDB answers from what it has kept when it is asked again within 100 ms.
+    InnoDB answers from what it has kept when it is asked again within 100 ms, by whomever: a test before this
+    one may have looked just now.
     """
     async with asyncio.timeout(PATIENCE_S):
         while True:
+            await asyncio.sleep(0.15)
             if connection.execute(query, parameters).fetchone()[0]:
                 return
-            await asyncio.sleep(0.15)
 
 
 def kill_waiting(site: Site) -> None:
