@@ -47,19 +47,19 @@ class Gate:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._open = False
         with contextlib.suppress(OSError):  # already unconnected is what is wanted
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._drop()
-        for thread in list(self._threads):
-            thread.join()
+        while self._threads:  # the one that accepts comes first: none begins behind it
+            self._threads.pop(0).join()
 
     def _drop(self) -> None:
         with self._lock:
-            ends, self._ends = self._ends, set()
-        for end in ends:
-            with contextlib.suppress(OSError):  # the peer may have hung up first
-                end.shutdown(socket.SHUT_RDWR)
+            for end in self._ends:
+                with contextlib.suppress(OSError):  # the peer may have hung up first
+                    end.shutdown(socket.SHUT_RDWR)
 
     def _start(self, work: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=work, name="gate")
@@ -81,6 +81,8 @@ class Gate:
     def _relay(self, near: socket.socket) -> None:
         with near, socket.create_connection(self._target) as far:
             with self._lock:
+                if not self._open:  # shut while this one was on its way
+                    return
                 self._ends |= {near, far}
             back = self._start(lambda: self._pass(far, near, b""))
             self._pass(near, far, self._marker)
