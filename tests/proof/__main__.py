@@ -30,10 +30,10 @@ Part = Callable[[int, float, Narration], Iterator[Line]]
 PARTS: dict[str, tuple[Part, float]] = {
     "mutants": (mutants, 0.03),
     "seeded": (seeded, 0.13),
-    "crashes": (crashes, 0.16),
-    "kills": (kills, 0.18),
-    "disk": (disk, 0.39),
-    "stories": (stories, 0.11),
+    "crashes": (crashes, 0.22),
+    "kills": (kills, 0.16),
+    "disk": (disk, 0.36),
+    "stories": (stories, 0.10),
 }
 
 
