@@ -19,6 +19,8 @@ from tests.faults.played import Played
 #: A scenario that has not ended by itself after so many seconds is ended.
 LONGEST_S = 240.0
 _LOOK_S = 0.2
+#: What it says: its result as JSON, and words.
+OUT, WORDS = "out", "words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Task:
 @dataclass(slots=True)
 class _Running:
     task: Task
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     began: float
     folder: Path
 
@@ -67,28 +69,28 @@ class Crew:
         folder = self._base / task.name
         folder.mkdir()
         command = [sys.executable, "-m", "tests.faults", "--seed", str(self._seed)]
-        process = subprocess.Popen(
-            [*command, "--play", task.name, str(folder)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
+        # Files, not pipes: something that a scenario started and left behind would hold a pipe open for ever.
+        with (folder / OUT).open("w") as out, (folder / WORDS).open("w") as words:
+            process = subprocess.Popen(
+                [*command, "--play", task.name, str(folder)],
+                stdout=out,
+                stderr=words,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         return _Running(task, process, time.monotonic(), folder)
 
     def _end(self, one: _Running) -> Played:
         late = one.process.poll() is None
-        if late:
-            _kill(one.process)
-        out, words = one.process.communicate()
+        _kill(one.process)
         seconds = time.monotonic() - one.began
         if late:
             played = Played(one.task.name, seconds, wrong=f"not over after {LONGEST_S:.0f} s")
         else:
             try:
-                played = Played(**json.loads(out.splitlines()[-1]))
+                played = Played(**json.loads((one.folder / OUT).read_text().splitlines()[-1]))
             except (ValueError, IndexError, TypeError):
+                words = (one.folder / WORDS).read_text(errors="replace")
                 played = Played(one.task.name, seconds, wrong=f"no result: {words[-2000:]}")
         if played.wrong and self._keep is not None:
             shutil.copytree(one.folder, self._keep / one.task.name, dirs_exist_ok=True, ignore=_sockets)
@@ -112,7 +114,7 @@ def _over(one: _Running) -> bool:
     return one.process.poll() is not None or time.monotonic() - one.began > LONGEST_S
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     """The scenario and everything that it started: they are one session."""
     with contextlib.suppress(ProcessLookupError):  # it may end at this moment
         os.killpg(process.pid, signal.SIGKILL)

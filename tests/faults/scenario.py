@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import subprocess
 import threading
@@ -104,14 +105,18 @@ def business(stage: Stage, pace: Pace) -> Iterator[Callable[[], Summary]]:
             raise RuntimeError("business ended with an error; see above")
         return found[0]
 
-    thread = threading.Thread(target=lambda: asyncio.run(work()), name="business")
+    thread = threading.Thread(target=lambda: asyncio.run(work()), name="business", daemon=True)
     thread.start()
     try:
         yield summary
     finally:
-        if thread.is_alive() and loops:
-            loops[0].call_soon_threadsafe(working.stop)
-        thread.join()
+        ends = time.monotonic() + REST_S
+        while thread.is_alive():
+            with contextlib.suppress(IndexError, RuntimeError):  # the loop has not begun, or just ended
+                loops[0].call_soon_threadsafe(working.stop)
+            thread.join(0.2)
+            if time.monotonic() > ends:
+                raise TimeoutError(f"people are still at work {REST_S:.0f} s after they were to stop")
 
 
 def kill(stage: Stage, aim: Aim) -> Kill:

@@ -16,6 +16,8 @@ from types import TracebackType
 
 #: Seconds in which an agent has to stop itself for its tracer.
 HELD_S = 20.0
+#: Seconds in which an agent that was killed is gone, and a verb is over.
+ANSWER_S = 120.0
 #: How many databases a site has, each with a worker.
 WORKERS = 2
 
@@ -134,6 +136,8 @@ class Agents:
         assert self._zygote.stdout is not None
         self._zygote.stdin.write(json.dumps(request) + "\n")
         self._zygote.stdin.flush()
+        if not select.select([self._zygote.stdout], [], [], ANSWER_S)[0]:
+            raise TimeoutError(f"no answer to {request} within {ANSWER_S:.0f} s")
         return int(self._zygote.stdout.readline())
 
     def close(self) -> None:

@@ -23,6 +23,8 @@ from tests.salesforce.authority import Leaf
 
 T = TypeVar("T")
 _PIECE = 256 * 1024
+#: Seconds in which everything that stands open is closed.
+_END_S = 20.0
 _REQUEST = re.compile(rb"^(GET|POST|PATCH|PUT|DELETE) (\S+) HTTP/1\.1\r\n")
 #: Closing a socket so drops the connection with RST.
 _ABRUPT = struct.pack("ii", 1, 0)
@@ -100,7 +102,7 @@ class Line:
         self._loop = asyncio.new_event_loop()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.setblocking(False)
-        self._thread = threading.Thread(target=self._run, name="line")
+        self._thread = threading.Thread(target=self._run, name="line", daemon=True)
 
     @property
     def port(self) -> int:
@@ -174,8 +176,10 @@ class Line:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        self._thread.join(_END_S)
         self._listener.close()
+        if self._thread.is_alive():
+            raise TimeoutError(f"the line did not end within {_END_S:.0f} s")
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
