@@ -101,7 +101,7 @@ def _degraded(status: Status, limits: Limits) -> tuple[str, ...]:
     if headroom is not None and limits.headroom_critical <= headroom < limits.headroom_warning:
         found.append(f"{headroom / 3600:.1f} h of the replay window left")
     if status.uncertain:
-        found.append(f"uncertain commands: {status.uncertain}")
+        found.append(f"uncertain commands: {status.uncertain} (asked again by themselves)")
     if status.exceptions.open:
         found.append(f"exceptions: {status.exceptions.open} open, {status.exceptions.late} late")
     if status.conflicts.open:

@@ -112,7 +112,7 @@ class World(People):
             try:
                 return self._begin(begin)
             except RolledBack as found:
-                self.engine.store.close()
+                self._shut()
                 begin = Begin(beyond=found.epoch, why=found.message, host=self.host)
         raise AssertionError("I22: epoch after epoch, and no end")
 
@@ -134,10 +134,14 @@ class World(People):
         self.snapshots = {name: Snapshot(self.engine, system) for name, system in systems.items()}
         self.health = Health(self.engine)
 
+    def _shut(self) -> None:
+        """The store is closed by whoever has it open."""
+        self.engine.store.close()
+
     def restart(self) -> None:
         """The agent dies and is started again."""
         while True:
-            self.engine.store.close()
+            self._shut()
             try:
                 return self._start()
             except failpoints.Crash:
@@ -158,7 +162,7 @@ class World(People):
 
     def lose_epoch(self) -> None:
         """Somebody takes away the file beside the store while the agent does not run."""
-        self.engine.store.close()
+        self._shut()
         (self.directory / "epoch").unlink()
         self.restart()
 
@@ -169,7 +173,7 @@ class World(People):
     def close(self) -> None:
         """Take everything away."""
         failpoints.disarm()
-        self.engine.store.close()
+        self._shut()
         shutil.rmtree(self.directory, ignore_errors=True)
         shutil.rmtree(self._copy, ignore_errors=True)
 
@@ -430,7 +434,7 @@ class World(People):
         self.lost_losers |= {text.strip('"') for row in self.rows(LOSERS) for text in row}
         self.rollbacks += 1
         self._untold = True
-        self.engine.store.close()
+        self._shut()
         for file in self.directory.iterdir():
             file.unlink()
         copy_store(self._copy, self.directory)

@@ -79,7 +79,7 @@ def test_what_cannot_be_read_is_unknown() -> None:
         ),
         ({"systems": (UP.model_copy(update={"state": "starting"}),)}, "erp is starting"),
         ({"replay_headroom_s": 10 * 3600.0}, "10.0 h of the replay window left"),
-        ({"uncertain": 2}, "uncertain commands: 2"),
+        ({"uncertain": 2}, "uncertain commands: 2 (asked again by themselves)"),
         ({"exceptions": ExceptionCounts(open=3, late=1)}, "exceptions: 3 open, 1 late"),
         ({"conflicts": ConflictCounts(open=1)}, "conflicts: 1 wait for a ruling"),
     ],
@@ -116,7 +116,7 @@ def test_critical(changes: dict[str, Any], reason: str) -> None:
 def test_the_gravest_reason_comes_first() -> None:
     down = UP.model_copy(update={"state": "down"})
     judged = verdict(status(service="down", systems=(down,), uncertain=1))
-    assert judged.reasons == ("SERVICE DOWN", "uncertain commands: 1")
+    assert judged.reasons == ("SERVICE DOWN", "uncertain commands: 1 (asked again by themselves)")
 
 
 @pytest.mark.invariant("I15")
@@ -139,7 +139,7 @@ def test_the_text_begins_with_the_verdict_and_performance_data() -> None:
     )
     first, *rest = text.splitlines()
     assert first == (
-        "ISTHMUS DEGRADED - uncertain commands: 1 |"
+        "ISTHMUS DEGRADED - uncertain commands: 1 (asked again by themselves) |"
         " 'lag_erp'=90.0s 'queue_erp'=3 exceptions=0 uncertain=1 replay_headroom=255600s"
     )
     assert any(line.split()[:3] == ["erp", "odbc", "up"] and "(1 uncertain)" in line for line in rest)

@@ -30,9 +30,9 @@ Part = Callable[[int, float, Narration], Iterator[Line]]
 PARTS: dict[str, tuple[Part, float]] = {
     "mutants": (mutants, 0.03),
     "seeded": (seeded, 0.13),
-    "crashes": (crashes, 0.22),
-    "kills": (kills, 0.16),
-    "disk": (disk, 0.36),
+    "crashes": (crashes, 0.26),
+    "kills": (kills, 0.14),
+    "disk": (disk, 0.34),
     "stories": (stories, 0.10),
 }
 

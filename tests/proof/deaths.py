@@ -11,12 +11,14 @@ from __future__ import annotations
 import argparse
 import ast
 import shutil
+import sqlite3
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agent import failpoints
 from agent.store.database import FILE
@@ -35,7 +37,20 @@ class Doomed(World):
     def __init__(self) -> None:
         self.due: list[Death] = []
         self.died: list[str] = []
+        self._reader: sqlite3.Connection | None = None
         super().__init__()
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Look into the store by a connection that lives as long as the agent: opening one takes long."""
+        if self._reader is None:
+            self._reader = sqlite3.connect(f"file:{self.directory / FILE}?mode=ro", uri=True)
+        return self._reader.execute(statement).fetchall()
+
+    def _shut(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        super()._shut()
 
     def doom(self, *deaths: Death) -> None:
         """From now on the agent dies here, then there."""
@@ -69,7 +84,7 @@ class Doomed(World):
         for file in dead.iterdir():
             if file.name != GONE:
                 shutil.copy(file, self.directory / file.name)
-        self.engine.store.close()
+        self._shut()
         shutil.rmtree(dead)
 
 
