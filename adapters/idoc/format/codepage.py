@@ -5,6 +5,7 @@ settings do. What a file looks like is good for a hint, never for a decision.
 from __future__ import annotations
 
 import codecs
+import re
 
 _BY_NUMBER = {
     "1100": "iso8859-1",
@@ -29,8 +30,24 @@ _BY_NUMBER = {
     "8500": "euc_kr",
     "8600": "tis-620",
 }
-_NAMED = {*_BY_NUMBER.values(), "iso8859-15", "cp932", "gbk", "gb18030", "euc_jp", "ascii"}
-_SINGLE_BYTE = {name for name in _NAMED if name.startswith(("iso", "cp1", "tis"))}
+#: Without a number of SAP's that is certain.
+_BY_NAME = "ascii iso8859-4 iso8859-6 iso8859-15 cp850 cp852 cp874 cp932 cp949 cp950 cp1256 koi8-r"
+_NAMED = {*_BY_NUMBER.values(), *_BY_NAME.split(), "gbk", "gb18030", "euc_jp"}
+_WIDE = {"utf-8", "utf-16-le", "utf-16-be", "shift_jis", "big5", "gb2312", "euc_kr"}
+_WIDE |= {"cp932", "cp949", "cp950", "gbk", "gb18030", "euc_jp", "ascii"}
+_SINGLE_BYTE = _NAMED - _WIDE
+#: What Windows makes of a national standard: more characters in the same places.
+_WIDER = {"shift_jis": "cp932", "gb2312": "gbk", "euc_kr": "cp949", "big5": "cp950", "tis-620": "cp874"}
+#: Names that the register of character sets (IANA) has and Python says otherwise.
+_REGISTERED = {
+    **{"ascii": "US-ASCII", "shift_jis": "Shift_JIS", "cp932": "Windows-31J", "gb18030": "GB18030"},
+    **{"euc_jp": "EUC-JP", "euc_kr": "EUC-KR", "koi8-r": "KOI8-R", "cp850": "IBM850", "cp852": "IBM852"},
+    **{"cp949": "CP949", "cp950": "CP950", "tis-620": "TIS-620"},
+    **{"big5": "Big5", "gb2312": "GB2312", "gbk": "GBK"},
+    **{"utf-8": "UTF-8", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"},
+}
+_REGISTERED_ONLY = {"windows-31j": "cp932", "windows-874": "cp874"}
+_PAIR = re.compile("(?=[^\x00-\x7f]{2})")
 #: "EDI_" as mainframes write it.
 _EBCDIC = b"\xc5\xc4\xc9\x6d"
 
@@ -42,27 +59,55 @@ def codec_of(name: str) -> str:
     """
     if name in _BY_NUMBER:
         return _BY_NUMBER[name]
+    name = _REGISTERED_ONLY.get(name.lower(), name)
     try:
         codec = codecs.lookup(name).name
     except (LookupError, ValueError):
         codec = ""
     if codec == "utf-8-sig":
         return "utf-8"
+    if codec in ("utf-16", "utf-32"):
+        raise ValueError(f"'{name}' does not tell the byte order: say 4103 (little endian) or 4102 (big)")
     if codec not in _NAMED:
         known = ", ".join(sorted(_NAMED | set(_BY_NUMBER)))
         raise ValueError(f"unknown code page '{name}'; known are {known}")
     return codec
 
 
+def wider(codec: str) -> str:
+    """What to try where a text is not quite in a code page; "" for nothing."""
+    other = _WIDER.get(codec, "")
+    return f"Windows writes more characters in these places: try {other}" if other else ""
+
+
+def registered(codec: str) -> str:
+    """The name of a code page that every XML parser knows."""
+    if codec.startswith("iso8859"):
+        return f"ISO-8859{codec[7:]}"
+    return _REGISTERED.get(codec) or codec.replace("cp", "windows-")
+
+
 def looks_like_utf8(text: str, codec: str) -> bool:
-    """Whether text read in a one-byte code page was UTF-8 in truth: read so, all later fields are shifted."""
+    """Whether text read in a one-byte code page was UTF-8 in truth: read so, all later fields are shifted.
+
+    That it could be is not enough: capital letters behind each other ("SPÓŁKA" in 1401) are UTF-8 by
+    chance. What no word has tells: a sign behind a letter, a small one behind a capital within a word.
+    """
     if text.isascii() or codec not in _SINGLE_BYTE:
         return False
     try:
         text.encode(codec).decode("utf-8")
     except UnicodeError:
         return False
-    return True
+    return any(_by_accident(text, found.start()) for found in _PAIR.finditer(text))
+
+
+def _by_accident(text: str, at: int) -> bool:
+    """Whether two characters behind each other are bytes of UTF-8 rather than letters of a word."""
+    first, second = text[at], text[at + 1]
+    if not (first.isalpha() and second.isalpha()) or second in "\u00aa\u00b5\u00ba":
+        return True
+    return first.isupper() and second.islower() and text[at - 1 : at].isalpha()
 
 
 def suspicion(data: bytes, codec: str) -> str:
@@ -74,7 +119,9 @@ def suspicion(data: bytes, codec: str) -> str:
     if codec.startswith("utf-16"):
         if data[:4] == b"EDI_" or data.startswith(codecs.BOM_UTF8):
             return "it looks like UTF-8 (4110) or a one-byte code page"
-        other = b"\0E\0D" if codec == "utf-16-le" else b"E\0D\0"
+        other = (b"\0E\0D", codecs.BOM_UTF16_BE)
+        if codec == "utf-16-be":
+            other = (b"E\0D\0", codecs.BOM_UTF16_LE)
         return "it looks like the other byte order of UTF-16" if data.startswith(other) else ""
     if data.startswith((codecs.BOM_UTF16_LE, b"E\0D\0")):
         return "it looks like UTF-16 little endian (4103)"

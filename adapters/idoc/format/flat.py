@@ -40,6 +40,8 @@ _BLANK = " \t" + END_MARKS
 _OTHERS = ("UNA:", "UNB+", "ISA*", "STX=")
 #: What stands between files that were joined.
 _BETWEEN = "\ufeff" + END_MARKS
+#: What sets off IDocs, one in a line, or files that were joined.
+_JOINED = re.compile(f"[\r\n{_BETWEEN}]{{1,8}}(?=EDI_DC40)")
 _SHIFTED = "compare the partner's encoding with the char. set of SAP's port (WE21)"
 
 
@@ -147,8 +149,8 @@ class FlatReader:
     def _begin(self, record: Record) -> Head:
         self._index += 1
         self._records = 0
-        self._head = record
         self._control = None
+        self._head = record = self._text.sound(record, "EDI_DC40")
         control = self._fields(CONTROL, record, record.text)
         self._control = control
         if width_of(record.text.rstrip(" ")) > CONTROL_LENGTH:
@@ -181,14 +183,17 @@ class FlatReader:
 
     def _data(self, record: Record) -> DataRecord | None:
         """A data record; None for what is none, which was told of."""
-        wrong, remedy = _other_form(record.text)
+        if self._control is None and self._orphan:
+            return None  # one word about what stands before the first IDoc, or is none at all
+        wrong, remedy = _other_form(record.text, first=self._control is None)
         if wrong:
             self._tell(record.problem(wrong, remedy=remedy))
             self._orphan = True
             return None
+        name = record.text[:30].rstrip(" ")
+        record = self._text.sound(record, name if SEGMENT_NAME.fullmatch(name) else "")
         if self._control is None:
-            if not self._orphan:
-                self._tell(record.problem("a data record comes before any control record EDI_DC40"))
+            self._tell(record.problem("a data record comes before any control record EDI_DC40"))
             self._orphan = True
             return None
         units = record.text if record.text.isascii() else to_units(record.text)
@@ -244,7 +249,7 @@ def _problem_of(data: DataRecord, reason: str) -> Problem:
     return data.record.problem(reason, segment=f"{data.name}{number}")
 
 
-def _other_form(text: str) -> tuple[str, str]:
+def _other_form(text: str, *, first: bool) -> tuple[str, str]:
     """Why a record is none of an IDoc's, and what to do about it; ("", "") for one that may be."""
     if text.startswith(("E2", "E1")):
         return "", ""
@@ -253,6 +258,8 @@ def _other_form(text: str) -> tuple[str, str]:
     if text.startswith(_OTHERS):
         return "this is EDIFACT, X12 or TRADACOMS, not an IDoc", "have it converted to an IDoc first"
     if text.startswith("EDI_DS40"):
+        if first:
+            return "this is a status file (EDI_DS40), which tells of IDocs and holds none", ""
         return "a status record EDI_DS40 among data records", ""
     old = old_release(text)
     return (old, OLD_RELEASE_REMEDY) if old else ("", "")
@@ -276,7 +283,7 @@ def records(
         record, end = text.take_line()
         content = record.text if end else record.text.rstrip(END_MARKS)
         if not content.strip(_BLANK):
-            seen.tail += record.text
+            seen.follow(record.text + end)
             continue
         if first and end:
             seen.line_end, first = end, False
@@ -284,10 +291,9 @@ def records(
         if not end and content == record.text and last_line is LastLine.REQUIRED:
             _check_complete(record, dictionary, report)
         if content[0] in _BETWEEN and content.lstrip(_BETWEEN).startswith("EDI_DC40"):
-            content = content.lstrip(_BETWEEN)  # files were joined, each with its mark or Ctrl-Z
-        if "\x00" in content or "\x1a" in content:
-            report(record.problem("NUL or Ctrl-Z inside a record"))
-            content = content.translate({0: " ", 0x1A: " "})
+            whole, content = content, content.lstrip(_BETWEEN)  # files were joined, each with its mark or Ctrl-Z
+            before = text.size(whole[: len(whole) - len(content)])
+            record = record._replace(text=content, offset=record.offset + before)
         yield record if content is record.text else record._replace(text=content)
 
 
@@ -305,15 +311,15 @@ def _check_complete(record: Record, dictionary: Dictionary, report: Report) -> N
 
 
 def _is_contiguous(text: TextStream) -> bool:
-    """A control record followed at once by a data record. Blanks behind it are only padding."""
+    """A control record followed at once by a whole data record. Blanks behind it are only padding."""
     if text.peek(8) != "EDI_DC40":
         return False
     width = _control_width(text)
-    start = text.peek(width + HEADER_LENGTH)
-    if "\n" in start[:width] or "\r" in start[:width]:
+    start = text.peek(width + DATA_LENGTH)
+    line = re.split(r"[\r\n]", start, maxsplit=1)[0]
+    if len(line) < len(start) and width_of(line) < width + DATA_LENGTH:
         return False
-    behind = re.split(r"[\r\n]", start[width:])[0]
-    return bool(behind.strip(_BLANK))
+    return bool(line[width:].strip(_BLANK))
 
 
 def _control_width(text: TextStream) -> int:
@@ -325,17 +331,24 @@ def _control_width(text: TextStream) -> int:
 def _contiguous(text: TextStream, report: Report, framing: Framing) -> Iterator[Record]:
     framing.final = False
     while text.peek(1):
+        if lead := _JOINED.match(text.peek(16)):
+            framing.between = text.take(lead.end())
         ahead = text.peek(DATA_LENGTH)
         if not ahead.strip(_BLANK + "\r\n"):
-            framing.tail += text.take(DATA_LENGTH)
+            framing.follow(text.take(DATA_LENGTH))
             continue
         length = _control_width(text) if ahead.startswith("EDI_DC40") else DATA_LENGTH
+        if not SEGMENT_NAME.fullmatch(ahead[:30].rstrip(" ")) and (at := ahead.find("EDI_DC40")) > 0:
+            reason = "no segment name where a record begins: records are shifted up to the next EDI_DC40"
+            report(text.problem(reason, remedy="have it sent again, whole"))
+            text.take(at)
+            continue
         record = text.take_record(length)
         if width_of(record.text) < length:
             reason = f"a record of {length} characters is cut after {len(record.text)}"
             report(record.problem(reason))
-        if re.search(f"[\r\n{END_MARKS}]", record.text):
-            report(record.problem("a line end, NUL or Ctrl-Z inside a record of a file without line ends"))
+        if re.search("[\r\n]", record.text):
+            report(record.problem("a line end inside a record of a file without line ends"))
         yield record
 
 
@@ -344,10 +357,13 @@ def read_status(
 ) -> Iterator[tuple[dict[str, str], Record]]:
     """The records of a status file (EDI_DS40, one per line) with their place. Raises ReadFault."""
     text = TextStream(stream, encoding, report)
-    for record in records(text, LastLine.OPTIONAL, standard_dictionary(), report):
+    for found in records(text, LastLine.OPTIONAL, standard_dictionary(), report):
+        record = text.sound(found)
         if not record.text.startswith("EDI_DS40"):
             report(record.problem("a record of a status file does not begin with EDI_DS40"))
             continue
+        if width_of(record.text.rstrip(" ")) > STATUS.length:
+            report(record.problem(f"a status record is longer than {STATUS.length} characters"))
         try:
             fields = STATUS.read(record.text)
         except ValueFault as fault:

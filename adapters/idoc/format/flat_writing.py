@@ -16,21 +16,23 @@ from adapters.idoc.format.dictionary import Dictionary
 from adapters.idoc.format.document import Entry, Head, Idoc, Item, Origin, Segment, items_of
 from adapters.idoc.format.framing import Framing, Numbering, Padding
 from adapters.idoc.format.grammar import IdocType
-from adapters.idoc.format.layout import Layout
+from adapters.idoc.format.layout import HALF, Layout
 from adapters.idoc.format.problems import Problem, Report, ValueFault
 from adapters.idoc.format.records import (
     CONTROL,
     CONTROL_LENGTH,
+    CONTROL_NAMES,
     DATA_HEADER,
     DATA_LENGTH,
     HEADER_LENGTH,
+    RECORD_NAMES,
     SDATA_LENGTH,
     SEGMENT_NAME,
     STATUS,
 )
 from adapters.idoc.format.segments import standard_dictionary
 from adapters.idoc.format.text import END_MARKS, width_of
-from adapters.idoc.format.values import to_units
+from adapters.idoc.format.values import is_text, to_units
 
 _FORBIDDEN = re.compile(f"[\r\n{END_MARKS}]")
 
@@ -94,6 +96,8 @@ class FlatWriter:
                 before = "\ufeff".encode(self._codec) if self._framing.mark else b""
             if before:
                 yield before
+                if isinstance(item, Head) and self._framing.between and not self._end:
+                    yield self._framing.between.encode(self._codec)
             try:
                 before = self._head(item) if isinstance(item, Head) else self._entry(item)
             except ValueFault as fault:
@@ -110,7 +114,11 @@ class FlatWriter:
         known = {name: text for name, text in head.control.items() if name in CONTROL}
         for name in head.control.keys() - known.keys():
             CONTROL.field(name)  # raises, with the nearest name
-        text = CONTROL.write({"TABNAM": "EDI_DC40", **known})
+        if not known.get("TABNAM"):
+            known["TABNAM"] = "EDI_DC40"
+        if known["TABNAM"] not in CONTROL_NAMES:
+            raise ValueFault("TABNAM is neither EDI_DC40 nor EDI_DC40_U", field="EDI_DC40.TABNAM")
+        text = CONTROL.write(known)
         self._idoc_type = self._dictionary.idoc_type_of(head.control)
         self._client = f"{head.control.get('MANDT', ''):<3}{head.control.get('DOCNUM', ''):<16}"
         self._levels = {}
@@ -126,7 +134,7 @@ class FlatWriter:
         segment = entry.segment
         layout = self._dictionary.layout(segment.definition)
         name, data = self._content(segment, layout)
-        if not SEGMENT_NAME.fullmatch(name):
+        if not SEGMENT_NAME.fullmatch(name) or name.startswith(RECORD_NAMES):
             raise ValueFault("the name cannot stand in SEGNAM", field=segment.type[:30])
         header = self._header(entry, name, layout)
         line = header + self._checked(segment, data)
@@ -182,6 +190,8 @@ class FlatWriter:
             raise ValueFault(
                 f"{length} characters do not fit into SDATA", field=segment.type, length=SDATA_LENGTH
             )
+        if not is_text(data):
+            raise ValueFault(HALF, field=segment.type)
         if _FORBIDDEN.search(data):
             raise ValueFault("a line end, NUL or Ctrl-Z cannot stand in a flat file", field=segment.type)
         return data

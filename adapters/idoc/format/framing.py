@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+_LONGEST_TAIL = 4096
+
 
 class LastLine(StrEnum):
     """Whether the last record needs its line end. A file has no trailer: its loss may be all that shows
@@ -42,10 +44,17 @@ class Framing:
     line_end  "\\n", "\\r\\n", "\\r", or "" for records that follow each other at once
     mark      a byte order mark at the start
     final     whether the last record has its line end too
-    tail      what follows the last record: Ctrl-Z, NUL, blanks
+    tail      what follows the last record: Ctrl-Z, NUL, blanks, blank lines
+    between   what sets IDocs off from each other where no line ends set off records
     """
 
     line_end: str = "\n"
     mark: bool = False
     final: bool = True
     tail: str = ""
+    between: str = ""
+
+    def follow(self, text: str) -> None:
+        """Note what follows the last record, as much of it as can be meant."""
+        if len(self.tail) < _LONGEST_TAIL:
+            self.tail = (self.tail + text)[:_LONGEST_TAIL]

@@ -116,6 +116,8 @@ class Placing:
         if depth > DEEPEST:
             self._tell(record, f"segments are nested deeper than {DEEPEST} levels")
             parent, depth = 0, 1
+            self._path.clear()
+            self._open.clear()
         # A number out of order was told of; the greatest so far keeps the list sorted.
         number = record.number or 0
         self._numbers.append(max(number, self._numbers[-1]) if self._numbers else number)
@@ -175,8 +177,8 @@ class Placing:
     def _by_grammar(self, record: DataRecord) -> int:
         """Each segment below the nearest one before it that may be its parent.
 
-        A segment that no dictionary knows (an extension) goes below the segment before it, or beside a
-        sibling of its own kind.
+        A segment that no dictionary knows (an extension) goes below the segment before it, or beside one of
+        its own kind that is still open.
         """
         kind = self._dictionary.type_of(record.name)
         depth, node, place = self._fitting(kind)
@@ -214,7 +216,7 @@ class Placing:
         allowed = self._dictionary.parents_of(kind)
         names = [name for name, _, _, _ in self._open]
         if allowed is None:
-            return len(names) - 1 if names and names[-1] == kind else len(names)
+            return names.index(kind) if kind in names else min(len(names), DEEPEST - 1)
         for depth in range(len(names), 0, -1):
             if names[depth - 1] in allowed:
                 return depth

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from adapters.idoc.format.problems import ValueFault
-from adapters.idoc.format.values import from_units, to_units
+from adapters.idoc.format.values import from_units, is_text, to_units
 
 #: Characters before SDATA in a data record, and of a whole one.
 HEADER_LENGTH = 63
@@ -18,6 +18,8 @@ DATA_LENGTH = 1063
 CONTROL_LENGTH = 524
 SDATA_LENGTH = DATA_LENGTH - HEADER_LENGTH
 
+#: What is wrong with a text that JSON can say and no file can hold.
+HALF = "half of a character (a lone surrogate) cannot be written"
 #: What a flat file cannot hold inside a field: line ends, the end-of-file mark of old systems, NUL.
 _FORBIDDEN = frozenset("\r\n\x00\x1a")
 
@@ -125,8 +127,10 @@ class Layout:
         places: list[tuple[Field, str]] = []
         for name, text in values.items():
             entry = self.field(name)
-            units = to_units(text)
             where = f"{self.name}.{name}"
+            if not is_text(text):
+                raise ValueFault(HALF, field=where, offset=entry.offset, length=entry.length)
+            units = to_units(text)
             if len(units) > entry.length:
                 raise ValueFault(
                     f"{len(units)} characters do not fit into {entry.length} at offset {entry.offset}",

@@ -18,6 +18,8 @@ from adapters.idoc.format.problems import Problem, Report, Severity
 _CHUNK = 1 << 16
 #: No tag, comment or declaration is longer than this; the parser would scan it again with every piece.
 _LONGEST_TOKEN = 1 << 20
+#: What follows the root is blanks and comments.
+_LONGEST_TAIL = 1 << 16
 #: No IDoc is nested deeper, with its wrapping.
 _DEEPEST = 120
 _DECLARED = re.compile(rb"""^<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
@@ -71,6 +73,8 @@ class Markup:
         self._fed = 0
         self._parsed = 0
         self._begun = 0
+        self._before: bytearray | None = bytearray()
+        self._closed = -1
         self.empty_tag = False
         self.tail = ""
         self.codec = ""
@@ -86,6 +90,7 @@ class Markup:
         self._parser.UnparsedEntityDeclHandler = self._entity
         self._parser.NotationDeclHandler = self._entity
         self._parser.ExternalEntityRefHandler = self._external
+        self._parser.SkippedEntityHandler = self._skipped
 
     @property
     def line(self) -> int:
@@ -159,10 +164,11 @@ class Markup:
                 first = False
             self._fed += len(data)
             content = data if self.codec == "utf-8" else text.encode("utf-8", "surrogatepass")
+            if self._before is not None and len(self._before) < _LONGEST_TOKEN:
+                self._before += content
             self._parsed += len(content)
             self._parser.Parse(content, final)
-            if text:
-                self.tail = text[text.rfind(">") + 1 :]
+            self._follow(content)
             yield
             if final:
                 return
@@ -198,9 +204,16 @@ class Markup:
             self.stop(f"the document declares {declared or self._given} and is not written in it")
         return 0
 
+    def _follow(self, content: bytes) -> None:
+        """Keep what stands behind the root."""
+        if self._closed < 0 or len(self.tail) > _LONGEST_TAIL:
+            return
+        start = self._closed - (self._parsed - len(content))
+        if start > 0 or not self.tail:
+            content = content[content.find(b">", max(start, 0)) + 1 :]
+        self.tail += content.decode("utf-8", "replace")
+
     def _begin(self, text: str) -> None:
-        root = re.search(r"<[A-Za-z_]", text)
-        self.prolog = text[: root.start()] if root else ""
         if looks_like_utf8(text[: _CHUNK // 2], self.codec):
             self._report(
                 Problem(f"the document declares {self.codec} and looks like UTF-8", Severity.WARNING, line=1)
@@ -228,10 +241,15 @@ class Markup:
         if self._depth > _DEEPEST:
             self.stop(f"elements are nested deeper than {_DEEPEST} levels")
         self._begun = self._parser.CurrentByteIndex
+        if self._before is not None:
+            self.prolog = self._before[: self._begun].decode("utf-8", "surrogatepass")
+            self._before = None
         self._sink.start(name, attributes)
 
     def _end(self, name: str) -> None:
         self._depth -= 1
+        if not self._depth:
+            self._closed = self._parser.CurrentByteIndex
         self.empty_tag = self._parser.CurrentByteIndex == self._begun
         self._sink.end(name)
 
@@ -241,6 +259,9 @@ class Markup:
 
     def _entity(self, *_: object) -> None:
         self.stop("the document declares an entity or a notation, which is not read")
+
+    def _skipped(self, name: str, _parameter: bool) -> None:
+        self.stop(f"the entity {name[:40]} is used and not declared here: its text would be lost")
 
     def _external(self, *_: object) -> int:
         self.stop("the document refers to an external entity, which is never fetched")

@@ -12,7 +12,7 @@ from adapters.idoc.format.document import Item, items_of
 from adapters.idoc.format.flat import FlatReader
 from adapters.idoc.format.framing import Framing
 from adapters.idoc.format.json_form import read_json
-from adapters.idoc.format.problems import ReadFault, Report, refuse
+from adapters.idoc.format.problems import Report, refuse
 from adapters.idoc.format.xml import XmlReader, XmlStyle
 
 _START = 64
@@ -96,8 +96,5 @@ class Opened:
     def __iter__(self) -> Iterator[Item]:
         if self._reader is not None:
             yield from self._reader
-            return
-        try:
-            yield from items_of(read_json(self._begun, dictionary=self._dictionary))
-        except ReadFault as fault:
-            self._report(fault.problem)
+        else:
+            yield from items_of(read_json(self._begun, dictionary=self._dictionary, report=self._report))

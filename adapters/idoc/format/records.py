@@ -35,6 +35,8 @@ STATUS = layout_of(
 
 #: What TABNAM says in flat files: a Unicode system appends _U.
 CONTROL_NAMES = frozenset({"EDI_DC40", "EDI_DC40_U"})
+#: No segment may be called so: the record would be another kind of record.
+RECORD_NAMES = ("EDI_DC", "EDI_DD", "EDI_DS")
 #: What tools call the control record in XML.
 XML_CONTROL_NAMES = frozenset({*CONTROL_NAMES, "EDI_DC"})
 #: Without these nobody can tell what an IDoc is.
@@ -44,7 +46,7 @@ REQUIRED = ("IDOCTYP", "MESTYP")
 def old_release(start: str) -> str:
     """Why a record is refused that begins so, if it is of release 3.x; "" if it is not."""
     name = start[:6]
-    if name not in {"EDI_DC", "EDI_DD", "EDI_DS"} or start[6:8] == "40":
+    if name not in RECORD_NAMES or start[6:8] == "40":
         return ""
     return (
         f"{name} is the record layout of release 3.x (a control record of 464 characters), which is not read"
@@ -64,6 +66,7 @@ __all__ = [
     "DATA_LENGTH",
     "HEADER_LENGTH",
     "OLD_RELEASE_REMEDY",
+    "RECORD_NAMES",
     "REQUIRED",
     "SDATA_LENGTH",
     "SEGMENT_NAME",

@@ -6,23 +6,22 @@ import codecs
 import re
 from typing import BinaryIO, NamedTuple
 
-from adapters.idoc.format.codepage import codec_of, looks_like_utf8, suspicion
+from adapters.idoc.format.codepage import codec_of, looks_like_utf8, suspicion, wider
 from adapters.idoc.format.problems import Problem, ReadFault, Report, refuse
-from adapters.idoc.format.records import DATA_LENGTH
+from adapters.idoc.format.records import DATA_LENGTH, OLD_RELEASE_REMEDY, old_release
 from adapters.idoc.format.values import from_units, to_units
 
 _CHUNK = 1 << 18
-_LINE_END = re.compile(r"\r\n|\r|\n")
 #: Ctrl-Z and NUL: what old systems leave behind the last record.
 END_MARKS = "\x1a\x00"
 #: A longer line than this has lost its line ends; no padding is that wide.
 _LONGEST_LINE = 4 * DATA_LENGTH
+#: What stands for bytes that are not in the code page until they are told of: characters that no text has.
+_UNDECODABLE = re.compile("[\ud800-\udfff]+")
 
 
 class Record(NamedTuple):
-    """One record: ``text`` without its line end; its bytes from ``offset`` up to ``end`` are with it.
-    ``offset`` is -1 behind bytes that could not be decoded.
-    """
+    """One record: ``text`` without its line end; its bytes from ``offset`` up to ``end`` are with it."""
 
     text: str
     line: int
@@ -31,8 +30,9 @@ class Record(NamedTuple):
 
     def problem(self, reason: str, *, segment: str = "", remedy: str = "", column: int = 0) -> Problem:
         """A problem at this record."""
-        offset = self.offset if self.offset >= 0 else None
-        return Problem(reason, segment=segment, line=self.line, column=column, offset=offset, remedy=remedy)
+        return Problem(
+            reason, segment=segment, line=self.line, column=column, offset=self.offset, remedy=remedy
+        )
 
     def fault(self, reason: str, *, remedy: str = "") -> ReadFault:
         """A fault at this record."""
@@ -42,20 +42,21 @@ class Record(NamedTuple):
 class TextStream:
     """Decodes a binary stream strictly and hands out characters. ``read(n)`` is all it needs of the stream.
 
-    A byte that is not in the code page goes to ``report``; where that does not raise, U+FFFD stands for it.
+    A byte that is not in the code page is told of by ``sound``, when the record that holds it is looked at: so
+    it is known which IDoc it is in, and what stands before it is whole.
     """
 
     def __init__(self, stream: BinaryIO, encoding: str, report: Report = refuse) -> None:
         self.codec = codec_of(encoding)
         self._stream = stream
         self._report = report
-        self._decoder = codecs.getincrementaldecoder(self.codec)("strict")
         self._narrow = not self.codec.startswith("utf-16")
+        self._lenient = "surrogateescape" if self._narrow else "surrogatepass"
+        self._decoder = codecs.getincrementaldecoder(self.codec)(self._lenient)
         self._buffer = ""
         self._at = 0
-        self._fed = 0
+        self._begun = False
         self._ended = False
-        self._exact = True
         self._suspicion = ""
         self.offset = 0
         self.line = 1
@@ -78,8 +79,7 @@ class TextStream:
 
     def problem(self, reason: str, *, remedy: str = "") -> Problem:
         """A problem at the next character."""
-        offset = self.offset if self._exact else None
-        return Problem(reason, line=self.line, offset=offset, remedy=remedy)
+        return Problem(reason, line=self.line, offset=self.offset, remedy=remedy)
 
     def fault(self, reason: str, *, remedy: str = "") -> ReadFault:
         """A fault at the next character."""
@@ -93,71 +93,41 @@ class TextStream:
 
     def _fill(self) -> None:
         data = self._stream.read(_CHUNK)
-        if not self._fed:
-            self._suspicion = suspicion(data[:16], self.codec)
-        self._buffer = self._buffer[self._at :]
-        self._at = 0
-        pending = len(self._decoder.getstate()[0])
-        start = self._fed - pending
-        self._fed += len(data)
+        if not self._begun:
+            self._begun, self._suspicion = True, suspicion(data[:16], self.codec)
         try:
-            self._buffer += self._decoder.decode(data, final=not data)
-        except UnicodeDecodeError as error:
-            self._repair(error, start, final=not data)
+            text = self._decoder.decode(data, final=not data)
+        except UnicodeDecodeError:  # UTF-16 that ends within a character
+            text = "\udfff"
+        self._buffer = self._buffer[self._at :] + text
+        self._at = 0
         self._ended = not data
-
-    def _repair(self, error: UnicodeDecodeError, start: int, *, final: bool) -> None:
-        """Tell of every byte that is not in the code page, with what was read before it counted in."""
-        while True:
-            self._buffer += error.object[: error.start].decode(self.codec, "ignore")
-            self._report(self._undecodable(start + error.start))
-            self._buffer += "\ufffd"
-            self._exact = False
-            rest = error.object[error.end :]
-            start += error.end
-            self._decoder.reset()
-            try:
-                self._buffer += self._decoder.decode(rest, final=final)
-            except UnicodeDecodeError as another:
-                error = another
-                continue
-            return
-
-    def _undecodable(self, at: int) -> Problem:
-        line = self.line + len(_LINE_END.findall(self._buffer))
-        last = max(self._buffer.rfind("\n"), self._buffer.rfind("\r"))
-        return Problem(
-            f"not valid in the declared code page {self.codec}",
-            line=line,
-            column=len(self._buffer) - last if last >= 0 else 0,
-            offset=at,
-            remedy=self._suspicion
-            or "compare the partner's encoding with the char. set of SAP's port (WE21)",
-        )
 
     def take(self, count: int) -> str:
         """The next characters, taken. Fewer only at the end of the file."""
         text = self.peek(count)
         self._at += len(text)
-        self.offset += self._bytes(text)
+        self.offset += self.size(text)
         return text
 
-    def _bytes(self, text: str) -> int:
+    def size(self, text: str) -> int:
+        """The bytes that a text takes in the file."""
         if text.isascii():
             return len(text) if self._narrow else 2 * len(text)
-        return len(text.encode(self.codec, "replace"))
+        return len(text.encode(self.codec, self._lenient))
 
     def take_record(self, count: int) -> Record:
         """A record of a known number of UTF-16 code units, from a file without line ends."""
-        line, start = self.line, self._place
+        line, start = self.line, self.offset
         text = self.peek(count)
-        while not text.isascii() and len(to_units(text)) > count:
-            text = text[:-1]
-        return self._checked(Record(self.take(len(text)), line, start, self.offset))
-
-    @property
-    def _place(self) -> int:
-        return self.offset if self._exact else -1
+        if not text.isascii() and max(text) > "\uffff":
+            units = 0
+            for at, char in enumerate(text):
+                units += 2 if char > "\uffff" else 1
+                if units > count:
+                    text = text[:at]
+                    break
+        return Record(self.take(len(text)), line, start, self.offset)
 
     def take_line(self) -> tuple[Record, str]:
         """The next line and its end ("" at the end of the file). LF, CRLF and CR may be mixed."""
@@ -165,16 +135,15 @@ class TextStream:
         while stop < 0 and not self._ended and len(self._buffer) - self._at < _LONGEST_LINE:
             self._fill()
             stop, end = self._line_end()
-        line, start = self.line, self._place
+        line, start = self.line, self.offset
         if stop < 0 and len(self._buffer) - self._at >= _LONGEST_LINE:
-            self._report(self.problem(f"no line end within {_LONGEST_LINE} characters: not a flat IDoc file"))
-            return self._skipped(line, start)
+            return self._endless(line, start)
         stop = len(self._buffer) if stop < 0 else stop
         text = self._buffer[self._at : stop]
         self._at = stop + len(end)
-        self.offset += self._bytes(text) + (len(end) if self._narrow else 2 * len(end))
+        self.offset += self.size(text) + (len(end) if self._narrow else 2 * len(end))
         self.line += bool(end)
-        return self._checked(Record(text, line, start, self.offset)), end
+        return Record(text, line, start, self.offset), end
 
     def _line_end(self) -> tuple[int, str]:
         """Where the line that begins here ends in the buffer, and how; -1 where that is not known yet."""
@@ -187,8 +156,21 @@ class TextStream:
             return self._line_end()
         return carriage, "\r\n" if self._buffer[carriage + 1 : carriage + 2] == "\n" else "\r"
 
-    def _skipped(self, line: int, start: int) -> tuple[Record, str]:
-        """Go on behind a line that is too long; an empty line stands for it."""
+    def _endless(self, line: int, start: int) -> tuple[Record, str]:
+        """Go on behind a line that is too long; an empty line stands for it. Filling up to the end of a
+        block with NUL, Ctrl-Z or blanks is no line.
+        """
+        text = self.peek(_LONGEST_LINE)
+        if not text.strip(END_MARKS + " "):
+            while text := self.peek(_LONGEST_LINE):
+                filling = len(text) - len(text.lstrip(END_MARKS + " "))
+                self.take(filling)
+                if filling < len(text):
+                    break
+            return Record("", line, start, self.offset), ""
+        old = old_release(text)
+        reason = old or f"no line end within {_LONGEST_LINE} characters: not a flat IDoc file"
+        self._report(self.problem(reason, remedy=OLD_RELEASE_REMEDY if old else ""))
         while self.peek(1):
             stop, end = self._line_end()
             self.take(len(self._buffer) - self._at if stop < 0 else stop - self._at + len(end))
@@ -197,15 +179,39 @@ class TextStream:
                 return Record("", line, start, self.offset), end
         return Record("", line, start, self.offset), ""
 
-    def _checked(self, record: Record) -> Record:
-        if not record.text.isascii() and looks_like_utf8(record.text, self.codec):
-            self._report(
-                record.problem(
-                    f"this line is UTF-8 and declared as {self.codec}: so read, all later fields would shift",
-                    remedy="correct the partner's encoding",
+    def sound(self, record: Record, segment: str = "") -> Record:
+        """The record, once it was told of what no record may hold; U+FFFD and blanks stand for that."""
+        text = record.text
+        if not text.isascii():
+            text = self._decodable(record, segment)
+            if looks_like_utf8(text, self.codec):
+                self._report(
+                    record.problem(
+                        f"this line is UTF-8 and declared as {self.codec}: so read, all later fields would"
+                        " shift",
+                        segment=segment,
+                        remedy="correct the partner's encoding",
+                    )
                 )
+        if "\x00" in text or "\x1a" in text:
+            self._report(record.problem("NUL or Ctrl-Z inside a record", segment=segment))
+            text = text.translate({0: " ", 0x1A: " "})
+        return record if text is record.text else record._replace(text=text)
+
+    def _decodable(self, record: Record, segment: str) -> str:
+        text = record.text
+        for found in _UNDECODABLE.finditer(text):
+            remedy = "compare the partner's encoding with the char. set of SAP's port (WE21)"
+            problem = Problem(
+                f"not valid in the declared code page {self.codec}",
+                segment=segment,
+                line=record.line,
+                column=found.start() + 1,
+                offset=record.offset + self.size(text[: found.start()]),
+                remedy=self._suspicion or wider(self.codec) or remedy,
             )
-        return record
+            self._report(problem)
+        return _UNDECODABLE.sub("\ufffd", text)
 
 
 def width_of(text: str) -> int:

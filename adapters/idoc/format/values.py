@@ -19,7 +19,9 @@ _NUMBER = re.compile(r"(?P<lead>[+-]?)(?P<digits>\d+(?:\.\d*)?|\.\d+)(?P<trail>[
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _INITIAL_DATES = {"", "00000000"}
 #: SAP's types whose text is a number.
-_NUMBERS = {"DEC", "CURR", "QUAN", "FLTP", "INT1", "INT2", "INT4", "INT8", "PREC"}
+_NUMBERS = {"DEC", "CURR", "QUAN", "INT1", "INT2", "INT4", "INT8", "PREC"}
+#: Floating point alone is written with an exponent, always with its sign: 1.5000000000000000E+02.
+_FLOATING = re.compile(r"(?P<number>[^Ee]+)E(?P<exponent>[+-]\d{1,3})(?P<trail>-?)")
 
 
 def read_decimal(text: str) -> Decimal | None:
@@ -35,6 +37,17 @@ def read_decimal(text: str) -> Decimal | None:
         raise ValueError("not a number with '.' as decimal point and the sign behind")
     number = Decimal(match["digits"])
     return -number if "-" in (match["lead"], match["trail"]) else number
+
+
+def read_floating(text: str) -> Decimal | None:
+    """A number of type FLTP, which may have an exponent ("1.5E+02"); None for blank. Raises ValueError."""
+    match = _FLOATING.fullmatch(text.strip())
+    if match is None:
+        return read_decimal(text)
+    number = read_decimal(match["number"] + match["trail"])
+    if number is None:
+        raise ValueError("an exponent without a number")
+    return number.scaleb(int(match["exponent"]))
 
 
 def write_decimal(number: Decimal) -> str:
@@ -74,6 +87,8 @@ def read_moment(day: str, clock: str) -> datetime | None:
     if len(clock) != 6 or not (clock.isascii() and clock.isdigit()):
         raise ValueError("not a time of the form HHMMSS")
     if clock == "240000":
+        if on == date.max:
+            raise ValueError("behind the last day of the calendar")
         return datetime.combine(on, time()) + timedelta(days=1)
     try:
         return datetime.combine(on, time(int(clock[:2]), int(clock[2:4]), int(clock[4:])))
@@ -100,6 +115,8 @@ def check_value(text: str, kind: str) -> None:
     """Raise ValueError where a text is no value of an SAP data type; unknown types pass."""
     if kind in _NUMBERS:
         read_decimal(text)
+    elif kind == "FLTP":
+        read_floating(text)
     elif kind == "DATS":
         read_date(text)
     elif kind == "TIMS":
@@ -133,7 +150,7 @@ def long_value(fields: Mapping[str, str], name: str) -> str:
 
 def write_long(name: str, value: str, short: int) -> dict[str, str]:
     """Both fields of such a pair: the short one only where the value fits into it, never cut."""
-    return {name: value if len(value) <= short else "", f"{name}_LONG": value}
+    return {name: value if len(to_units(value)) <= short else "", f"{name}_LONG": value}
 
 
 def pad_key(key: str, length: int) -> str:
@@ -146,6 +163,11 @@ def trim_key(key: str) -> str:
     """A key as people write it: without leading zeros, if it is all digits."""
     key = key.strip()
     return (key.lstrip("0") or "0") if key.isascii() and key.isdigit() else key
+
+
+def is_text(text: str) -> bool:
+    """Whether a text holds characters only, and no half of one (JSON can say such)."""
+    return text.isascii() or _SURROGATE.search(text) is None
 
 
 def to_units(text: str) -> str:

@@ -185,7 +185,11 @@ class XmlReader:
     def _open_segment(self, name: str, origin: Origin, marked: bool) -> None:
         """A segment begins; the one around it is complete but for its children."""
         self._leaf = None
+        if "".join(self._text).strip():
+            self._wrong("text stands between segments; it is not read", severity=Severity.WARNING)
         self._text.clear()
+        if self._headed and (name in XML_CONTROL_NAMES or name == "IDOC"):
+            self._wrong(f"{name} stands a second time within one IDOC")
         if not marked and not self._unmarked and name not in XML_CONTROL_NAMES:
             self._unmarked = True
             self._wrong(f"{name} has no attribute SEGMENT", severity=Severity.WARNING)
@@ -237,7 +241,7 @@ class XmlReader:
             self._inside = False
 
     def _end_leaf(self) -> None:
-        name, text = self._leaf or "", "".join(self._text).rstrip(" \t\r\n")
+        name, text = self._leaf or "", _value("".join(self._text))
         self._text.clear()
         self._leaf = None
         if not self._segments or (not text and self._is_segment(name)):
@@ -297,6 +301,12 @@ class XmlReader:
             self._between = text
         elif text.strip():
             self._wrong("text stands between segments; it is not read", severity=Severity.WARNING)
+
+
+def _value(text: str) -> str:
+    """A value without trailing blanks; line ends and tabs before the end tag are the layout of the file."""
+    bare = text.rstrip(" \t\r\n")
+    return bare if "\n" in text[len(bare) :] else text.rstrip(" ")
 
 
 def _name(name: str) -> str:

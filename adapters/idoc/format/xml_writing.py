@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from adapters.idoc.format.codepage import codec_of
+from adapters.idoc.format.codepage import codec_of, registered
 from adapters.idoc.format.dictionary import Dictionary
 from adapters.idoc.format.document import Entry, Head, Idoc, Item, Segment, items_of
 from adapters.idoc.format.flat_writing import problem_of
@@ -23,7 +23,6 @@ from adapters.idoc.format.xml import SDATA, XmlStyle
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_IN_WORDS = {"utf-8": "UTF-8", "iso8859-1": "ISO-8859-1", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,9 @@ class XmlWriter:
         self._root = root
         text += f'{self._line(1)}<IDOC BEGIN="1">{self._line(2)}<EDI_DC40 SEGMENT="1">'
         sent = head.sent if self._form.blanks and head.sent else tuple(entry.name for entry in CONTROL.fields)
-        told = {"TABNAM": "EDI_DC40", **control}
+        told = dict(control)
+        if not told.get("TABNAM") and not (self._form.blanks and head.sent):
+            told = {"TABNAM": "EDI_DC40", **{field: text for field, text in told.items() if field != "TABNAM"}}
         fields = {field: told[field] for field in sent if field in told}
         fields |= {field: told[field] for field in told if told[field]}
         return text + self._fields(fields, "EDI_DC40", 3) + self._line(2) + "</EDI_DC40>"
@@ -180,8 +181,7 @@ class XmlWriter:
 
 
 def _style(codec: str) -> XmlStyle:
-    name = _IN_WORDS.get(codec, codec)
-    return XmlStyle(f'<?xml version="1.0" encoding="{name}"?>\n', "\n", "  ", tail="\n")
+    return XmlStyle(f'<?xml version="1.0" encoding="{registered(codec)}"?>\n', "\n", "  ", tail="\n")
 
 
 def _element(name: str, where: str) -> str:
