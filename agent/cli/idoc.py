@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import IO, Annotated, BinaryIO
 
 import typer
 
@@ -92,14 +95,16 @@ def convert_file(
     to: Annotated[Form, typer.Option(help="The form to make.")],
     dictionary: DictionaryOption = None,
     encoding: EncodingOption = "",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; stdout else.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to, when it is whole; stdout else.")
+    ] = None,
     form: Annotated[str, typer.Option(help=f"What to write, separated by commas: {_FORMS}.")] = "",
 ) -> None:
     """Convert between flat, XML and JSON. Nothing is written when anything is wrong."""
     wanted = _wanted(to, form)
     with _reading(file, dictionary, encoding) as reading:
         pieces = convert(reading.opened, wanted, reading.dictionary, reading.report)
-        if output is None:
+        if output is None or str(output) == "-":
             _to_stdout(pieces, reading.findings)
         else:
             _to_file(pieces, reading.findings, output)
@@ -123,7 +128,7 @@ def validate(
         if as_json:
             problems = [problem_fields(problem) for problem in found]
             counts = {"errors": found.errors, "warnings": found.warnings}
-            put({"file": str(file), "idocs": idocs, "segments": segments, **counts, "problems": problems})
+            put({"file": clean(file), "idocs": idocs, "segments": segments, **counts, "problems": problems})
         else:
             paper = Paper.of(sys.stdout, no_color)
             show_problems(found, paper)
@@ -166,43 +171,69 @@ def _reading(file: Path, dictionaries: list[Path] | None, encoding: str) -> Iter
     try:
         known = load_dictionary(dictionaries or (), report=findings.add)
     except OSError as error:
-        raise _unreadable(error) from None
+        raise _unreadable(error, str(error.filename or "")) from None
     if findings.errors:
         _tell(findings)
         raise InputError("the dictionary cannot be used", remedy="export it again, or correct the table")
+    name = "standard input" if str(file) == "-" else str(file)
     with _stream(file) as stream:
 
         def named(problem: Problem) -> None:
-            findings.add(replace(problem, file=str(file)))
+            findings.add(replace(problem, file=name))
 
         opened = Opened(stream, encoding=_known(encoding) if encoding else "", dictionary=known, report=named)
         yield _Reading(opened, known, findings, named)
 
 
+class _Source:
+    """What is read; that it cannot be is told apart from what cannot be written."""
+
+    def __init__(self, name: str, stream: BinaryIO) -> None:
+        self._name = name
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        try:
+            return self._stream.read(size)
+        except OSError as error:
+            raise _unreadable(error, self._name) from None
+
+
 @contextmanager
 def _stream(file: Path) -> Iterator[BinaryIO]:
-    if str(file) == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        with file.open("rb") as stream:
-            yield stream
-    except OSError as error:
-        raise _unreadable(error) from None
+    stream: BinaryIO
+    with ExitStack() as stack:
+        if str(file) != "-":
+            try:
+                stream = stack.enter_context(file.open("rb"))
+            except OSError as error:
+                raise _unreadable(error, str(file)) from None
+        elif sys.stdin is None:
+            raise InputError("it is closed", where="standard input", remedy="name a file instead of -")
+        else:
+            stream = sys.stdin.buffer
+        yield _Source(str(file), stream)  # type: ignore[misc]  # readers only read
 
 
-def _unreadable(error: OSError) -> InputError:
-    return InputError(error.strerror or type(error).__name__, where=str(error.filename or ""))
+def _unreadable(error: OSError, name: str) -> InputError:
+    return InputError(error.strerror or type(error).__name__, where=clean(name))
 
 
 @contextmanager
 def _pipe() -> Iterator[None]:
-    """Whoever reads our output may stop reading: that is no error."""
+    """Whoever reads our output may stop reading: that is no error. A full disk is one."""
+    if sys.stdout is None:
+        raise InputError("it is closed", where="standard output", remedy="name a file with --output")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise _unreadable(error, "standard output") from None
 
 
 def _write(pieces: Iterable[bytes]) -> None:
@@ -211,30 +242,55 @@ def _write(pieces: Iterable[bytes]) -> None:
 
 
 def _to_stdout(pieces: Iterable[bytes], findings: Findings) -> None:
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as whole, _pipe():
-        for piece in pieces:
-            whole.write(piece)
+    with _whole(pieces) as whole, _pipe():
         if not findings.errors:
-            whole.seek(0)
             shutil.copyfileobj(whole, sys.stdout.buffer)
 
 
+@contextmanager
+def _whole(pieces: Iterable[bytes]) -> Iterator[IO[bytes]]:
+    """All pieces, held back."""
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as whole:
+        try:
+            for piece in pieces:
+                whole.write(piece)
+            whole.seek(0)
+        except OSError as error:
+            raise _unreadable(error, tempfile.gettempdir()) from None
+        yield whole
+
+
 def _to_file(pieces: Iterable[bytes], findings: Findings, output: Path) -> None:
-    """Under its name only when it is whole."""
+    """Under its name only when it is whole; what was there is replaced, and keeps its permissions. A device
+    or a pipe is written to.
+    """
     try:
-        with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as whole:
-            temporary = Path(whole.name)
-            try:
-                for piece in pieces:
-                    whole.write(piece)
-                whole.flush()
+        target = output.resolve()
+        mode = target.stat().st_mode if target.exists() else 0
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if mode and not stat.S_ISREG(mode):
+            with _whole(pieces) as whole, target.open("wb") as device:
                 if not findings.errors:
-                    temporary.chmod(0o666 & ~_umask())
-                    temporary.replace(output)
-            finally:
-                temporary.unlink(missing_ok=True)
+                    shutil.copyfileobj(whole, device)
+            return
+        _replace(pieces, findings, target, stat.S_IMODE(mode) or 0o666 & ~_umask())
     except OSError as error:
-        raise _unreadable(error) from None
+        raise _unreadable(error, str(output)) from None
+
+
+def _replace(pieces: Iterable[bytes], findings: Findings, target: Path, mode: int) -> None:
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".isthmus-", delete=False) as whole:
+        temporary = Path(whole.name)
+        try:
+            for piece in pieces:
+                whole.write(piece)
+            whole.flush()
+            if not findings.errors:
+                temporary.chmod(mode)
+                temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _umask() -> int:
@@ -245,6 +301,8 @@ def _umask() -> int:
 
 def _tell(findings: Findings) -> None:
     """What was found, on stderr."""
+    if sys.stderr is None:
+        return
     show_problems(findings, Paper.of(sys.stderr, no_color=False))
 
 

@@ -69,10 +69,12 @@ from adapters.idoc.format.table import read_table
 from adapters.idoc.format.validation import Validator
 from adapters.idoc.format.values import (
     NODATA,
+    iso_unit,
     long_value,
     pad_key,
     read_date,
     read_decimal,
+    read_floating,
     read_moment,
     read_numc,
     read_time,
@@ -128,6 +130,7 @@ __all__ = [
     "codec_of",
     "convert",
     "form_of",
+    "iso_unit",
     "items_of",
     "layout_of",
     "load_dictionary",
@@ -135,6 +138,7 @@ __all__ = [
     "pad_key",
     "read_date",
     "read_decimal",
+    "read_floating",
     "read_idocs",
     "read_json",
     "read_moment",

@@ -40,11 +40,13 @@ _SINGLE_BYTE = _NAMED - _WIDE
 _WIDER = {"shift_jis": "cp932", "gb2312": "gbk", "euc_kr": "cp949", "big5": "cp950", "tis-620": "cp874"}
 #: Names that the register of character sets (IANA) has and Python says otherwise.
 _REGISTERED = {
-    **{"ascii": "US-ASCII", "shift_jis": "Shift_JIS", "cp932": "Windows-31J", "gb18030": "GB18030"},
-    **{"euc_jp": "EUC-JP", "euc_kr": "EUC-KR", "koi8-r": "KOI8-R", "cp850": "IBM850", "cp852": "IBM852"},
-    **{"cp949": "CP949", "cp950": "CP950", "tis-620": "TIS-620"},
-    **{"big5": "Big5", "gb2312": "GB2312", "gbk": "GBK"},
-    **{"utf-8": "UTF-8", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"},
+    "ascii": "US-ASCII",
+    "cp850": "IBM850",
+    "cp852": "IBM852",
+    "cp932": "Windows-31J",
+    "shift_jis": "Shift_JIS",
+    "utf-16-be": "UTF-16",
+    "utf-16-le": "UTF-16",
 }
 _REGISTERED_ONLY = {"windows-31j": "cp932", "windows-874": "cp874"}
 _PAIR = re.compile("(?=[^\x00-\x7f]{2})")
@@ -84,7 +86,9 @@ def registered(codec: str) -> str:
     """The name of a code page that every XML parser knows."""
     if codec.startswith("iso8859"):
         return f"ISO-8859{codec[7:]}"
-    return _REGISTERED.get(codec) or codec.replace("cp", "windows-")
+    if codec.startswith("cp125"):
+        return codec.replace("cp", "windows-")
+    return _REGISTERED.get(codec) or codec.replace("_", "-").upper()
 
 
 def looks_like_utf8(text: str, codec: str) -> bool:

@@ -291,7 +291,10 @@ def records(
         if not end and content == record.text and last_line is LastLine.REQUIRED:
             _check_complete(record, dictionary, report)
         if content[0] in _BETWEEN and content.lstrip(_BETWEEN).startswith("EDI_DC40"):
-            whole, content = content, content.lstrip(_BETWEEN)  # files were joined, each with its mark or Ctrl-Z
+            whole, content = (
+                content,
+                content.lstrip(_BETWEEN),
+            )  # files were joined, each with its mark or Ctrl-Z
             before = text.size(whole[: len(whole) - len(content)])
             record = record._replace(text=content, offset=record.offset + before)
         yield record if content is record.text else record._replace(text=content)
@@ -338,7 +341,8 @@ def _contiguous(text: TextStream, report: Report, framing: Framing) -> Iterator[
             framing.follow(text.take(DATA_LENGTH))
             continue
         length = _control_width(text) if ahead.startswith("EDI_DC40") else DATA_LENGTH
-        if not SEGMENT_NAME.fullmatch(ahead[:30].rstrip(" ")) and (at := ahead.find("EDI_DC40")) > 0:
+        at = text.peek(DATA_LENGTH + 8).find("EDI_DC40")
+        if at > 0 and not SEGMENT_NAME.fullmatch(ahead[:30].rstrip(" ")):
             reason = "no segment name where a record begins: records are shifted up to the next EDI_DC40"
             report(text.problem(reason, remedy="have it sent again, whole"))
             text.take(at)

@@ -212,7 +212,9 @@ class JsonReader:
                 header = segment.origin.header if segment.origin else ""
                 for name, text in (("MANDT", header[:3]), ("DOCNUM", header[3:19])):
                     if text.rstrip(" ") and control[name] and text.rstrip(" ") != control[name]:
-                        self._tell(path, f"{name} of a header differs from that of the control record", remedy)
+                        self._tell(
+                            path, f"{name} of a header differs from that of the control record", remedy
+                        )
                         return
                 digits = header[19:25].strip(" ")
                 if digits.isdigit():

@@ -78,6 +78,11 @@ class Layout:
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
 
+    def extends(self, other: Layout) -> bool:
+        """Whether the longer of both only adds fields to the other: all that releases do to a segment."""
+        both = zip(self._cuts, other._cuts, strict=False)
+        return all(mine == theirs for mine, theirs in both)
+
     def field(self, name: str) -> Field:
         """The field of that name. Raises ValueFault with the nearest valid name."""
         entry = self._by_name.get(name)

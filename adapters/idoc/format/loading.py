@@ -55,6 +55,8 @@ def _load(path: Path, report: Report) -> Dictionary:
 
 def _without_mark(file: BinaryIO) -> BinaryIO:
     """The file; one in UTF-16, as PC programs save "Unicode text", as UTF-8 in memory. XML is left alone."""
+    if not file.seekable():  # a pipe
+        return io.BytesIO(file.read(_LARGEST))
     start = file.read(4)
     file.seek(0)
     if not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"<" in start:

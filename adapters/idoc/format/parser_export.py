@@ -16,7 +16,7 @@ from adapters.idoc.format.dictionary import Dictionary, type_by_rule
 from adapters.idoc.format.grammar import UNBOUNDED, IdocType, Node
 from adapters.idoc.format.layout import Field, Layout
 from adapters.idoc.format.problems import Problem, Report, Severity, refuse
-from adapters.idoc.format.records import DATA_LENGTH, HEADER_LENGTH
+from adapters.idoc.format.records import DATA_LENGTH, HEADER_LENGTH, SDATA_LENGTH
 
 #: A line of an export is short; a file without line ends is no export.
 _LONGEST_LINE = 4096
@@ -203,7 +203,12 @@ class ParserExport:
         if not segment.definition:
             return
         fields = tuple(sorted(segment.fields, key=lambda entry: entry.offset))
-        self.dictionary.add(Layout(kind, segment.definition, fields, level=segment.level))
+        layout = Layout(kind, segment.definition, fields, level=segment.level)
+        known = self.dictionary.layout(segment.definition)
+        if known is not None and known.definition == segment.definition and not layout.extends(known):
+            reason = "the segment is described twice, with different fields"
+            self._tell(segment.line, reason, segment=segment.definition)
+        self.dictionary.add(layout)
 
     def _value(self, line: _Line) -> None:
         block = self._blocks[-1][0] if self._blocks else ""
@@ -261,6 +266,10 @@ class ParserExport:
         else:
             offset = max((entry.end for entry in segment.fields), default=0)
         self._field = None
+        if len(segment.fields) >= SDATA_LENGTH:
+            if len(segment.fields) == SDATA_LENGTH:
+                self._tell(found.line, f"more than {SDATA_LENGTH} fields", segment=self._where)
+            return
         self._check_place(found, segment, offset, length)
         name = values.get("NAME", "").split(" ")[0]
         allowed = tuple(dict.fromkeys(text for text in found.allowed if text))

@@ -8,7 +8,7 @@ it includes or imports is never fetched.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from adapters.idoc.format.dictionary import Dictionary
@@ -24,6 +24,8 @@ _BIZTALK = "http://Microsoft.LobServices.Sap/"
 _MOST_NODES = 50_000
 _MOST_ELEMENTS = 1_000_000
 _DEEPEST = 60
+_CONTAINERS = {"complexType", "sequence", "choice", "all", "complexContent", "extension", "restriction"}
+_UNREAD = {"group", "any"}
 _TYPES = {"string": "CHAR", "normalizedString": "CHAR", "token": "CHAR", "date": "DATS", "decimal": "DEC"}
 
 
@@ -114,6 +116,8 @@ class _Schema:
         self._report = report
         self._root = root
         self._named: dict[str, _Element] = {}
+        self._elements: dict[str, _Element] = {}
+        self._strange: set[int] = set()
         self._nodes = 0
 
     def _tell(self, element: _Element, reason: str, segment: str = "", name: str = "") -> None:
@@ -127,6 +131,8 @@ class _Schema:
             for child in schema.children:
                 if child.tag in ("complexType", "simpleType") and "name" in child.attributes:
                     self._named[child.attributes["name"]] = child
+                elif child.tag == "element" and "name" in child.attributes:
+                    self._elements[child.attributes["name"]] = child
         for schema in schemas:
             for child in schema.children:
                 idoc = self._idoc(child) if child.tag == "element" else None
@@ -148,17 +154,48 @@ class _Schema:
         return named if named is not None and named.tag == "complexType" else None
 
     def _members(self, element: _Element) -> list[_Element]:
-        """The elements that an element's type lists, in order."""
+        """The elements that an element's type lists, in order, each with how often it may stand."""
         kind = self._complex(element)
         found: list[_Element] = []
-        stack = list(reversed(kind.children)) if kind is not None else []
+        stack = [(kind, False, False)] if kind is not None else []
+        above: set[int] = set()
         while stack:
-            child = stack.pop()
-            if child.tag == "element":
-                found.append(child)
-            elif child.tag in ("sequence", "choice", "all", "complexContent", "extension"):
-                stack.extend(reversed(child.children))
+            part, optional, repeated = stack.pop()
+            if part.tag == "element":
+                found.append(self._member(part, optional, repeated))
+            elif part.tag in _CONTAINERS:
+                optional |= part.tag == "choice" or part.attributes.get("minOccurs") == "0"
+                repeated |= part.attributes.get("maxOccurs", "1") != "1"
+                stack.extend((child, optional, repeated) for child in reversed(part.children))
+                base = self._named.get(part.attributes.get("base", "").rpartition(":")[2])
+                if part.tag == "extension" and base is not None and id(base) not in above:
+                    above.add(id(base))
+                    stack.append((base, optional, repeated))
+            elif part.tag in _UNREAD and id(part) not in self._strange:
+                self._strange.add(id(part))
+                self._tell(part, f"'{part.tag}' is not understood: what it stands for would be missing")
         return found
+
+    def _member(self, element: _Element, optional: bool, repeated: bool) -> _Element:
+        """An element as it stands here: what it refers to, seldom or often as what is around it says."""
+        attributes, children = element.attributes, element.children
+        if "ref" in attributes:
+            name = attributes["ref"].rpartition(":")[2]
+            meant = self._elements.get(name)
+            if meant is None:
+                self._tell(element, f"the element {name[:60]}, which it refers to, is not in the file")
+            else:
+                attributes, children = {**meant.attributes, **attributes}, meant.children
+            attributes = {"name": name, **attributes}
+        if optional:
+            attributes = {**attributes, "minOccurs": "0"}
+        if repeated:
+            attributes = {**attributes, "maxOccurs": "unbounded"}
+        return (
+            element
+            if attributes is element.attributes
+            else replace(element, attributes=attributes, children=children)
+        )
 
     def _type(self, root: _Element, idoc: _Element) -> None:
         name, extension = root.attributes.get("name", ""), ""
@@ -187,6 +224,8 @@ class _Schema:
         most = self._occurs(element, "maxOccurs")
         self._nodes += 1
         named = element.attributes.get("type", "")
+        if least > most:
+            self._tell(element, "minOccurs is greater than maxOccurs", segment=kind)
         if depth > _DEEPEST or (named and named in above):
             self._tell(element, "the segment is described as part of itself", segment=kind)
             return Node(kind, least, most)
@@ -210,6 +249,8 @@ class _Schema:
         else:
             layout = Layout(kind, kind, tuple(fields), partial=not exact)
             known = self.dictionary.layout(kind)
+            if known is not None and not layout.extends(known):
+                self._tell(element, "the segment is described twice, with different fields", segment=kind)
             if known is None or known.length < layout.length:
                 self.dictionary.add(layout)
         return Node(kind, least, most, children=tuple(children))

@@ -66,12 +66,12 @@ class _Place:
     most: int
     level: int
     definition: str
-    line: int
-    children: list[_Place] = field(default_factory=list)
+    depth: int = 0
+    children: dict[str, _Place] = field(default_factory=dict)
 
     def node(self) -> Node:
         """This place and all below it."""
-        below = tuple(child.node() for child in self.children)
+        below = tuple(child.node() for child in self.children.values())
         return Node(self.kind, self.least, self.most, self.level, self.definition, below)
 
 
@@ -187,31 +187,23 @@ class _Table:
         if not name:
             return
         key = (name, extension)
-        root = self._types.setdefault(key, _Place("", 0, 1, 0, "", line))
+        root = self._types.setdefault(key, _Place("", 0, 1, 0, ""))
         last = self._last.setdefault(key, {})
         above = last.get(parent) if parent else root
         if above is None:
             self._tell(line, f"its parent {parent[:30]} does not come before it", kind)
             return
-        if any(child.kind == kind for child in above.children):
+        if kind in above.children:
             return
-        if self._depth(root, above) > _DEEPEST:
+        if above.depth >= _DEEPEST:
             self._tell(line, f"segments are nested deeper than {_DEEPEST} levels", kind)
             return
         least = self._number(line, row, "min", 0)
         most = self._number(line, row, "max", UNBOUNDED)
-        place = _Place(kind, least, most, level, row.get("definition", ""), line)
-        above.children.append(place)
-        last[kind] = place
-
-    def _depth(self, root: _Place, wanted: _Place) -> int:
-        level, depth = [root], 0
-        while level:
-            if any(place is wanted for place in level):
-                return depth
-            level = [child for place in level for child in place.children]
-            depth += 1
-        return depth
+        if least > most:
+            self._tell(line, "min is greater than max", kind)
+        place = _Place(kind, least, most, level, row.get("definition", ""), above.depth + 1)
+        above.children[kind] = last[kind] = place
 
     def _number(self, line: int, row: Mapping[str, str], name: str, default: int) -> int:
         text = row.get(name, "")

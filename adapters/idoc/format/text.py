@@ -42,8 +42,8 @@ class Record(NamedTuple):
 class TextStream:
     """Decodes a binary stream strictly and hands out characters. ``read(n)`` is all it needs of the stream.
 
-    A byte that is not in the code page is told of by ``sound``, when the record that holds it is looked at: so
-    it is known which IDoc it is in, and what stands before it is whole.
+    A byte that is not in the code page is told of by ``sound``, when the record that holds it is looked at:
+    so it is known which IDoc it is in, and what stands before it is whole.
     """
 
     def __init__(self, stream: BinaryIO, encoding: str, report: Report = refuse) -> None:

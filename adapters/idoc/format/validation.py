@@ -17,8 +17,10 @@ from adapters.idoc.format.layout import Field, Layout
 from adapters.idoc.format.problems import Problem, Report, Severity, ValueFault
 from adapters.idoc.format.records import CONTROL, CONTROL_NAMES, XML_CONTROL_NAMES
 from adapters.idoc.format.text import width_of
-from adapters.idoc.format.values import NODATA, check_value
+from adapters.idoc.format.values import NODATA, UNIT_FIELDS, check_value, iso_unit
 
+#: So many names that no dictionary knows are told of.
+_MOST_STRANGE = 10_000
 _CONTROL_KINDS = {"CREDAT": "DATS", "CRETIM": "TIMS", "DOCNUM": "NUMC", "MANDT": "NUMC"}
 _CONTROL_VALUES = {"DIRECT": ("1", "2"), "TEST": ("X",), "EXPRSS": ("X",), "OUTMOD": ("1", "2", "3", "4")}
 
@@ -87,7 +89,7 @@ class Validator:
         self._control(head.origin, control)
         self._type = self._dictionary.idoc_type_of(control)
         name = " / ".join(filter(None, (control.get("IDOCTYP", ""), control.get("CIMTYP", ""))))
-        if self._type is None and name and name not in self._strange:
+        if self._type is None and name and name not in self._strange and len(self._strange) < _MOST_STRANGE:
             self._strange.add(name)
             reason = f"no dictionary describes the IDoc type {name}: its hierarchy is not checked"
             self._tell(head.origin, reason, warning=True)
@@ -177,7 +179,7 @@ class Validator:
                     self._tell(level.origin, reason, level.name)
 
     def _unknown(self, segment: Segment, origin: Origin) -> None:
-        if segment.definition not in self._strange and len(self._strange) < 10_000:
+        if segment.definition not in self._strange and len(self._strange) < _MOST_STRANGE:
             self._strange.add(segment.definition)
             reason = "no dictionary describes this segment: its fields are not checked"
             self._tell(origin, reason, segment.definition, warning=True)
@@ -210,6 +212,9 @@ class Validator:
             return
         if entry.values and text not in entry.values:
             self._tell(origin, "a value that the dictionary does not list", where, entry.name)
+        if entry.name in UNIT_FIELDS and iso_unit(text) != text:
+            reason = "a unit as SAP keeps it inside; between systems its ISO code is expected"
+            self._tell(origin, reason, where, entry.name, warning=True)
         try:
             check_value(text, entry.kind)
         except ValueError as error:

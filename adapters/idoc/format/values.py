@@ -20,6 +20,32 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _INITIAL_DATES = {"", "00000000"}
 #: SAP's types whose text is a number.
 _NUMBERS = {"DEC", "CURR", "QUAN", "INT1", "INT2", "INT4", "INT8", "PREC"}
+#: Units of measure as SAP keeps them, and the ISO codes that IDocs carry: those that are the same everywhere.
+_ISO_UNITS = {
+    "ST": "PCE",
+    "PC": "PCE",
+    "KAR": "CT",
+    "KG": "KGM",
+    "G": "GRM",
+    "MG": "MGM",
+    "TO": "TNE",
+    "LB": "LBR",
+    "M": "MTR",
+    "CM": "CMT",
+    "MM": "MMT",
+    "KM": "KMT",
+    "FT": "FOT",
+    "M2": "MTK",
+    "M3": "MTQ",
+    "L": "LTR",
+    "ML": "MLT",
+    "H": "HUR",
+    "STD": "HUR",
+    "S": "SEC",
+    "TAG": "DAY",
+}
+#: Fields that hold a unit of measure.
+UNIT_FIELDS = frozenset({"MENEE", "PMENE", "MEINS", "MEINH", "BSTME", "GEWEI", "VOLEH", "VRKME", "SCHME"})
 #: Floating point alone is written with an exponent, always with its sign: 1.5000000000000000E+02.
 _FLOATING = re.compile(r"(?P<number>[^Ee]+)E(?P<exponent>[+-]\d{1,3})(?P<trail>-?)")
 
@@ -151,6 +177,11 @@ def long_value(fields: Mapping[str, str], name: str) -> str:
 def write_long(name: str, value: str, short: int) -> dict[str, str]:
     """Both fields of such a pair: the short one only where the value fits into it, never cut."""
     return {name: value if len(to_units(value)) <= short else "", f"{name}_LONG": value}
+
+
+def iso_unit(unit: str) -> str:
+    """The ISO code of a unit of measure that SAP keeps otherwise ("ST" is PCE); any other stays as it is."""
+    return _ISO_UNITS.get(unit.strip(), unit.strip())
 
 
 def pad_key(key: str, length: int) -> str:

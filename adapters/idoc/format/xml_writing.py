@@ -116,7 +116,10 @@ class XmlWriter:
         sent = head.sent if self._form.blanks and head.sent else tuple(entry.name for entry in CONTROL.fields)
         told = dict(control)
         if not told.get("TABNAM") and not (self._form.blanks and head.sent):
-            told = {"TABNAM": "EDI_DC40", **{field: text for field, text in told.items() if field != "TABNAM"}}
+            told = {
+                "TABNAM": "EDI_DC40",
+                **{field: text for field, text in told.items() if field != "TABNAM"},
+            }
         fields = {field: told[field] for field in sent if field in told}
         fields |= {field: told[field] for field in told if told[field]}
         return text + self._fields(fields, "EDI_DC40", 3) + self._line(2) + "</EDI_DC40>"
