@@ -32,10 +32,11 @@ _BY_NUMBER = {
 }
 #: Without a number of SAP's that is certain.
 _BY_NAME = "ascii iso8859-4 iso8859-6 iso8859-15 cp850 cp852 cp874 cp932 cp949 cp950 cp1256 koi8-r"
-_NAMED = {*_BY_NUMBER.values(), *_BY_NAME.split(), "gbk", "gb18030", "euc_jp"}
+#: Every codec that is known.
+NAMED = {*_BY_NUMBER.values(), *_BY_NAME.split(), "gbk", "gb18030", "euc_jp"}
 _WIDE = {"utf-8", "utf-16-le", "utf-16-be", "shift_jis", "big5", "gb2312", "euc_kr"}
 _WIDE |= {"cp932", "cp949", "cp950", "gbk", "gb18030", "euc_jp", "ascii"}
-_SINGLE_BYTE = _NAMED - _WIDE
+_SINGLE_BYTE = NAMED - _WIDE
 #: What Windows makes of a national standard: more characters in the same places.
 _WIDER = {"shift_jis": "cp932", "gb2312": "gbk", "euc_kr": "cp949", "big5": "cp950", "tis-620": "cp874"}
 #: Names that the register of character sets (IANA) has and Python says otherwise.
@@ -70,8 +71,8 @@ def codec_of(name: str) -> str:
         return "utf-8"
     if codec in ("utf-16", "utf-32"):
         raise ValueError(f"'{name}' does not tell the byte order: say 4103 (little endian) or 4102 (big)")
-    if codec not in _NAMED:
-        known = ", ".join(sorted(_NAMED | set(_BY_NUMBER)))
+    if codec not in NAMED:
+        known = ", ".join(sorted(NAMED | set(_BY_NUMBER)))
         raise ValueError(f"unknown code page '{name}'; known are {known}")
     return codec
 

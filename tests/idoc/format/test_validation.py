@@ -120,3 +120,16 @@ def test_problems_are_counted_when_they_are_too_many_to_keep() -> None:
     for _ in range(10):
         found.add(Problem("wrong"))
     assert (len(found.kept), len(found), found.untold) == (3, 10, 7)
+
+
+def test_a_unit_that_is_no_iso_code_is_a_warning() -> None:
+    item = record("E2EDP01011", "000010".ljust(26) + "ST")
+    (problem,) = findings(flat_file(record("E2EDK01005"), item))
+    assert (problem.field, problem.severity) == ("MENEE", Severity.WARNING)
+    assert len(findings(flat_file(record("E2EDK01005"), item.replace("ST", "PCE")))) == 0
+
+
+def test_names_that_no_dictionary_knows_are_not_kept_without_end() -> None:
+    line = flat_file(record("Z2OWN000"), IDOCTYP="Z%06d", MESTYP="Z").decode()
+    found = findings("".join(line.replace("Z%06d", f"Z{at:06d}") for at in range(12_000)).encode())
+    assert found.warnings == 10_000

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
 
+import lxml.etree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.idoc.format import codepage
 from adapters.idoc.format.document import Head, Idoc, Segment, assemble
+from adapters.idoc.format.flat_writing import write_idoc
 from adapters.idoc.format.opening import Opened
 from adapters.idoc.format.problems import Findings, ReadFault, ValueFault
 from adapters.idoc.format.records import CONTROL
@@ -267,3 +271,75 @@ def test_where_a_segment_stood_is_known() -> None:
     origin = entry.segment.origin
     assert origin is not None
     assert (origin.line, origin.column) == (2, 2)
+
+
+def test_an_entity_that_only_an_unread_part_could_declare_is_refused_and_not_dropped() -> None:
+    with pytest.raises(ReadFault, match="its text would be lost"):
+        read("<!DOCTYPE ORDERS05 [ %more; ]>" + ONE.replace("EUR", "A &b; C"))
+
+
+def test_entities_that_multiply_never_grow() -> None:
+    laughs = "".join(f"<!ENTITY l{at} '{f'&l{at - 1};' * 10}'>" for at in range(1, 12))
+    with pytest.raises(ReadFault, match="entity"):
+        read(f"<!DOCTYPE a [<!ENTITY l0 'ha'>{laughs}]>" + ONE.replace("EUR", "&l11;"))
+
+
+@pytest.mark.parametrize("name", ["EDI_DC40", "EDI_DC40_U", "IDOC"])
+def test_a_second_control_record_or_idoc_within_one_is_told_of(name: str) -> None:
+    text = body(f"<E1EDK01 SEGMENT='1'/><{name} SEGMENT='1'><SDATA>x</SDATA></{name}>")
+    with pytest.raises(ReadFault, match="second time within one IDOC"):
+        read(text)
+
+
+def test_text_around_an_element_that_turns_out_to_be_a_segment_is_told_of() -> None:
+    text = body("<E1EDP01><POSEX>1</POSEX><E1EDP02>lost<QUALF>001</QUALF></E1EDP02></E1EDP01>")
+    assert any("text stands between segments" in problem for problem in told(text))
+
+
+def test_comments_instructions_and_cdata_within_a_value_do_not_part_it() -> None:
+    value = "A<!-- no -->B<?php no ?>C<![CDATA[<&]]>D"
+    assert read(ONE.replace("EUR", value))[0].segments[0].named == {"CURCY": "ABC<&D"}
+
+
+def test_a_tab_at_the_end_is_a_value_and_a_line_end_there_is_layout() -> None:
+    text = body("<Z1A SEGMENT='1'><A>x\t</A><B>y\n\t  </B><C>z \u00a0</C></Z1A>")
+    assert read(text)[0].segments[0].named == {"A": "x\t", "B": "y", "C": "z \u00a0"}
+
+
+@pytest.mark.parametrize(
+    "prolog",
+    [
+        "<!-- <a> -->",
+        "<?xml version='1.0'?>\n<?note <b> ?>\n",
+        "<!DOCTYPE ORDERS05 [<!-- <c> --><!ELEMENT ORDERS05 ANY>]>",
+        f"<!-- {'x' * 70_000}<d> -->\n",
+    ],
+)
+@pytest.mark.parametrize("tail", ["\n<!-- <e> -->\n", " " * 70_000, "<?end?>"])
+def test_what_stands_before_and_behind_the_root_comes_back(prolog: str, tail: str) -> None:
+    content = (prolog + ONE.replace("'", '"') + tail).encode()
+    reader = XmlReader(io.BytesIO(content))
+    items = list(reader)
+    again = b"".join(XmlWriter(XmlForm(style=reader.style, blanks=True)).write(items))
+    assert again[: len(content) - len(tail)] == content[: len(content) - len(tail)]
+    assert again.endswith(tail.encode()[-60_000:])
+
+
+def test_every_code_page_is_declared_by_a_name_that_other_parsers_know() -> None:
+    plain = [Idoc({"IDOCTYP": "A", "MESTYP": "A"}, (Segment("E1A", "E1A", "", named={"F": "x"}),))]
+    unknown: list[str] = []
+    for codec in sorted(codepage.NAMED):
+        content = write_xml(plain, encoding=codec)
+        assert read(content)[0].segments == plain[0].segments
+        name = re.search(r'encoding="([^"]+)"', content.decode(codec))
+        assert name is not None
+        try:
+            lxml.etree.fromstring(content)
+        except lxml.etree.XMLSyntaxError:
+            unknown.append(name[1])
+    assert set(unknown) <= {"IBM852", "Windows-31J"}  # registered, and not known everywhere
+
+
+def test_a_control_record_without_its_name_is_written_with_it() -> None:
+    assert b"<TABNAM>EDI_DC40</TABNAM>" in write_xml(read(ONE))
+    assert write_idoc(read(ONE)[0], dictionary=orders_dictionary()).startswith(b"EDI_DC40  ")
