@@ -15,7 +15,7 @@ from adapters.idoc.format.document import Entry, Head, Item, items_of
 from adapters.idoc.format.flat import read_status
 from adapters.idoc.format.flat_writing import FlatForm, FlatWriter
 from adapters.idoc.format.framing import Numbering, Padding
-from adapters.idoc.format.json_form import read_json
+from adapters.idoc.format.json_form import JsonWriter, read_json
 from adapters.idoc.format.opening import Form, Opened
 from adapters.idoc.format.parser_export import read_parser_export
 from adapters.idoc.format.problems import Findings, IdocFault, ReadFault
@@ -69,12 +69,15 @@ def xml(data: bytes) -> None:
 
 def json(data: bytes) -> None:
     """A JSON document."""
-    try:
-        items = list(items_of(read_json(io.BytesIO(data), dictionary=DICTIONARY)))
-    except ReadFault:
-        return
-    del items
+    found = Findings()
+    items = list(items_of(read_json(io.BytesIO(data), dictionary=DICTIONARY, report=found.add)))
+    _check_places(found, data)
+    _check_strict(data, Form.JSON, "", found)
     _convert(data, Form.JSON, "")
+    if not found.errors:
+        again = b"".join(JsonWriter(DICTIONARY).write(items))
+        back = Opened(io.BytesIO(again), dictionary=DICTIONARY, form=Form.JSON)
+        assert _said(list(back)) == _said(items), "a JSON document does not come back"
 
 
 def status(data: bytes) -> None:

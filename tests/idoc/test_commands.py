@@ -194,3 +194,102 @@ def test_a_reader_who_stops_reading_is_no_error(orders: Path, tmp_path: Path) ->
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() in (0, 2)
+
+
+def process(command: str, *paths: Path, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """A line of a shell, with the verbs as ``$IDOC``."""
+    verbs = f"{sys.executable} -m agent.cli idoc"
+    return subprocess.run(
+        ["bash", "-c", command, "bash", *map(str, paths)],
+        capture_output=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "IDOC": verbs, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "where"),
+    [
+        ('$IDOC show "$1" >/dev/full', "standard output: No space left on device"),
+        ('$IDOC validate "$1" --json >/dev/full', "standard output: No space left on device"),
+        ('$IDOC convert "$1" --to json >/dev/full', "standard output: No space left on device"),
+        ('$IDOC show "$1" >&-', "standard output: it is closed"),
+        ("$IDOC show - <&-", "standard input: it is closed"),
+        ("$IDOC show /proc/self/mem", "/proc/self/mem: Input/output error"),
+        ("$IDOC show /", "/: Is a directory"),
+        ('$IDOC convert "$1" --to json -o /', "/: Is a directory"),
+        ('$IDOC convert "$1" --to json -o "$1/none/x"', "order/none/x: Not a directory"),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_named_and_exits_2(small: Path, command: str, where: str) -> None:
+    done = process(command, small)
+    told = done.stderr.decode()
+    assert (done.returncode, where in told, "Traceback" in told) == (2, True, False), told
+
+
+def test_a_terminal_that_has_not_every_letter_shows_a_stand_in(small: Path, orders: Path) -> None:
+    done = process('$IDOC show "$1" -d "$2"', small, orders, PYTHONIOENCODING="ascii:strict")
+    assert (done.returncode, b"f\\xfcr jeden" in done.stdout) == (0, True)
+
+
+def test_a_file_with_a_strange_name_is_told_of_by_a_name_that_can_be_shown(small: Path) -> None:
+    strange = Path(os.fsdecode(bytes(small.parent) + b"/odd\xff\x1b[2J"))
+    strange.write_bytes(small.read_bytes())
+    for verb in ("validate", "validate --json"):
+        done = process(f'$IDOC {verb} "$1"', strange, PYTHONIOENCODING="utf-8:strict")
+        assert done.returncode == 0, done.stderr
+        assert b"\x1b" not in done.stdout
+        assert b"odd" in done.stdout
+
+
+def test_what_was_there_before_keeps_its_permissions_and_its_links(small: Path, tmp_path: Path) -> None:
+    secret, link = tmp_path / "secret", tmp_path / "link"
+    secret.write_text("old")
+    secret.chmod(0o600)
+    link.symlink_to(secret)
+    assert run("convert", small, "--to", "json", "-o", link).exit_code == 0
+    assert link.is_symlink()
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert json.loads(secret.read_text())["idocs"]
+
+
+def test_a_pipe_or_a_device_is_written_to_and_never_replaced(small: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    done = process('cat "$1" & $IDOC convert "$2" --to json -o "$1"; wait', tmp_path / "pipe", small)
+    assert (tmp_path / "pipe").is_fifo()
+    assert json.loads(done.stdout)["idocs"]
+    assert run("convert", small, "--to", "json", "-o", "/dev/null").exit_code == 0
+    assert Path("/dev/null").is_char_device()
+
+
+def test_nothing_is_replaced_by_what_is_not_whole(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.write_text("old")
+    small.write_bytes(small.read_bytes().replace(b"E2EDP01011", b"e2edp01011"))
+    assert run("convert", small, "--to", "json", "-o", out).exit_code == 2
+    assert out.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["order", "out"]
+
+
+def test_a_hyphen_is_standard_output_and_a_file_may_be_converted_in_its_place(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(small.parent)
+    done = run("convert", small, "--to", "json", "-o", "-")
+    assert json.loads(done.stdout)["idocs"]
+    assert not Path("-").exists()
+    assert run("convert", small, "--to", "json", "-o", small).exit_code == 0
+    assert small.read_text() == done.stdout
+
+
+def test_standard_input_has_a_name_in_what_is_told() -> None:
+    done = run("validate", "-", stdin=b"rubbish")
+    assert (done.exit_code, "standard input, line 1" in done.stdout) == (2, True)
+
+
+def test_a_file_of_rubbish_is_told_of_in_a_word_and_not_line_by_line(tmp_path: Path) -> None:
+    (tmp_path / "rubbish").write_bytes(b"\0\xff\x1a line\n" * 1000)
+    done = run("show", tmp_path / "rubbish")
+    assert done.exit_code == 2
+    assert len(done.stderr.splitlines()) < 8

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -252,3 +255,114 @@ def test_every_form_of_dictionary_is_known_by_its_first_bytes_and_files_add_up(t
     (tmp_path / "letter.txt").write_text("Dear customer")
     with pytest.raises(ReadFault, match=r"letter.txt: the file is no parser export"):
         load_dictionary([tmp_path / "letter.txt"])
+
+
+def test_a_flag_without_a_value_says_nothing_wrong() -> None:
+    text = parser_text().replace("      LOOPMIN", "      QUALIFIED\n      LOOPMIN")
+    assert problems(text) == []
+
+
+def test_a_parser_export_that_describes_a_segment_in_two_ways_is_refused() -> None:
+    twice = (ORDERS[1], (*ORDERS[1][:5], "QUALF:4 ORGID:34", ()))
+    assert any("described twice, with different fields" in told for told in problems(parser_text(twice)))
+    longer = (ORDERS[1], (*ORDERS[1][:5], "QUALF:3 ORGID:35 NEW:2", ()))
+    assert problems(parser_text(longer)) == []
+
+
+@pytest.mark.parametrize("kind", ["parser", "table"])
+def test_a_dictionary_without_end_takes_no_longer_than_another(kind: str) -> None:
+    begun = time.process_time()
+    if kind == "parser":
+        lines = "".join(f"NAME A{at}\nLENGTH 3\n" for at in range(50_000))
+        start = "BEGIN_SEGMENT_SECTION\nBEGIN_IDOC X\nBEGIN_SEGMENT E2A000\nBEGIN_FIELDS\n"
+        told = problems(f"{start}{lines}END_FIELDS\nEND_SEGMENT\nEND_IDOC\nEND_SEGMENT_SECTION\n")
+        assert any("more than 1000 fields" in each for each in told)
+    else:
+        rows = "".join(f"E1S{at},A,1,Z1\n" for at in range(50_000))
+        known = read_table(io.BytesIO(f"segment,field,length,idoctype\n{rows}".encode()))
+        assert len(known.types()) == 50_000
+    assert time.process_time() - begun < 20
+
+
+def test_segments_as_deep_as_any_export_nests_them_are_read() -> None:
+    head = "BEGIN_SEGMENT E2A{:03d}000\nBEGIN_FIELDS\nNAME A\nLENGTH 3\nEND_FIELDS\nEND_SEGMENT\n"
+    begin = "".join(f"BEGIN_GROUP {at}\n{head.format(at)}" for at in range(390))
+    end = "END_GROUP\n" * 390
+    known = parsed(f"BEGIN_SEGMENT_SECTION\nBEGIN_IDOC X\n{begin}{end}END_IDOC\nEND_SEGMENT_SECTION\n")
+    assert len(known.types()) == 390
+
+
+FIELD = (
+    '<xsd:element name="{}"><xsd:simpleType><xsd:restriction base="xsd:string"><xsd:maxLength value="{}"/>'
+    "</xsd:restriction></xsd:simpleType></xsd:element>"
+)
+
+
+def schema(inside: str, beside: str = "") -> str:
+    """A schema of an IDoc type with these segments."""
+    return XSD.format(
+        '<xsd:element name="R"><xsd:complexType><xsd:sequence><xsd:element name="IDOC"><xsd:complexType>'
+        f"<xsd:sequence>{inside}</xsd:sequence></xsd:complexType></xsd:element></xsd:sequence></xsd:complexType>"
+        f"</xsd:element>{beside}"
+    )
+
+
+def described(name: str, *lengths: int, occurs: str = "") -> str:
+    """A segment with so many fields."""
+    fields = "".join(FIELD.format(f"F{at}", length) for at, length in enumerate(lengths))
+    inside = f"<xsd:complexType><xsd:sequence>{fields}</xsd:sequence></xsd:complexType>"
+    return f'<xsd:element name="{name}" {occurs}>{inside}</xsd:element>'
+
+
+def schema_problems(text: str) -> list[str]:
+    found = Findings()
+    read_schema(io.BytesIO(text.encode()), report=found.add)
+    return [str(problem) for problem in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (schema(described("A", 3, 4) + described("B", 1) + described("A", 4, 4)), "described twice"),
+        (schema(described("A", 3, occurs='minOccurs="2" maxOccurs="1"')), "minOccurs is greater"),
+        (schema('<xsd:element ref="t:NONE"/>'), "which it refers to, is not in the file"),
+        (schema('<xsd:group ref="t:G"/>'), "'group' is not understood"),
+        (
+            schema(
+                '<xsd:element ref="A"/>',
+                described("A", 3).replace("<xsd:sequence>", '<xsd:sequence><xsd:element ref="A"/>'),
+            ),
+            "part of itself",
+        ),
+    ],
+)
+def test_a_schema_that_contradicts_itself_or_hides_something_is_refused(text: str, reason: str) -> None:
+    told = schema_problems(text)
+    assert any(reason in each and "line" in each for each in told), told
+
+
+def test_a_schema_may_refer_to_elements_extend_types_and_offer_a_choice() -> None:
+    base = f'<xsd:complexType name="T"><xsd:sequence>{FIELD.format("F0", 3)}</xsd:sequence></xsd:complexType>'
+    more = (
+        '<xsd:element name="B"><xsd:complexType><xsd:complexContent><xsd:extension base="T"><xsd:sequence>'
+        f"{FIELD.format('F1', 5)}</xsd:sequence></xsd:extension></xsd:complexContent></xsd:complexType>"
+        "</xsd:element>"
+    )
+    choice = f'<xsd:choice maxOccurs="unbounded">{described("C", 1)}{described("D", 1)}</xsd:choice>'
+    text = schema(f'<xsd:element ref="A" minOccurs="0"/>{more}{choice}', described("A", 3) + base)
+    assert schema_problems(text) == []
+    known = read_schema(io.BytesIO(text.encode()))
+    layout, kind = known.layout("B"), known.idoc_type("R")
+    assert layout is not None
+    assert kind is not None
+    assert [(entry.name, entry.offset) for entry in layout.fields] == [("F0", 0), ("F1", 3)]
+    nodes = {node.type: (node.least, node.most) for node in kind.root.children}
+    assert nodes == {"A": (0, 1), "B": (1, 1), "C": (0, UNBOUNDED), "D": (0, UNBOUNDED)}
+
+
+def test_a_dictionary_may_come_from_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(parser_text(),))
+    writer.start()
+    assert load_dictionary([tmp_path / "pipe"]).idoc_type("ORDERS05") is not None
+    writer.join()
