@@ -151,8 +151,11 @@ class JsonReader:
         self._number = ""
 
     def _tell(self, path: str, reason: str, remedy: str = "", severity: Severity = Severity.ERROR) -> None:
-        place = {"idoc": self._index, "number": self._number} if self._index else {}
-        self._report(Problem(reason, severity, segment=path[:200], remedy=remedy, **place))  # type: ignore[arg-type]
+        self._report(
+            Problem(
+                reason, severity, idoc=self._index, number=self._number, segment=path[:200], remedy=remedy
+            )
+        )
 
     def read(self, stream: BinaryIO) -> Iterator[Idoc]:
         """The IDocs of a document."""
