@@ -152,11 +152,11 @@ def test_characters_and_line_ends_split_between_two_reads_are_whole(encoding: st
             return super().read(step)
 
     text = {"8000": "かな漢字", "8300": "中文", "8400": "中文", "8500": "한국"}.get(encoding, "Größe 中文")
-    rows = (record("E2EDKA1003", f"AG {text}"), record("E2EDK14", "012"))
+    rows = (record("E2EDKA1003", f"AG {text}"), record("E2EDK14", "012")) * 20
     content = flat_file(*rows).replace(b"\n", b"\r\n").decode().encode(codec_of(encoding))
     (idoc,) = read_idocs(Slow(content), encoding=encoding, dictionary=orders_dictionary())
-    assert [segment.data for segment in idoc.segments] == [f"AG {text}", "012"]
-    assert [segment.origin and segment.origin.line for segment in idoc.segments] == [2, 3]
+    assert [segment.data for segment in idoc.segments] == [f"AG {text}", "012"] * 20
+    assert [segment.origin and segment.origin.line for segment in idoc.segments] == list(range(2, 42))
 
 
 def test_line_ends_may_be_mixed_within_a_file() -> None:

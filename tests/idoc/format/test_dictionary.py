@@ -86,6 +86,11 @@ def test_old_exports_say_byte_instead_of_character() -> None:
     layout = parsed(text).layout("E1EDKA1")
     assert layout is not None
     assert layout.field("NAME1").offset == 37
+    moved = parser_text((ORDERS[1],)).replace("CHARACTER_FIRST    000067", "BYTE_FIRST    000070")
+    moved = moved.replace("CHARACTER_LAST     000101", "BYTE_LAST          000104")
+    layout = parsed(moved).layout("E1EDK14")
+    assert layout is not None
+    assert layout.field("ORGID").offset == 6
 
 
 def test_fixed_values_may_follow_a_field() -> None:

@@ -44,6 +44,8 @@ WRITTEN = flat(*TWO)
         pytest.param(b"\n \n" + WRITTEN.replace(b"\n", b"\n\n") + b" \n", id="blank-lines"),
         pytest.param(WRITTEN + b"\x1a", id="ctrl-z"),
         pytest.param(WRITTEN + b"\x00\x00\x00", id="trailing-nul"),
+        pytest.param(WRITTEN[:-1] + b"\x1a", id="ctrl-z-instead-of-the-last-line-end"),
+        pytest.param(WRITTEN[:-1] + b"\x00\x00", id="nul-instead-of-the-last-line-end"),
         pytest.param(b"\n".join(line.rstrip() for line in WRITTEN.split(b"\n")), id="right-trimmed"),
         pytest.param(
             "\n".join(line.ljust(1063) for line in WRITTEN.decode().split("\n")[:-1]).encode(),

@@ -348,6 +348,7 @@ def test_a_long_field_is_read_first_and_its_short_twin_is_never_cut(value: str) 
     assert long_value(written, "MATNR") == value
     assert written["MATNR"] in ("", value)
     assert long_value({"MATNR": "OLD", "MATNR_LONG": ""}, "MATNR") == "OLD"
+    assert long_value({"MATNR": "SHORT", "MATNR_LONG": "LONGER"}, "MATNR") == "LONGER"
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,13 @@ def test_the_root_may_be_the_name_of_the_extension() -> None:
     assert idoc.segments[0].type == "E1EDK01"
 
 
+def test_the_root_that_is_written_is_the_name_of_the_extension_where_there_is_one() -> None:
+    (idoc,) = read(ONE.replace("<MESTYP>", "<CIMTYP>/RB04/ZORD</CIMTYP><MESTYP>"))
+    assert b"<_-RB04_-ZORD>" in write_xml([idoc])
+    (plain,) = read(ONE)
+    assert b"<ORDERS05>" in write_xml([plain])
+
+
 @pytest.mark.parametrize("name", ["EDI_DC40_U", "EDI_DC"])
 def test_tools_call_the_control_record_otherwise(name: str) -> None:
     (idoc,) = read(ONE.replace("EDI_DC40", name))
