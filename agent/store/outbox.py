@@ -159,7 +159,7 @@ def send(tx: Transaction, commands: Mapping[int, str], before: CommandState, why
     """
     check(before, CommandState.SENT)
     moved = tx.run(
-        "UPDATE outbox SET state = 'sent', attempts = attempts + 1, sent = ? WHERE state = ?"
+        "UPDATE outbox SET state = 'sent', attempts = attempts + 1, sent = ? WHERE +state = ?"
         " AND number IN (SELECT value FROM json_each(?))",
         tx.now,
         before,
@@ -185,7 +185,7 @@ def get_all(tx: Transaction, numbers: Sequence[int]) -> dict[int, Command]:
 
 def still_ready(tx: Transaction, numbers: Sequence[int]) -> set[int]:
     """Those of these commands that stand ready and are not held."""
-    where = "state = 'ready' AND held = 0 AND number IN (SELECT value FROM json_each(?))"
+    where = "+state = 'ready' AND held = 0 AND number IN (SELECT value FROM json_each(?))"
     return {int(row[0]) for row in tx.rows(f"SELECT number FROM outbox WHERE {where}", dump(list(numbers)))}  # noqa: S608
 
 
