@@ -14,7 +14,7 @@ from agent.core.survivorship import accepted
 from agent.core.transitions import Follow, after_outcome
 from agent.flow import existence, planning, withholding
 from agent.flow.desk import Desk
-from agent.store import ahead, bindings, entities, exceptions, inbox, obligations, outbox
+from agent.store import ahead, bindings, entities, exceptions, inbox, obligations, outbox, waiting
 from agent.store.exceptions import Kind, Raised
 from agent.store.outbox import Command
 from agent.store.transaction import load
@@ -32,7 +32,12 @@ def read_ahead(desk: Desk, outcomes: Mapping[int, Outcome]) -> dict[int, Command
         ahead.read_answered(desk.tx, some, desk.book.deliverable(rules))
         for target in {one.target for one in some}:
             keys = {outcomes[one.number].key for one in some if one.create and one.target == target}
-            bindings.read_holders_ahead(desk.tx, type_, target, {key for key in keys if key is not None})
+            new = {key for key in keys if key is not None}
+            bindings.read_holders_ahead(desk.tx, type_, target, new)
+            if new:
+                ahead.read_to_be_bound(desk.tx, target, rules.at(target).object.name, new)
+                creates = [one.entity for one in some if one.create and one.target == target]
+                waiting.read_on_ahead(desk.tx, creates)
     return commands
 
 

@@ -50,11 +50,12 @@ class Pending:
     def __init__(self) -> None:
         self._groups: dict[str, list[_Group]] = {}
 
-    def add(self, table: str, statement: str, row: Row, subject: Hashable) -> bool:
+    def add(self, statement: str, row: Row, subject: Hashable) -> bool:
         """Let a row wait, beside others of its statement unless something later about its subject waits.
 
         Whether so many wait now that they should be written.
         """
+        table = written(statement)
         groups = self._groups.get(table)
         if groups is None:
             groups = self._groups[table] = [_Group(statement)]

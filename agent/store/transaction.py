@@ -72,10 +72,9 @@ class Transaction:
 
     def later(self, statement: str, *values: Any, of: Hashable) -> None:
         """Have a row written together with others, before any statement that names its table."""
-        table = written(statement)
         self.written = True
-        self.known.forget(table, of)
-        if self._pending.add(table, statement, values, of):
+        self.known.forget(written(statement), of)
+        if self._pending.add(statement, values, of):
             self.flush()
 
     def next_of(self, table: str) -> int:
@@ -181,7 +180,7 @@ class Transaction:
         self.written = True
         row = self.now, self.epoch, subject, subject_id, before, after, why, self.actor, correlation
         # Nobody keeps what is known of the journal, and all its rows are written by this one statement.
-        if self._pending.add("journal", _JOURNAL, row, None):
+        if self._pending.add(_JOURNAL, row, None):
             self.flush()
 
 
