@@ -31,7 +31,7 @@ class Rulebook:
 
     def deliverable(self, rules: EntityRules) -> tuple[str, ...]:
         """Systems to which commands for this entity may go."""
-        return tuple(name for name, place in rules.systems.items() if place.object.deliver)
+        return rules.deliverable
 
 
 def context_of(entity: Entity, rules: EntityRules, today: date) -> Context:

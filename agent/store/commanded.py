@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from agent.store.outbox import Command, New
 
 
+#: Looked up by text: the constructor of an enumeration costs several times that.
+STATES = {str(state): state for state in CommandState}
+KINDS = {str(kind): kind for kind in DeliveryKind}
+
+
 class Sent(NamedTuple):
     """A command that was sent at some time (ms) and accepted; ``numbers`` as JSON text."""
 
@@ -76,17 +81,17 @@ def read_ahead(tx: Transaction, entities: Collection[str], targets: Collection[s
     known = {entity: Commands({}, since, [], {}) for entity in entities}
     ids = dump(list(entities))
     found = tx.rows(
-        "SELECT entity, target, number, state, kind, fields, numbers FROM outbox"
-        " WHERE entity IN (SELECT value FROM json_each(?))"
+        "SELECT entity, target, number, state, kind, fields, numbers FROM json_each(?) AS one"
+        " CROSS JOIN outbox ON outbox.entity = one.value"
         " AND state IN ('ready', 'sent', 'stored', 'uncertain') ORDER BY entity, target",
         ids,
     )
     for entity, target, number, state, kind, fields, numbers in found:
-        open_ = OpenCommand(number, CommandState(state), DeliveryKind(kind), load(fields), load(numbers))
+        open_ = OpenCommand(number, STATES[state], KINDS[kind], load(fields), load(numbers))
         known[entity].standing[target] = open_
     for entity, *sent in tx.rows(
-        "SELECT entity, number, target, sent, numbers FROM outbox"
-        " WHERE entity IN (SELECT value FROM json_each(?)) AND sent > ? AND state = 'accepted'"
+        "SELECT entity, number, target, sent, numbers FROM json_each(?) AS one"
+        " CROSS JOIN outbox ON outbox.entity = one.value AND sent > ? AND +state = 'accepted'"
         " ORDER BY number DESC",
         ids,
         since,
@@ -107,14 +112,14 @@ def read_beside(tx: Transaction, commands: Sequence[Command]) -> None:
     """Learn what stands open beside these open commands; what was sent and planned before is left open."""
     known = {one.entity: Commands({}, tx.now, [], {}) for one in commands}
     found = tx.rows(
-        "SELECT entity, target, number, state, kind, fields, numbers FROM outbox"
-        " WHERE entity IN (SELECT value FROM json_each(?)) AND number NOT IN (SELECT value FROM json_each(?))"
+        "SELECT entity, target, number, state, kind, fields, numbers FROM json_each(?) AS one"
+        " CROSS JOIN outbox ON outbox.entity = one.value AND number NOT IN (SELECT value FROM json_each(?))"
         " AND state IN ('ready', 'sent', 'stored', 'uncertain')",
         dump(list(known)),
         dump([one.number for one in commands]),
     )
     for entity, target, number, state, kind, fields, numbers in found:
-        open_ = OpenCommand(number, CommandState(state), DeliveryKind(kind), load(fields), load(numbers))
+        open_ = OpenCommand(number, STATES[state], KINDS[kind], load(fields), load(numbers))
         known[entity].standing[target] = open_
     for one in commands:
         if one.state in OPEN:

@@ -10,6 +10,9 @@ from typing import NamedTuple
 from agent.store.known import UNKNOWN
 from agent.store.transaction import Transaction, dump
 
+#: Without statistics SQLite takes the index of all that is open, which may be thousands.
+_OF_ENTITY = "INDEXED BY ix_exception_entity"
+
 
 class Kind(StrEnum):
     """What sort of look it needs."""
@@ -67,17 +70,35 @@ class Open(NamedTuple):
     subject: str
 
 
+def of_record(object_: str, key: str) -> str:
+    """The subject of what is about a record that is no entity's, or not known to be."""
+    return f"{object_}/{key}"
+
+
 def read_ahead(tx: Transaction, entities: Collection[str]) -> None:
     """Learn what is open for these entities."""
     opened: dict[str, list[Open]] = {entity: [] for entity in entities}
     found = tx.rows(
-        "SELECT entity, id, kind, system, mark, subject FROM exception WHERE state = 'open'"
+        f"SELECT entity, id, kind, system, mark, subject FROM exception {_OF_ENTITY} WHERE state = 'open'"  # noqa: S608 - ours
         " AND entity IN (SELECT value FROM json_each(?))",
         dump(list(entities)),
     )
     for entity, *one in found:
         opened[entity].append(Open(*one))
     tx.known.put_all("exception", opened)
+
+
+def read_subjects_ahead(tx: Transaction, kind: Kind, system: str, subjects: Collection[str]) -> None:
+    """Learn for which of these subjects at a system nothing of a kind is open."""
+    found = tx.rows(
+        "SELECT DISTINCT subject FROM exception WHERE kind = ? AND entity = '' AND system = ?"
+        " AND subject IN (SELECT value FROM json_each(?)) AND state = 'open'",
+        kind,
+        system,
+        dump(list(subjects)),
+    )
+    asked = [(kind, system, subject) for subject in subjects]
+    tx.known.note_nothing("exception", asked, {(kind, system, row[0]) for row in found})
 
 
 def _may_have(tx: Transaction, entity: str, system: str, kinds: Collection[str]) -> bool:
@@ -154,7 +175,8 @@ def close_all(tx: Transaction, entity: str, system: str, kinds: tuple[Kind, ...]
         return 0
     marks = ", ".join("?" for _ in kinds)
     found = tx.rows(
-        f"SELECT id FROM exception WHERE entity = ? AND system = ? AND state = 'open' AND kind IN ({marks})",  # noqa: S608
+        f"SELECT id FROM exception {_OF_ENTITY} WHERE entity = ? AND system = ? AND state = 'open'"  # noqa: S608 - ours
+        f" AND kind IN ({marks})",
         entity,
         system,
         *kinds,
@@ -165,9 +187,12 @@ def close_all(tx: Transaction, entity: str, system: str, kinds: tuple[Kind, ...]
 
 
 def close_subject(tx: Transaction, kind: Kind, system: str, subject: str, resolution: str) -> None:
-    """Close what stands for one subject at a system."""
+    """Close what stands for one subject at a system, where that is about no entity."""
+    if tx.known.tells_nothing("exception", (kind, system, subject)):
+        return
     found = tx.rows(
-        "SELECT id, entity FROM exception WHERE kind = ? AND system = ? AND subject = ? AND state = 'open'",
+        "SELECT id, entity FROM exception WHERE kind = ? AND entity = '' AND system = ? AND subject = ?"
+        " AND state = 'open'",
         kind,
         system,
         subject,
@@ -178,7 +203,11 @@ def close_subject(tx: Transaction, kind: Kind, system: str, subject: str, resolu
 
 def close_marked(tx: Transaction, entity: str, mark: str, resolution: str) -> None:
     """Close what stands for one mark of an entity; what stands for another mark stays open."""
-    found = tx.rows("SELECT id FROM exception WHERE entity = ? AND mark = ? AND state = 'open'", entity, mark)
+    found = tx.rows(
+        f"SELECT id FROM exception {_OF_ENTITY} WHERE entity = ? AND mark = ? AND state = 'open'",  # noqa: S608 - ours
+        entity,
+        mark,
+    )
     for row in found:
         close(tx, int(row[0]), resolution, entity)
 
@@ -198,7 +227,8 @@ def last_closed(tx: Transaction, entity: str, system: str, kind: Kind) -> int:
 def close_numbered(tx: Transaction, kind: Kind, entity: str, subject: int, resolution: str) -> None:
     """Close what stands for one numbered thing of an entity, such as a conflict."""
     found = tx.rows(
-        "SELECT id FROM exception WHERE kind = ? AND entity = ? AND subject = ? AND state = 'open'",
+        f"SELECT id FROM exception {_OF_ENTITY} WHERE kind = ? AND entity = ? AND subject = ?"  # noqa: S608 - ours
+        " AND state = 'open'",
         kind,
         entity,
         str(subject),
@@ -213,8 +243,8 @@ def close_mapped(tx: Transaction, entity: str, system: str, fields: Iterable[str
     if not _may_have(tx, entity, system, (Kind.UNMAPPED,)):
         return closed
     found = tx.rows(
-        "SELECT id, subject FROM exception WHERE entity = ? AND system = ? AND state = 'open'"
-        " AND kind = 'unmapped'",
+        f"SELECT id, subject FROM exception {_OF_ENTITY} WHERE entity = ? AND system = ?"  # noqa: S608 - ours
+        " AND state = 'open' AND kind = 'unmapped'",
         entity,
         system,
     )

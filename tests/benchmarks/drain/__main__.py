@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from agent import garbage
 from tests.benchmarks.drain.figures import Figure, draining, profiled
 from tests.benchmarks.telling import keep, told
 
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--only", nargs="+", choices=SERVERS, default=SERVERS, help="both by default")
     parser.add_argument("--profile", action="store_true", help="show where the time goes instead")
     chosen = parser.parse_args(list(arguments))
+    garbage.settle()  # as the agent does
     records = LARGE if chosen.large else max(min(chosen.records, MOST), 100)
     if chosen.profile:
         sys.stdout.write(profiled(records))
