@@ -45,7 +45,8 @@ class Driver:
     options    connection options added when missing, because the driver's own default loses data or hangs
     needs      libraries beside it that a private directory of unpacked ones must bring
     max_write  bytes up to which a text is bound whole; None leaves it to the driver
-    narrow     texts are fetched in this encoding: as wide characters the driver ends them at the first NUL
+    narrow     texts are bound and fetched in this encoding: of wide characters the driver miscounts some that
+               take two, and stores what lies behind; what it fetches ends at the first NUL
     limits     it heeds the time limits that ODBC knows, for logging in and for each statement
     drains     an error may stand behind a result: every one is fetched before a statement counts as done
     """
@@ -103,6 +104,9 @@ class Dictionary:
     fractions   of a table (schema or database, table): columns and the decimal places of a second they keep
     collations  of a table (schema or database, table): text columns and how they are compared, where an
                 index serves no other comparison
+    members     of a table (schema or database, table): columns that take only some texts, as declared
+    named       of a table (schema or database, table): columns of types that users have made, the type's
+                name in a cast or the base of a domain on text, and the length of that
     unsafe      has a row where a table (schema or database, table) takes part in no transactions
     equating    the collation of a column (schema or database, table, column) that takes two texts for one
     orphans     triggers whose definer is gone, so that each write to their table fails, and that definer
@@ -112,6 +116,8 @@ class Dictionary:
     types: str = ""
     fractions: str = ""
     collations: str = ""
+    members: str = ""
+    named: str = ""
     unsafe: str = ""
     equating: str = ""
     orphans: str = ""
@@ -321,6 +327,7 @@ class Dialect:
     silent_cascades rows that a foreign key or TRUNCATE deletes fire no trigger
     allowed         query with a row if we have a {right} on a table; None where everything is allowed
     sets            statements for many records; None where each takes its own
+    stale           codes which only mean that a statement that was prepared before is to be prepared anew
     """
 
     name: str
@@ -366,6 +373,7 @@ class Dialect:
     earlier: Callable[[Column, float], str] | None = field(default=None, repr=False)
     silent_cascades: bool = False
     sets: Sets | None = field(default=None, repr=False)
+    stale: frozenset[str] = frozenset()
 
     @property
     def marks_writes(self) -> bool:

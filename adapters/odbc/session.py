@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from adapters.odbc.catalog import Table, reflect, retyped
+from adapters.odbc.catalog import Table, members_of, reflect, retyped
 from adapters.odbc.dialect import Dialect, Fault, Verdict
 from adapters.odbc.dialects import DIALECTS
 from adapters.odbc.driver import complete, load_driver_manager, redact, unloadable
@@ -59,6 +59,7 @@ class Session:
         self._clock = clock
         self._zone_set = ""
         self._between = False
+        self._prepared = False
         self.broken = False
         self.lost = False
         try:
@@ -123,6 +124,7 @@ class Session:
         if self.dialect.driver.narrow:
             for kind in (self._odbc.SQL_CHAR, self._odbc.SQL_WCHAR):
                 connection.setdecoding(kind, encoding=self.dialect.driver.narrow, ctype=self._odbc.SQL_CHAR)
+            connection.setencoding(encoding=self.dialect.driver.narrow, ctype=self._odbc.SQL_CHAR)
         if self.dialect.driver.limits:
             connection.timeout = self._figures()["statement_s"]
         return connection
@@ -183,6 +185,7 @@ class Session:
 
     def _execute(self, sql: str, parameters: Sequence[object]) -> Any:
         cursor = self._cursors.get(sql)
+        self._prepared = cursor is not None
         if cursor is None:
             if len(self._cursors) >= _CURSORS:
                 self._drop_cursors()
@@ -280,6 +283,20 @@ class Session:
             columns |= {
                 name: replace(columns[name], collation=text) for name, text in found if name in columns
             }
+        if asked.members:
+            found = cursor.execute(asked.members, (place or None, bare)).fetchall()
+            columns |= {
+                name: replace(columns[name], members=members_of(text))
+                for name, text in found
+                if name in columns
+            }
+        if asked.named:
+            found = cursor.execute(asked.named, (place or None, bare)).fetchall()
+            columns |= {
+                name: replace(columns[name], type_name=type_name, length=length)
+                for name, type_name, length in found
+                if name in columns
+            }
         if asked.unsafe:
             rolls_back = not cursor.execute(asked.unsafe, (place or None, bare)).fetchall()
         return replace(table, columns=columns, rolls_back=rolls_back)
@@ -336,6 +353,8 @@ class Session:
         self.broken = True
         state, message = _state_and_message(error)
         verdict = self.dialect.classify(state, redact(message, self.erp.connection))
+        if self._prepared and verdict.code in self.dialect.stale:
+            verdict = replace(verdict, fault=Fault.LOST)
         if verdict.fault is Fault.LOST:
             self.lost = True
         return SqlFault(verdict)

@@ -30,6 +30,10 @@ from agent.core.objects import ObjectSpec
 _TEXT = frozenset({"text", "varchar", "bpchar"})
 #: ODBC's numbers of types: NUMERIC and DECIMAL, TIME and TIMESTAMP.
 _NUMERIC, _TIMES = frozenset({2, 3}), frozenset({92, 93})
+#: Types of PostgreSQL's own catalog that cut what is longer: "char" and name.
+_NARROW = {"char": 1, "name": 63}
+#: Decimal places of numbers without a type modifier.
+_PLACES = {"int2": 0, "int4": 0, "int8": 0, "money": 2}
 #: Identifiers are cut there without a word.
 _LONGEST = 63
 _EXACT = {
@@ -45,7 +49,7 @@ _EXACT = {
     "57P05": Fault.LOST,
     "25P03": Fault.LOST,  # a transaction was left idle, or took too long: the server ended the session
     "25P04": Fault.LOST,
-    "0A000": Fault.LOST,  # "cached plan must not change result type" after ALTER TABLE: prepare anew
+    "0A000": Fault.BUSINESS,  # of a statement that was prepared before: see ``stale``
     "25P02": Fault.LOST,
     "23505": Fault.DUPLICATE,
     "23502": Fault.INVALID,
@@ -96,6 +100,10 @@ def _column(row: Any, extra: Mapping[str, int]) -> Column:
         return Column(row[3], type_name, None, (row[8] or 0) if limited else None)
     if row[4] in _TIMES:
         return Column(row[3], type_name, zoned=type_name == "timestamptz", fraction=row[8])
+    if type_name in _NARROW:
+        return Column(row[3], type_name, _NARROW[type_name], charset="ascii")
+    if type_name in _PLACES:
+        return Column(row[3], type_name, None, _PLACES[type_name])
     length = row[6] if limited and type_name in _TEXT else None
     return Column(row[3], type_name, length, blank=blank_of(row))
 
@@ -103,6 +111,8 @@ def _column(row: Any, extra: Mapping[str, int]) -> Column:
 def _as_text(expression: str, column: Column) -> str:
     if column.zoned:  # in UTC whatever the session's zone
         return f"CAST({expression} AT TIME ZONE 'UTC' AS TEXT)"
+    if column.type_name == "money":  # as text it would be in the words of the server's country
+        return f"CAST(CAST({expression} AS numeric) AS TEXT)"
     # the driver pads a bpchar with blanks that mean nothing; as text it has none
     plain = column.type_name in _TEXT and column.type_name != "bpchar"
     return expression if plain else f"CAST({expression} AS TEXT)"
@@ -111,7 +121,27 @@ def _as_text(expression: str, column: Column) -> str:
 def _cast(column: Column) -> str:
     if column.zoned:
         return "CAST(? AS timestamp) AT TIME ZONE 'UTC'"
+    if column.type_name == "money":
+        return "CAST(CAST(? AS numeric) AS money)"
     return "?" if column.type_name in _TEXT else f"CAST(? AS {column.type_name})"
+
+
+#: The driver tells such a name in small letters and without its schema. A text that is cast to a domain on
+#: varchar(n) would be cut; one that is stored as the varchar that it is, is refused.
+_NAMED = """
+WITH RECURSIVE base AS (
+  SELECT a.attname, a.attnum, a.atttypid AS declared, a.atttypid AS typ, a.atttypmod AS typmod
+  FROM pg_attribute a WHERE a.attrelid = CAST(concat_ws('.', quote_ident(?), quote_ident(?)) AS regclass)
+  AND a.attnum > 0 AND NOT a.attisdropped
+  UNION ALL SELECT b.attname, b.attnum, b.declared, t.typbasetype, greatest(b.typmod, t.typtypmod)
+  FROM base b JOIN pg_type t ON t.oid = b.typ AND t.typtype = 'd')
+SELECT CAST(b.attname AS text),
+  CASE WHEN t.typname IN ('text', 'varchar', 'bpchar') THEN CAST(t.typname AS text)
+  ELSE format_type(b.declared, NULL) END,
+  CASE WHEN t.typname IN ('varchar', 'bpchar') AND b.typmod > 4 THEN b.typmod - 4 END
+FROM base b JOIN pg_type t ON t.oid = b.typ JOIN pg_type d ON d.oid = b.declared
+WHERE t.typtype <> 'd' AND d.typnamespace <> CAST('pg_catalog' AS regnamespace)
+"""
 
 
 def _rows(count: int) -> str:
@@ -254,6 +284,7 @@ POSTGRESQL = Dialect(
     comparand=_cast,
     minimum=("PostgreSQL", (13,)),
     dictionary=Dictionary(
+        named=_NAMED,
         equating="SELECT c.collname FROM pg_attribute a JOIN pg_collation c ON c.oid = a.attcollation"
         " WHERE a.attrelid = CAST(concat_ws('.', quote_ident(?), quote_ident(?)) AS regclass)"
         " AND a.attname = ? AND NOT c.collisdeterministic",
@@ -299,6 +330,7 @@ POSTGRESQL = Dialect(
     digest=Digest(row=_row_hash, halves=_halves),
     horizon=HORIZON,
     earlier=_earlier,
+    stale=frozenset({"0A000"}),  # "cached plan must not change result type", after ALTER TABLE
     allowed="SELECT 1 FROM pg_class WHERE oid = to_regclass(?) AND has_table_privilege(oid, '{right}')",
     sets=Sets(
         minimum=(9, 4),
@@ -311,6 +343,6 @@ POSTGRESQL = Dialect(
         setter="{name} = {value}",
         delete="DELETE FROM {table} AS r USING {rows} WHERE r.{key} = {match}",
         mark="SELECT set_config('isthmus.message_id', ?, true)",
-        locked=frozenset({"55P03"}),
+        held=frozenset({"55P03", "57014"}),
     ),
 )
