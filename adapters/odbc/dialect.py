@@ -104,6 +104,7 @@ class Dictionary:
     fractions   of a table (schema or database, table): columns and the decimal places of a second they keep
     collations  of a table (schema or database, table): text columns and how they are compared, where an
                 index serves no other comparison
+    place       the schema of a table whose name says none; the driver's catalog tells of all of that name
     members     of a table (schema or database, table): columns that take only some texts, as declared
     named       of a table (schema or database, table): columns of types that users have made, the type's
                 name in a cast or the base of a domain on text, and the length of that
@@ -116,6 +117,7 @@ class Dictionary:
     types: str = ""
     fractions: str = ""
     collations: str = ""
+    place: str = ""
     members: str = ""
     named: str = ""
     unsafe: str = ""
@@ -164,6 +166,9 @@ class Journal:
                the sequence that ``before`` makes, where it makes one
     moment     column type of a point in time
     instance   expression that names an installation
+    life       expression of that name in the table that keeps it and, where the database tells, of what is
+               another one once the journal was emptied: {quoted} is its name, as a text
+    longest_key  characters of a record's key that journal and ledger keep; None: any
     add        one more column unless it is there: {table} and {column}; "" where install looks first
     alter      one more column that is not there
     types      columns of the agent's tables in the types of this dialect
@@ -171,6 +176,7 @@ class Journal:
     before     statements in front of the tables, and ``behind`` them when all is removed
     remove     a table, if it is there
     present    query for all enabled triggers: name and, where the database tells, which of that name
+    passed     query for those of them that a session may pass by; "" where none can
     names      the triggers' names of one captured object, as ``present`` tells them
     triggers   statements that put them in the place of older ones
     drop       statements that remove them; repeatable
@@ -185,6 +191,9 @@ class Journal:
     names: Callable[[OwnTables, ObjectSpec], list[str]]
     triggers: Callable[[Dialect, OwnTables, ObjectSpec], list[str]]
     drop: Callable[[Dialect, OwnTables, ObjectSpec], list[str]]
+    passed: str = ""
+    life: str = "instance"
+    longest_key: int | None = 255
     alter: str = "ALTER TABLE {table} ADD COLUMN {column}"
     types: Callable[[str], str] = lambda columns: columns
     past: Lock = Lock()

@@ -258,12 +258,18 @@ class Session:
         """The table's shape now, or None."""
         cursor = self._connection.cursor()
         try:
-            table = reflect(cursor, name, self.dialect.home, self.dialect.column)
-            return table and self._completed(table, cursor)
+            table = reflect(cursor, self.placed(name), self.dialect.home, self.dialect.column)
+            return table and self._completed(replace(table, name=name), cursor)
         except self._odbc.Error as error:
             raise self._fault(error) from None
         finally:
             cursor.close()
+
+    def placed(self, name: str) -> str:
+        """A table's name with the schema that it means, where the driver's catalog tells of all of them."""
+        asked = self.dialect.dictionary.place
+        found = self._connection.execute(asked, (name,)).fetchall() if asked and "." not in name else []
+        return f"{found[0][0]}.{name}" if found else name
 
     def _completed(self, table: Table, cursor: Any) -> Table:
         """What the driver's catalog does not tell. Somebody may alter the table between the queries."""

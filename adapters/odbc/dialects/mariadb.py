@@ -224,7 +224,7 @@ def _triggers(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> list[str]:
     same = f"BINARY OLD.{key} <=> BINARY NEW.{key}"
 
     def entry(row: str, op: str) -> str:
-        return f"{name}, CAST({row}.{key} AS CHAR), {op}, @isthmus_message_id"
+        return f"{name}, CAST({row}.{key} AS CHAR CHARACTER SET utf8mb4), {op}, @isthmus_message_id"
 
     def trigger(place: int, event: str, action: str, order: str = "") -> str:
         label = quote(_names(own, spec)[place])
@@ -283,6 +283,7 @@ MARIADB = Dialect(
         sequence="seq BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",
         moment="DATETIME(6)",
         instance="UUID()",
+        longest_key=768,
         add="ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column}",
         present="SELECT trigger_name, CAST(created AS CHAR) FROM information_schema.triggers"
         " WHERE trigger_schema = DATABASE() UNION SELECT CONCAT(trigger_schema, '.', trigger_name),"
