@@ -31,6 +31,8 @@ class Column:
     no_empty   an empty text is stored as null there
     collation  by which its texts are compared, where that decides whether an index can be used
     blank      what it holds instead of null: it takes no null, and its own default is this blank text
+    members    the only texts that it takes, in their order; None where it takes any
+    filled     a number that is read with zeros in front
     """
 
     name: str
@@ -43,6 +45,8 @@ class Column:
     no_empty: bool = False
     blank: str | None = None
     collation: str = ""
+    members: tuple[str, ...] | None = None
+    filled: bool = False
 
     @property
     def padded(self) -> bool:
@@ -124,6 +128,20 @@ def retyped(column: Column, row: Any) -> Column:
         zoned=type_name in _ZONED,
         charset=_codec(row[5]),
     )
+
+
+_MEMBER = re.compile(r"'((?:[^'\\]|''|\\.)*)'", re.DOTALL)
+_ESCAPED = re.compile(r"''|\\(.)", re.DOTALL)
+_CONTROL = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
+
+
+def members_of(declared: str) -> tuple[str, ...]:
+    """The texts in the declaration of an enumeration: ``enum('open','closed')``."""
+
+    def plain(found: re.Match[str]) -> str:
+        return _CONTROL.get(found[1], found[1]) if found[1] else "'"
+
+    return tuple(_ESCAPED.sub(plain, member) for member in _MEMBER.findall(declared))
 
 
 def _codec(page: Any) -> str:

@@ -45,7 +45,8 @@ class Driver:
     options    connection options added when missing, because the driver's own default loses data or hangs
     needs      libraries beside it that a private directory of unpacked ones must bring
     max_write  bytes up to which a text is bound whole; None leaves it to the driver
-    narrow     texts are fetched in this encoding: as wide characters the driver ends them at the first NUL
+    narrow     texts are bound and fetched in this encoding: of wide characters the driver miscounts some that
+               take two, and stores what lies behind; what it fetches ends at the first NUL
     limits     it heeds the time limits that ODBC knows, for logging in and for each statement
     drains     an error may stand behind a result: every one is fetched before a statement counts as done
     """
@@ -103,6 +104,10 @@ class Dictionary:
     fractions   of a table (schema or database, table): columns and the decimal places of a second they keep
     collations  of a table (schema or database, table): text columns and how they are compared, where an
                 index serves no other comparison
+    place       the schema of a table whose name says none; the driver's catalog tells of all of that name
+    members     of a table (schema or database, table): columns that take only some texts, as declared
+    named       of a table (schema or database, table): columns of types that users have made, the type's
+                name in a cast or the base of a domain on text, and the length of that
     unsafe      has a row where a table (schema or database, table) takes part in no transactions
     equating    the collation of a column (schema or database, table, column) that takes two texts for one
     orphans     triggers whose definer is gone, so that each write to their table fails, and that definer
@@ -112,6 +117,9 @@ class Dictionary:
     types: str = ""
     fractions: str = ""
     collations: str = ""
+    place: str = ""
+    members: str = ""
+    named: str = ""
     unsafe: str = ""
     equating: str = ""
     orphans: str = ""
@@ -158,6 +166,9 @@ class Journal:
                the sequence that ``before`` makes, where it makes one
     moment     column type of a point in time
     instance   expression that names an installation
+    life       expression of that name in the table that keeps it and, where the database tells, of what is
+               another one once the journal was emptied: {quoted} is its name, as a text
+    longest_key  characters of a record's key that journal and ledger keep; None: any
     add        one more column unless it is there: {table} and {column}; "" where install looks first
     alter      one more column that is not there
     types      columns of the agent's tables in the types of this dialect
@@ -165,6 +176,7 @@ class Journal:
     before     statements in front of the tables, and ``behind`` them when all is removed
     remove     a table, if it is there
     present    query for all enabled triggers: name and, where the database tells, which of that name
+    passed     query for those of them that a session may pass by; "" where none can
     names      the triggers' names of one captured object, as ``present`` tells them
     triggers   statements that put them in the place of older ones
     drop       statements that remove them; repeatable
@@ -179,6 +191,9 @@ class Journal:
     names: Callable[[OwnTables, ObjectSpec], list[str]]
     triggers: Callable[[Dialect, OwnTables, ObjectSpec], list[str]]
     drop: Callable[[Dialect, OwnTables, ObjectSpec], list[str]]
+    passed: str = ""
+    life: str = "instance"
+    longest_key: int | None = 255
     alter: str = "ALTER TABLE {table} ADD COLUMN {column}"
     types: Callable[[str], str] = lambda columns: columns
     past: Lock = Lock()
@@ -321,6 +336,7 @@ class Dialect:
     silent_cascades rows that a foreign key or TRUNCATE deletes fire no trigger
     allowed         query with a row if we have a {right} on a table; None where everything is allowed
     sets            statements for many records; None where each takes its own
+    stale           codes which only mean that a statement that was prepared before is to be prepared anew
     """
 
     name: str
@@ -366,6 +382,7 @@ class Dialect:
     earlier: Callable[[Column, float], str] | None = field(default=None, repr=False)
     silent_cascades: bool = False
     sets: Sets | None = field(default=None, repr=False)
+    stale: frozenset[str] = frozenset()
 
     @property
     def marks_writes(self) -> bool:

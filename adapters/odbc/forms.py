@@ -36,7 +36,7 @@ class Sets:
     delete     the statement: {table}, {rows}, {key}, {match}
     mark       marks all writes of the transaction with one text; "" where nothing can be marked
     own_text   the collation of text columns of the agent's own tables, for ``match``
-    locked     codes of the error that a record stayed locked by somebody else for too long
+    held       codes of the error that a statement took too long, or waited so for somebody else's lock
     """
 
     minimum: tuple[int, int]
@@ -50,7 +50,7 @@ class Sets:
     delete: str
     mark: str = ""
     own_text: Column = _TEXT
-    locked: frozenset[str] = frozenset()
+    held: frozenset[str] = frozenset()
 
 
 def pack(sets: Sets, rows: Sequence[Texts]) -> str:

@@ -150,6 +150,9 @@ def verify(session: Session) -> list[Check]:
     ]
     present = {str(row[0]) for row in session.rows(dialect.journal.present)}
     hidden = bool(dialect.dictionary.hidden and session.rows(dialect.dictionary.hidden))
+    passed = (
+        {str(row[0]) for row in session.rows(dialect.journal.passed)} if dialect.journal.passed else set()
+    )
     for spec in erp.captured(*WITH_TRIGGERS):
         wanted = set(dialect.journal.names(erp.own, spec))
         absent = sorted(wanted - present)
@@ -161,11 +164,18 @@ def verify(session: Session) -> list[Check]:
             Check(
                 f"journal triggers of {spec.name}",
                 ok=not absent,
-                detail=f"missing or disabled: {', '.join(absent)}" if absent else "installed",
+                detail=f"missing or disabled: {', '.join(absent)}" if absent else _installed(wanted & passed),
                 remedy=remedy if absent else "",
             )
         )
     return checks + [standing(session, spec) for spec in erp.captured(Capture.CHANGE_TRACKING)]
+
+
+def _installed(passed: set[str]) -> str:
+    if not passed:
+        return "installed"
+    limit = "sessions with session_replication_role = replica (loads, replication) fire none"
+    return f"installed; {limit}: let the table's owner install them"
 
 
 def _mark_column(journal: Journal, name: str) -> str:
@@ -175,6 +185,7 @@ def _mark_column(journal: Journal, name: str) -> str:
 def _tables(dialect: Dialect, own: OwnTables) -> list[str]:
     journal = dialect.journal
     key = dialect.own("key")
+    width = "TEXT" if journal.longest_key is None else f"VARCHAR({journal.longest_key})"
     number = journal.sequence.replace("{name}", dialect.quote(f"{own.journal}_seq"))
 
     def create(table: str, columns: str) -> str:
@@ -192,7 +203,7 @@ def _tables(dialect: Dialect, own: OwnTables) -> list[str]:
         *journal.before(dialect, own),
         create(
             own.journal,
-            f"{number}, object VARCHAR(128) NOT NULL, {key} VARCHAR(255), op CHAR(1) NOT NULL"
+            f"{number}, object VARCHAR(128) NOT NULL, {key} {width}, op CHAR(1) NOT NULL"
             " CHECK (op IN ('I', 'U', 'D', 'T')), message_id VARCHAR(255)",
         ),
         create(own.meta, "instance VARCHAR(64) NOT NULL"),
@@ -200,7 +211,7 @@ def _tables(dialect: Dialect, own: OwnTables) -> list[str]:
         create(
             own.ledger,
             "message_id VARCHAR(255) NOT NULL PRIMARY KEY, payload_hash VARCHAR(128) NOT NULL, epoch BIGINT"
-            f" NOT NULL, object VARCHAR(128) NOT NULL, {key} VARCHAR(255), outcome VARCHAR(16) NOT NULL,"
+            f" NOT NULL, object VARCHAR(128) NOT NULL, {key} {width}, outcome VARCHAR(16) NOT NULL,"
             f" applied_at {journal.moment} NOT NULL",
         ),
         create(

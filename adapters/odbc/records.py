@@ -11,7 +11,7 @@ from adapters.odbc.catalog import Table
 from adapters.odbc.dialect import Fault
 from adapters.odbc.forms import pack
 from adapters.odbc.session import Session, SqlFault, mapped_columns
-from adapters.odbc.values import Unfit, decode, encode, encode_key
+from adapters.odbc.values import Unfit, decode, encode, encode_key, same
 from agent.core.change import RawValue, Row
 from agent.core.objects import FieldType, ObjectSpec
 from agent.errors import Refused
@@ -158,7 +158,10 @@ def find(session: Session, object_name: str, fields: Mapping[str, object]) -> li
             raise
         session.rollback()
         return []
-    return _rows(session, shape, found)
+    external = shape.spec.external_id
+    wanted = None if external is None else fields.get(external)
+    rows = _rows(session, shape, found)
+    return rows if wanted is None else [row for row in rows if _carries(session, shape, row, wanted)]
 
 
 def find_many(
@@ -205,8 +208,18 @@ def _found_together(
         return {}  # there may be more: each is asked for alone
     found: dict[str, list[Row]] = {text: [] for text in texts}
     for text, *values in rows:
-        found[str(text)] += _rows(session, shape, [values])
+        (row,) = _rows(session, shape, [values])
+        if name != shape.spec.external_id or _carries(session, shape, row, str(text)):
+            found[str(text)].append(row)
     return found
+
+
+def _carries(session: Session, shape: Shape, row: Row, reference: object) -> bool:
+    """Whether the record is the one of a reference: a collation may take two references for one."""
+    name = shape.spec.external_id
+    if name is None or row.fields is None:
+        return False
+    return same(shape.table.column(name), shape.kinds[name], row.fields.get(name), reference, session.zone)
 
 
 def _rows(session: Session, shape: Shape, selected: Sequence[Sequence[object]]) -> list[Row]:

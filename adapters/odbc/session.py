@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from adapters.odbc.catalog import Table, reflect, retyped
+from adapters.odbc.catalog import Table, members_of, reflect, retyped
 from adapters.odbc.dialect import Dialect, Fault, Verdict
 from adapters.odbc.dialects import DIALECTS
 from adapters.odbc.driver import complete, load_driver_manager, redact, unloadable
@@ -59,6 +59,7 @@ class Session:
         self._clock = clock
         self._zone_set = ""
         self._between = False
+        self._prepared = False
         self.broken = False
         self.lost = False
         try:
@@ -123,6 +124,7 @@ class Session:
         if self.dialect.driver.narrow:
             for kind in (self._odbc.SQL_CHAR, self._odbc.SQL_WCHAR):
                 connection.setdecoding(kind, encoding=self.dialect.driver.narrow, ctype=self._odbc.SQL_CHAR)
+            connection.setencoding(encoding=self.dialect.driver.narrow, ctype=self._odbc.SQL_CHAR)
         if self.dialect.driver.limits:
             connection.timeout = self._figures()["statement_s"]
         return connection
@@ -183,6 +185,7 @@ class Session:
 
     def _execute(self, sql: str, parameters: Sequence[object]) -> Any:
         cursor = self._cursors.get(sql)
+        self._prepared = cursor is not None
         if cursor is None:
             if len(self._cursors) >= _CURSORS:
                 self._drop_cursors()
@@ -255,12 +258,18 @@ class Session:
         """The table's shape now, or None."""
         cursor = self._connection.cursor()
         try:
-            table = reflect(cursor, name, self.dialect.home, self.dialect.column)
-            return table and self._completed(table, cursor)
+            table = reflect(cursor, self.placed(name), self.dialect.home, self.dialect.column)
+            return table and self._completed(replace(table, name=name), cursor)
         except self._odbc.Error as error:
             raise self._fault(error) from None
         finally:
             cursor.close()
+
+    def placed(self, name: str) -> str:
+        """A table's name with the schema that it means, where the driver's catalog tells of all of them."""
+        asked = self.dialect.dictionary.place
+        found = self._connection.execute(asked, (name,)).fetchall() if asked and "." not in name else []
+        return f"{found[0][0]}.{name}" if found else name
 
     def _completed(self, table: Table, cursor: Any) -> Table:
         """What the driver's catalog does not tell. Somebody may alter the table between the queries."""
@@ -279,6 +288,20 @@ class Session:
             found = cursor.execute(asked.collations, (place or None, bare)).fetchall()
             columns |= {
                 name: replace(columns[name], collation=text) for name, text in found if name in columns
+            }
+        if asked.members:
+            found = cursor.execute(asked.members, (place or None, bare)).fetchall()
+            columns |= {
+                name: replace(columns[name], members=members_of(text))
+                for name, text in found
+                if name in columns
+            }
+        if asked.named:
+            found = cursor.execute(asked.named, (place or None, bare)).fetchall()
+            columns |= {
+                name: replace(columns[name], type_name=type_name, length=length)
+                for name, type_name, length in found
+                if name in columns
             }
         if asked.unsafe:
             rolls_back = not cursor.execute(asked.unsafe, (place or None, bare)).fetchall()
@@ -336,6 +359,8 @@ class Session:
         self.broken = True
         state, message = _state_and_message(error)
         verdict = self.dialect.classify(state, redact(message, self.erp.connection))
+        if self._prepared and verdict.code in self.dialect.stale:
+            verdict = replace(verdict, fault=Fault.LOST)
         if verdict.fault is Fault.LOST:
             self.lost = True
         return SqlFault(verdict)

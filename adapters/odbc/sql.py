@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapters.odbc.catalog import Column, Table
-from adapters.odbc.dialect import Dialect, Tracking
+from adapters.odbc.dialect import Dialect, OwnTables, Tracking, literal
 
 _BIGINT = Column("", "bigint")
 _NUMERIC = Column("", "numeric")
@@ -124,9 +124,10 @@ def journal_ack(dialect: Dialect, journal: str, count: int) -> str:
     return dialect.release(dialect.quote(journal), count)
 
 
-def journal_instance(dialect: Dialect, meta: str) -> str:
+def journal_instance(dialect: Dialect, own: OwnTables) -> str:
     """The name of this installation of the journal."""
-    return f"SELECT instance FROM {dialect.quote(meta)}"  # noqa: S608
+    life = dialect.journal.life.format(quoted=literal(dialect.quote(own.journal)))
+    return f"SELECT {life} FROM {dialect.quote(own.meta)}"  # noqa: S608
 
 
 def ledger_insert(dialect: Dialect, ledger: str) -> str:

@@ -6,7 +6,7 @@ import re
 import struct
 import unicodedata
 from datetime import UTC, date, datetime, time, tzinfo
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -30,6 +30,15 @@ _LONGEST_NUMBER = 1000
 _SINGLE = frozenset({"float4", "real"})
 _DOUBLE = frozenset({"float8", "double", "double precision", "binary_double"})
 _UUID = frozenset({"uuid", "uniqueidentifier"})
+_DIGITS = Context(prec=2 * _LONGEST_NUMBER)
+#: Numbers beyond which a column stores another one without a word. A year of two digits gets a century.
+_RANGES = {"bit": (0, 2**64 - 1), "oid": (0, 2**32 - 1), "year": (1901, 2155)}
+#: How texts are written that a column would else take for others.
+_FORMS = {
+    "time": re.compile(r"-?\d{1,3}:\d\d:\d\d(\.\d+)?"),
+    "timetz": re.compile(r"\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d(:\d\d)?"),
+    "bytea": re.compile(r"\\x([0-9a-f]{2})*"),
+}
 _FRACTION = re.compile(r"\.(\d+?)0*(?=\D|$)")
 
 
@@ -128,7 +137,7 @@ def encode(column: Column, kind: FieldType, value: object, zone: ZoneInfo) -> st
         kind = FieldType.DATETIME  # whatever else it is: a text's offset would be dropped without a word
     canonical = decode(column, kind, value, zone)
     if isinstance(canonical, bool):
-        return "1" if canonical else "0"
+        return _checked(column, "1" if canonical else "0")
     if isinstance(canonical, int | Decimal):
         return _number_text(column, Decimal(canonical))
     if isinstance(canonical, datetime):
@@ -137,22 +146,39 @@ def encode(column: Column, kind: FieldType, value: object, zone: ZoneInfo) -> st
         return _date_text(column, canonical, zone)
     if canonical == "" and column.no_empty:
         return column.blank
-    return _checked(column, str(canonical))
+    text = _checked(column, str(canonical))
+    if column.scale is not None and not column.filled:
+        _check_digits(column, text)
+    return text
+
+
+def _check_digits(column: Column, text: str) -> None:
+    """A text in a column of numbers: one that is written otherwise than the number would come back so."""
+    try:
+        kept = _number_text(column, Decimal(text))
+    except InvalidOperation:
+        return  # no number at all: the database says so
+    if kept != text:
+        raise Unfit(column.name, "form", "the column would write this number otherwise")
 
 
 def _number_text(column: Column, value: Decimal) -> str:
     if column.scale is not None:
         exponent = Decimal(1).scaleb(-column.scale)
         try:
-            fitted = value.quantize(exponent)
+            fitted = value.quantize(exponent, context=_DIGITS)
         except InvalidOperation as error:
             raise Unfit(column.name, "too-large", "more digits than a decimal can hold") from error
         if fitted != value:
             raise Unfit(column.name, "scale", f"more than {column.scale} decimal places")
         value = fitted
+    lowest, highest = _RANGES.get(column.type_name, (value, value))
+    if not lowest <= value <= highest:
+        raise Unfit(column.name, "range", "the column would take this number for another one")
     if column.type_name in _SINGLE | _DOUBLE and not _floats(column, value):
         raise Unfit(column.name, "binary", "more digits than a column of floating point keeps")
-    return _checked(column, format(value, "f"))
+    text = format(value, "f")
+    return _checked(column, text.zfill(4) if column.type_name == "year" else text)
 
 
 def _floats(column: Column, value: Decimal) -> bool:
@@ -167,7 +193,10 @@ def _floats(column: Column, value: Decimal) -> bool:
 
 
 def _datetime_text(column: Column, value: datetime, zone: ZoneInfo) -> str:
-    local = value.astimezone(UTC if column.zoned else zone)
+    try:
+        local = value.astimezone(UTC if column.zoned else zone)
+    except OverflowError as error:
+        raise Unfit(column.name, "range", "local time has no such year") from error
     if local.fold:
         text = "clocks are put back then: the column's local time means the hour before"
         raise Unfit(column.name, "ambiguous", text)
@@ -176,9 +205,12 @@ def _datetime_text(column: Column, value: datetime, zone: ZoneInfo) -> str:
 
 def _date_text(column: Column, value: date, zone: ZoneInfo) -> str:
     if not column.zoned:
-        return value.isoformat()
+        return _checked(column, value.isoformat())
     midnight = datetime(value.year, value.month, value.day, tzinfo=zone)
-    return midnight.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
+    try:
+        return midnight.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
+    except OverflowError as error:
+        raise Unfit(column.name, "range", "its midnight is before the year 1") from error
 
 
 def _checked(column: Column, text: str) -> str:
@@ -199,7 +231,22 @@ def _checked(column: Column, text: str) -> str:
         _check_time(column, text)
     elif column.type_name == "date" and len(text) > 10 and text[10:].strip(" T0:.") != "":
         raise Unfit(column.name, "precision", "a time of day, in a column of days")
+    _check_form(column, text)
     return text
+
+
+def _check_form(column: Column, text: str) -> None:
+    """A text that the column would take for something else: the number of a member, minutes for seconds."""
+    if column.members is not None:
+        known = text in column.members
+        if column.type_name == "set":
+            parts = text.split(",")
+            known = text == ",".join(member for member in column.members if member in parts)
+        if not known:
+            raise Unfit(column.name, "member", "none of the texts that the column takes")
+    pattern = _FORMS.get(column.type_name)
+    if pattern is not None and not pattern.fullmatch(text):
+        raise Unfit(column.name, "form", f"not as a column of type {column.type_name} writes it")
 
 
 def _check_time(column: Column, text: str) -> None:

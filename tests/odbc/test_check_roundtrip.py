@@ -35,8 +35,8 @@ async def test_the_columns_of_a_sound_site_keep_what_they_take(site: Site) -> No
 
 _ALTERING = {
     "sqlite": ("NUMERIC(22,4)", FieldType.DECIMAL, "12345678901234.56", "exact decimal"),
-    "postgresql": ("MONEY", FieldType.DECIMAL, "999.99", "exact decimal"),
-    "mariadb": ("YEAR", FieldType.INTEGER, "1", "64 bits"),
+    "postgresql": ("TSVECTOR", FieldType.TEXT, "letters", "wider type"),
+    "mariadb": ("BINARY(10)", FieldType.TEXT, "letters", "wider type"),
 }
 
 

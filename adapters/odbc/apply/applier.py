@@ -22,8 +22,8 @@ Tell = Callable[[Begun | Done], None]
 _HALVED = 50
 #: Errors that speak of the moment, not of a command: they would meet each one alone, too.
 _PASSING = frozenset({Fault.BUSY, Fault.LOST})
-#: So often in a row, one by one, a record may turn out to be locked: then it is the table.
-_LOCKED = 2
+#: So often in a row, one by one, a command may be held up: then it is the table.
+_HELD = 2
 
 
 class _Unreachable(Exception):
@@ -110,11 +110,11 @@ class Applier:
         except SqlFault as fault:
             session.rollback()
             verdict = single.verdict_of(session, fault)
-            if verdict.fault not in _PASSING:
+            if verdict.fault not in _PASSING or verdict.code in session.dialect.stale:
                 self._apart(group, tell)
                 return
-            if verdict.code in form.locked:
-                self._past_the_locked(group, form.locked, tell)
+            if verdict.code in form.held:
+                self._past_the_held(group, form.held, tell)
                 return
             outcomes = {command.place: retry(verdict.code, verdict.text) for command in group}
         except Inexact:
@@ -133,13 +133,16 @@ class Applier:
         for command in group:
             self._alone(command, tell)
 
-    def _past_the_locked(self, group: Sequence[Command], locked: frozenset[str], tell: Tell) -> None:
-        """In the order given, one by one: a record that somebody keeps locked costs only itself."""
+    def _past_the_held(self, group: Sequence[Command], held: frozenset[str], tell: Tell) -> None:
+        """In the order given, one by one: a record that somebody keeps locked costs only itself.
+
+        So does one whose write takes the ERP too long; many together may take it too long although none does.
+        """
         waits = 0
         for number, command in enumerate(group):
             outcome = self._alone(command, tell)
-            waits = waits + 1 if outcome.kind is OutcomeKind.RETRY and outcome.code in locked else 0
-            if waits >= _LOCKED:
+            waits = waits + 1 if outcome.kind is OutcomeKind.RETRY and outcome.code in held else 0
+            if waits >= _HELD:
                 tell(Done({one.place: outcome for one in group[number + 1 :]}))
                 return
 
@@ -147,6 +150,8 @@ class Applier:
         session = self._connected()
         tell(Begun(frozenset({command.place})))
         outcome = single.apply(session, command)
+        if outcome.kind is OutcomeKind.RETRY and outcome.code in session.dialect.stale:
+            outcome = single.apply(self._connected(), command)  # if that was all, it is prepared anew now
         tell(Done({command.place: outcome}))
         return outcome
 

@@ -23,6 +23,7 @@ from adapters.odbc.dialect import Fault, Verdict
 from adapters.odbc.session import Session, SqlFault
 from adapters.odbc.values import Unfit, same
 from agent.core.delivery import DeliveryKind, Outcome, OutcomeKind, Reason
+from agent.core.objects import FieldType
 from agent.errors import RemoteError
 
 
@@ -160,6 +161,11 @@ def _existing(session: Session, command: Command) -> Outcome | None:
         session.rollback()
     if not rows:
         return None
+    external = shape.table.column(shape.spec.external_id)
+    if not same(
+        external, FieldType.TEXT, image.get(shape.spec.external_id), delivery.reference, session.zone
+    ):
+        return None  # a collation that takes two references for one: that record is another one's
     key = str(rows[0][0])
     equal = all(
         same(shape.table.column(name), shape.kinds[name], image.get(name), value, session.zone)

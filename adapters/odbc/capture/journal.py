@@ -166,7 +166,7 @@ class Journal:
 def instance(session: Session) -> str:
     """The name of the installed journal. Raises Refused when none is installed."""
     try:
-        rows = session.rows(sql.journal_instance(session.dialect, session.erp.own.meta))
+        rows = session.rows(sql.journal_instance(session.dialect, session.erp.own))
     except SqlFault as fault:
         if fault.verdict.fault is not Fault.SETUP:
             raise

@@ -37,7 +37,11 @@ from agent.errors import Refused
 _LONGEST = 64
 _TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"})
 _WHOLE = frozenset({"tinyint", "smallint", "mediumint", "int", "integer", "bigint", "year"})
+#: Character sets that have every letter.
+_UNICODE = frozenset({"utf8mb4", "utf16", "utf16le", "utf32"})
 _NUMBERS = _WHOLE | {"decimal", "numeric", "bit"}
+#: ODBC's number of the type that the driver gives a FLOAT(7,2) or DOUBLE(10,2): the server rounds to that.
+_SCALED = 3
 #: A TIMESTAMP column takes the session's time. CONVERT_TZ would leave what is out of its range as it was.
 _MOMENT = "? + INTERVAL TIMESTAMPDIFF(MINUTE, UTC_TIMESTAMP(), NOW()) MINUTE"
 
@@ -97,13 +101,16 @@ def _classify(state: str, message: str) -> Verdict:
 
 def _column(row: Any, extra: Mapping[str, int]) -> Column:
     """A whole number has no decimal places: the server would round a fraction without a word."""
-    type_name = str(row[5]).lower().removesuffix(" zerofill").removesuffix(" unsigned")
+    declared = str(row[5]).lower()
+    type_name = declared.removesuffix(" zerofill").removesuffix(" unsigned")
+    filled = declared.endswith(" zerofill")
     if type_name in _WHOLE:
-        return Column(row[3], type_name, None, 0)
+        return Column(row[3], type_name, None, 0, filled=filled)
     if type_name in {"decimal", "numeric"}:
-        return Column(row[3], type_name, None, row[8] or 0)
-    if type_name == "float":  # four bytes, which other databases call so too
-        return Column(row[3], "real")
+        return Column(row[3], type_name, None, row[8] or 0, filled=filled)
+    if type_name in {"float", "double"}:  # float: four bytes, which other databases call so too
+        scale = row[8] if row[4] == _SCALED else None
+        return Column(row[3], "real" if type_name == "float" else type_name, None, scale, filled=filled)
     length = row[6] if type_name in {"char", "varchar"} else None
     return Column(row[3], type_name, length, zoned=type_name == "timestamp", blank=blank_of(row))
 
@@ -134,19 +141,27 @@ def _value(column: Column) -> str:
 
 
 def _rows(count: int) -> str:
-    columns = ", ".join(f"c{place} LONGTEXT PATH '$[{place}]'" for place in range(count))
+    """In a character set of its own: else it is the database's, and what that lacks becomes "?"."""
+    columns = ", ".join(
+        f"c{place} LONGTEXT CHARACTER SET utf8mb4 PATH '$[{place}]'" for place in range(count)
+    )
     return f"JSON_TABLE(?, '$[*]' COLUMNS ({columns})) j"
 
 
 def _match(expression: str, column: Column) -> str:
     """In the column's own collation: else it is the column that is converted, past its index, row by row.
 
-    A scan would lock every record of the table.
+    A scan would lock every record of the table. What the column's character set lacks would become "?", which
+    may be another record's key: it matches nothing.
     """
     if not column.collation:
         return _comparand(column).replace("?", expression)
     charset = column.collation.partition("_")[0]
-    return f"CONVERT({expression} USING {charset}) COLLATE {column.collation}"
+    match = f"CONVERT({expression} USING {charset}) COLLATE {column.collation}"
+    if charset in _UNICODE:
+        return match
+    whole = f"CONVERT(CONVERT({expression} USING {charset}) USING utf8mb4) COLLATE utf8mb4_nopad_bin"
+    return f"IF({expression} = {whole}, {match}, NULL)"
 
 
 def _release(table: str, count: int) -> str:
@@ -209,7 +224,7 @@ def _triggers(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> list[str]:
     same = f"BINARY OLD.{key} <=> BINARY NEW.{key}"
 
     def entry(row: str, op: str) -> str:
-        return f"{name}, CAST({row}.{key} AS CHAR), {op}, @isthmus_message_id"
+        return f"{name}, CAST({row}.{key} AS CHAR CHARACTER SET utf8mb4), {op}, @isthmus_message_id"
 
     def trigger(place: int, event: str, action: str, order: str = "") -> str:
         label = quote(_names(own, spec)[place])
@@ -268,6 +283,7 @@ MARIADB = Dialect(
         sequence="seq BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",
         moment="DATETIME(6)",
         instance="UUID()",
+        longest_key=768,
         add="ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column}",
         present="SELECT trigger_name, CAST(created AS CHAR) FROM information_schema.triggers"
         " WHERE trigger_schema = DATABASE() UNION SELECT CONCAT(trigger_schema, '.', trigger_name),"
@@ -287,6 +303,8 @@ MARIADB = Dialect(
         " COALESCE(?, DATABASE()) AND table_name = ? AND collation_name IS NOT NULL",
         equating="SELECT collation_name FROM information_schema.columns WHERE table_schema ="
         " COALESCE(?, DATABASE()) AND table_name = ? AND column_name = ? AND collation_name NOT LIKE '%bin'",
+        members="SELECT column_name, column_type FROM information_schema.columns WHERE table_schema ="
+        " COALESCE(?, DATABASE()) AND table_name = ? AND data_type IN ('enum', 'set')",
         unsafe="SELECT engine FROM information_schema.tables JOIN information_schema.engines USING (engine)"
         " WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ? AND NOT transactions <=> 'YES'",
         orphans="SELECT trigger_name, definer FROM information_schema.triggers WHERE NOT EXISTS"
@@ -341,6 +359,6 @@ MARIADB = Dialect(
         delete="DELETE r FROM {rows} STRAIGHT_JOIN {table} r ON r.{key} = {match}",
         mark="SELECT @isthmus_message_id := ?",
         own_text=Column("", "varchar", collation="utf8mb4_nopad_bin"),
-        locked=frozenset({"1205"}),
+        held=frozenset({"1205", "1969"}),
     ),
 )

@@ -30,6 +30,10 @@ from agent.core.objects import ObjectSpec
 _TEXT = frozenset({"text", "varchar", "bpchar"})
 #: ODBC's numbers of types: NUMERIC and DECIMAL, TIME and TIMESTAMP.
 _NUMERIC, _TIMES = frozenset({2, 3}), frozenset({92, 93})
+#: Types of PostgreSQL's own catalog that cut what is longer: "char" and name.
+_NARROW = {"char": 1, "name": 63}
+#: Decimal places of numbers without a type modifier.
+_PLACES = {"int2": 0, "int4": 0, "int8": 0, "money": 2}
 #: Identifiers are cut there without a word.
 _LONGEST = 63
 _EXACT = {
@@ -45,7 +49,7 @@ _EXACT = {
     "57P05": Fault.LOST,
     "25P03": Fault.LOST,  # a transaction was left idle, or took too long: the server ended the session
     "25P04": Fault.LOST,
-    "0A000": Fault.LOST,  # "cached plan must not change result type" after ALTER TABLE: prepare anew
+    "0A000": Fault.BUSINESS,  # of a statement that was prepared before: see ``stale``
     "25P02": Fault.LOST,
     "23505": Fault.DUPLICATE,
     "23502": Fault.INVALID,
@@ -96,6 +100,10 @@ def _column(row: Any, extra: Mapping[str, int]) -> Column:
         return Column(row[3], type_name, None, (row[8] or 0) if limited else None)
     if row[4] in _TIMES:
         return Column(row[3], type_name, zoned=type_name == "timestamptz", fraction=row[8])
+    if type_name in _NARROW:
+        return Column(row[3], type_name, _NARROW[type_name], charset="ascii")
+    if type_name in _PLACES:
+        return Column(row[3], type_name, None, _PLACES[type_name])
     length = row[6] if limited and type_name in _TEXT else None
     return Column(row[3], type_name, length, blank=blank_of(row))
 
@@ -103,6 +111,8 @@ def _column(row: Any, extra: Mapping[str, int]) -> Column:
 def _as_text(expression: str, column: Column) -> str:
     if column.zoned:  # in UTC whatever the session's zone
         return f"CAST({expression} AT TIME ZONE 'UTC' AS TEXT)"
+    if column.type_name == "money":  # as text it would be in the words of the server's country
+        return f"CAST(CAST({expression} AS numeric) AS TEXT)"
     # the driver pads a bpchar with blanks that mean nothing; as text it has none
     plain = column.type_name in _TEXT and column.type_name != "bpchar"
     return expression if plain else f"CAST({expression} AS TEXT)"
@@ -111,7 +121,27 @@ def _as_text(expression: str, column: Column) -> str:
 def _cast(column: Column) -> str:
     if column.zoned:
         return "CAST(? AS timestamp) AT TIME ZONE 'UTC'"
+    if column.type_name == "money":
+        return "CAST(CAST(? AS numeric) AS money)"
     return "?" if column.type_name in _TEXT else f"CAST(? AS {column.type_name})"
+
+
+#: The driver tells such a name in small letters and without its schema. A text that is cast to a domain on
+#: varchar(n) would be cut; one that is stored as the varchar that it is, is refused.
+_NAMED = """
+WITH RECURSIVE base AS (
+  SELECT a.attname, a.attnum, a.atttypid AS declared, a.atttypid AS typ, a.atttypmod AS typmod
+  FROM pg_attribute a WHERE a.attrelid = CAST(concat_ws('.', quote_ident(?), quote_ident(?)) AS regclass)
+  AND a.attnum > 0 AND NOT a.attisdropped
+  UNION ALL SELECT b.attname, b.attnum, b.declared, t.typbasetype, greatest(b.typmod, t.typtypmod)
+  FROM base b JOIN pg_type t ON t.oid = b.typ AND t.typtype = 'd')
+SELECT CAST(b.attname AS text),
+  CASE WHEN t.typname IN ('text', 'varchar', 'bpchar') THEN CAST(t.typname AS text)
+  ELSE format_type(b.declared, NULL) END,
+  CASE WHEN t.typname IN ('varchar', 'bpchar') AND b.typmod > 4 THEN b.typmod - 4 END
+FROM base b JOIN pg_type t ON t.oid = b.typ JOIN pg_type d ON d.oid = b.declared
+WHERE t.typtype <> 'd' AND d.typnamespace <> CAST('pg_catalog' AS regnamespace)
+"""
 
 
 def _rows(count: int) -> str:
@@ -168,7 +198,11 @@ def _drop(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> list[str]:
 
 
 def _triggers(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> list[str]:
-    """SECURITY DEFINER: users of the ERP need no right on the journal, and cannot write it otherwise."""
+    """SECURITY DEFINER: users of the ERP need no right on the journal, and cannot write it otherwise.
+
+    They fire in sessions that replicate or load, too, where whoever installs them may say so: the owner of
+    the table. A key that is a date is written as the agent reads it, whatever a user's session says.
+    """
     quote = dialect.quote
     key, name = quote(spec.key), literal(spec.name)
     row, truncated = (quote(trigger) for trigger in _names(own, spec))
@@ -189,11 +223,13 @@ def _triggers(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> list[str]:
     return [
         *_drop(dialect, own, spec),
         f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
-        f" SET search_path FROM CURRENT AS $isthmus$ {body} $isthmus$",
+        f" SET search_path FROM CURRENT SET DateStyle = 'ISO' AS $isthmus$ {body} $isthmus$",
         f"CREATE TRIGGER {row} AFTER INSERT OR UPDATE OR DELETE ON {quote(spec.name)}"
         f" FOR EACH ROW EXECUTE FUNCTION {function}()",
         f"CREATE TRIGGER {truncated} AFTER TRUNCATE ON {quote(spec.name)}"
         f" FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
+        f"DO $isthmus$ BEGIN ALTER TABLE {quote(spec.name)} ENABLE ALWAYS TRIGGER {row},"
+        f" ENABLE ALWAYS TRIGGER {truncated}; EXCEPTION WHEN insufficient_privilege THEN NULL; END $isthmus$",
     ]
 
 
@@ -254,6 +290,9 @@ POSTGRESQL = Dialect(
     comparand=_cast,
     minimum=("PostgreSQL", (13,)),
     dictionary=Dictionary(
+        named=_NAMED,
+        place="SELECT nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.oid = to_regclass(quote_ident(?))",
         equating="SELECT c.collname FROM pg_attribute a JOIN pg_collation c ON c.oid = a.attcollation"
         " WHERE a.attrelid = CAST(concat_ws('.', quote_ident(?), quote_ident(?)) AS regclass)"
         " AND a.attname = ? AND NOT c.collisdeterministic",
@@ -283,10 +322,15 @@ POSTGRESQL = Dialect(
         sequence="seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
         moment="TIMESTAMPTZ",
         instance="CAST(gen_random_uuid() AS TEXT)",
+        life="CONCAT(instance, '.', pg_relation_filenode(CAST({quoted} AS regclass)))",
+        longest_key=None,
         add="ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column}",
-        # xmin: of the row's last change, so also after it was switched off and on
-        present="SELECT CAST(tgname AS TEXT), CONCAT(oid, '.', xmin) FROM pg_trigger"
+        # xmin: of the row's last change, so also after it was switched off and on. A partition that is
+        # emptied fires no trigger of its table, but has another file then.
+        present="SELECT CAST(tgname AS TEXT), CONCAT(oid, '.', xmin, CASE WHEN tgparentid <> 0 THEN"
+        " CONCAT('.', pg_relation_filenode(tgrelid)) END) FROM pg_trigger"
         " WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')",
+        passed="SELECT CAST(tgname AS TEXT) FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'O'",
         names=_names,
         triggers=_triggers,
         drop=_drop,
@@ -299,6 +343,7 @@ POSTGRESQL = Dialect(
     digest=Digest(row=_row_hash, halves=_halves),
     horizon=HORIZON,
     earlier=_earlier,
+    stale=frozenset({"0A000"}),  # "cached plan must not change result type", after ALTER TABLE
     allowed="SELECT 1 FROM pg_class WHERE oid = to_regclass(?) AND has_table_privilege(oid, '{right}')",
     sets=Sets(
         minimum=(9, 4),
@@ -311,6 +356,6 @@ POSTGRESQL = Dialect(
         setter="{name} = {value}",
         delete="DELETE FROM {table} AS r USING {rows} WHERE r.{key} = {match}",
         mark="SELECT set_config('isthmus.message_id', ?, true)",
-        locked=frozenset({"55P03"}),
+        held=frozenset({"55P03", "57014"}),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 
 from adapters.odbc import staging
 from adapters.odbc.capture.advice import captures
@@ -11,8 +12,7 @@ from adapters.odbc.session import Session
 from agent.core.objects import FieldType, ObjectSpec
 from agent.ports import Check
 
-#: Characters of a key that the journal and the ledger keep.
-_LONGEST_KEY = 255
+_BYTES = re.compile(r"binary|blob|bytea|raw|image")
 
 
 def inspect(session: Session, spec: ObjectSpec) -> list[Check]:
@@ -69,7 +69,7 @@ def _staging(session: Session, spec: ObjectSpec) -> list[Check]:
     once = inbox.names[staging.GIVEN[0]]
     cursor = session.cursor()
     try:
-        unique = unique_columns(cursor, name, session.dialect.home)
+        unique = unique_columns(cursor, session.placed(name), session.dialect.home)
     finally:
         cursor.close()
     if once not in unique and table.primary_key != (once,):
@@ -83,13 +83,26 @@ def _key(session: Session, spec: ObjectSpec, table: Table) -> list[Check]:
     column = table.columns.get(spec.key)
     if column is None:
         return []
-    if column.length is not None and column.length > _LONGEST_KEY:
+    keeps = session.dialect.journal.longest_key
+    installed = session.reflect(session.erp.own.journal)
+    if installed is not None and "key" in installed.columns:
+        keeps = installed.column("key").length or keeps
+    if keeps is not None and column.length is not None and column.length > keeps:
         return [
             Check(
                 f"key of {spec.name}",
                 ok=False,
-                detail=f"up to {column.length} characters; journal and ledger keep {_LONGEST_KEY}",
+                detail=f"up to {column.length} characters; journal and ledger keep {keeps}",
                 remedy="map a shorter unique column as the key",
+            )
+        ]
+    if _BYTES.search(column.type_name):
+        return [
+            Check(
+                f"key of {spec.name}",
+                ok=False,
+                detail=f"bytes ({column.type_name}), which are no text: triggers may refuse the ERP's writes",
+                remedy="map another unique column as the key",
             )
         ]
     if not session.dialect.dictionary.equating:
@@ -129,7 +142,7 @@ def _unique(session: Session, spec: ObjectSpec, table: Table) -> Check:
     """Key and external id must be unique: a record is found by them."""
     cursor = session.cursor()
     try:
-        unique = unique_columns(cursor, spec.name, session.dialect.home)
+        unique = unique_columns(cursor, session.placed(spec.name), session.dialect.home)
     except session.driver_error as error:
         return Check(
             f"keys of {spec.name}", ok=False, detail=str(error.args[-1])[:200], remedy="check the rights"
