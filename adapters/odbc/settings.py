@@ -26,7 +26,8 @@ class Settings(BaseModel):
 
     connection       ODBC connection string (``Driver=...;Server=...``) or a secret reference (``env:``)
     dialect          SQL dialect; taken from the driver's name if absent
-    poll_s           seconds between two looks at the journal while nothing happens
+    poll_s           seconds between two looks for changes while nothing happens; less, down to a twentieth,
+                     while changes come
     deadline_s       seconds after which a request counts as hung: the worker process is ended
     lock_timeout_s   seconds the ERP may make us wait for a lock before the command is tried again later
     capture_batch    how many journal rows one read returns at most

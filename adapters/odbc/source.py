@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from adapters.odbc.capture.choice import belongs, names
 from adapters.odbc.capture.journal import STREAM
+from adapters.odbc.capture.pace import Pace
 from adapters.odbc.capture.strategy import Captured
 from adapters.odbc.link import Link, User
 from adapters.odbc.settings import Settings
@@ -36,6 +37,7 @@ class _Turn:
     """
 
     name: str
+    pace: Pace
     due: float = 0.0
     served: int = 0
     positions: Mapping[str, bytes] | None = None
@@ -55,8 +57,7 @@ class CaptureSource:
     def __init__(self, link: Link, settings: Settings, objects: Sequence[ObjectSpec]) -> None:
         self.link = link
         self._limit = settings.capture_batch
-        self._poll_s = settings.poll_s
-        self._turns = [_Turn(name) for name in names(settings.tables, objects)]
+        self._turns = [_Turn(name, Pace(settings.poll_s)) for name in names(settings.tables, objects)]
         self._served = 0
         self._closed = asyncio.Event()
 
@@ -165,6 +166,7 @@ class CaptureSource:
             await self._begin(turn)
             if turn.positions is not None:
                 raise self._told(turn)
+        began = asyncio.get_running_loop().time()
         captured: Captured = await self.link.call(
             User.SOURCE, Lane.READ, "look", turn.name, self._limit, frozenset(turn.outstanding)
         )
@@ -174,8 +176,10 @@ class CaptureSource:
         turn.error, turn.failures = None, 0
         turn.figures, turn.ailments = captured.figures, captured.ailments
         turn.outstanding.update(captured.receipt)
-        rest = self._poll_s if captured.rest_s is None else captured.rest_s
-        turn.due = asyncio.get_running_loop().time() + rest
+        now = asyncio.get_running_loop().time()
+        if not captured.empty:
+            turn.pace.found(now)
+        turn.due = now + (turn.pace.rest(now, now - began) if captured.rest_s is None else captured.rest_s)
         return captured
 
     def _fail(self, turn: _Turn, error: RemoteError) -> None:

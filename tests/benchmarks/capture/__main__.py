@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent import log
+from agent import garbage, log
 from tests.benchmarks.capture.figures import WAYS, Size, capturing, servers
 from tests.benchmarks.running import DISK
 from tests.benchmarks.streaming.figure import Figure
@@ -53,6 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="all by default")
     chosen = parser.parse_args(list(arguments))
     log.configure(level="ERROR")
+    garbage.settle()
     backlog = LARGE if chosen.large else min(chosen.records, MOST)
     found = asyncio.run(_told(Size(backlog, chosen.seconds, chosen.poll_s), chosen.only, chosen.ways))
     keep_under_load(chosen.json, "capture", found)
