@@ -1,4 +1,4 @@
-"""The rests between looks: short while changes come, long where nothing happens, rare where looks are slow."""
+"""The rests between looks: short while changes come, long where nothing happens, rare after slow looks."""
 
 from __future__ import annotations
 
