@@ -120,11 +120,12 @@ async def test_a_commit_after_a_lost_connection_is_prevented(postgresql_site: Si
 
 
 async def test_a_rollback_on_a_dead_connection_does_not_make_it_whole(postgresql_site: Site) -> None:
+    """Where no statement reached the server, the driver answers a rollback without asking it."""
     postgresql_site.system()
     session = Session(postgresql_site.link().erp, autocommit=False)
     try:
         with pytest.raises(SqlFault):
-            session.run("SELECT nothing")
+            session.run("SELECT ?", ("a lone surrogate \ud800",))
         _terminate_others(postgresql_site)
         session.rollback()
         assert session.lost and session.broken
