@@ -165,8 +165,6 @@ class EntityRules:
     amount       the field that holds the money at risk, beside ``currency``
     mass         from where on a person has to agree to what is to be written
     references   the fields that refer to other entities
-    owning       the systems that own a field in some context
-    deliverable  the systems to which commands may go
     """
 
     type: str
@@ -186,16 +184,10 @@ class EntityRules:
     confirm_after_s: float = 1.0
     mass: MassLimits = field(default_factory=MassLimits)
     references: tuple[str, ...] = field(init=False, compare=False, repr=False)
-    owning: frozenset[str] = field(init=False, compare=False, repr=False)
-    deliverable: tuple[str, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         named = tuple(name for name, rule in self.fields.items() if rule.reference is not None)
         object.__setattr__(self, "references", named)
-        owners = frozenset(row.owner for rule in self.fields.values() for row in rule.owners)
-        object.__setattr__(self, "owning", owners)
-        to = tuple(name for name, place in self.systems.items() if place.object.deliver)
-        object.__setattr__(self, "deliverable", to)
 
     def at(self, system: str) -> EntityAtSystem:
         """The entity at a system; raises KeyError where it is not mapped."""

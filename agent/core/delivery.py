@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from agent.core.change import RawValue
-from agent.core.record import record
 
 
 class DeliveryKind(StrEnum):
@@ -76,7 +75,7 @@ class Guarantees:
     tells_merges: bool = False
 
 
-@record(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Guard:
     """What must still hold at the target for a conditional update.
 
@@ -88,7 +87,7 @@ class Guard:
     values: Mapping[str, RawValue] = field(default_factory=dict)
 
 
-@record(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """One command on its way out, in the target's own names and values.
 
@@ -123,7 +122,7 @@ class Delivery:
     pending: Mapping[str, str] = field(default_factory=dict)
 
 
-@record(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of one command. ``key`` is the target's key of a created record.
 

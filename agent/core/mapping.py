@@ -104,10 +104,7 @@ def encode(
     for name, value in fields.items():
         mapping = place.fields[name]
         field = rules.fields[name]
-        if field.type is FieldType.TEXT and not mapping.values:
-            encoded[mapping.source] = value
-        else:
-            encoded[mapping.source] = _encode_value(field, mapping.values, value, place.system, find_key)
+        encoded[mapping.source] = _encode_value(field, mapping.values, value, place.system, find_key)
     return encoded
 
 

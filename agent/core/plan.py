@@ -291,7 +291,7 @@ def _draft(
     """Every mapped field whose agreed value the target does not hold, as far as it may be sent now."""
     creating = place.system not in entity.keys
     draft = _Draft(around.bound | around.coming if creating else around.bound)
-    names = place.fields if creating or not _calm(entity, place, rules) else _differing(entity, image, place)
+    names = place.fields if creating or not _calm(entity) else _differing(entity, image, place)
     for name in names:
         rule = rules.fields[name]
         source = _source(entity, rules, rule, context)
@@ -315,17 +315,11 @@ def _draft(
     return draft
 
 
-def _calm(entity: Entity, place: EntityAtSystem, rules: EntityRules) -> bool:
-    """Whether of what others may write nothing is in doubt or waits for a person: only what differs matters
-    then. What a system holds that owns nothing is no part of the question.
-    """
-    if entity.parked:
-        return False
-    for system, image in entity.images.items():
-        owns = system in rules.owning or system == entity.birth
-        if owns and system != place.system and not (image.fresh and image.exists and not image.faulty):
-            return False
-    return True
+def _calm(entity: Entity) -> bool:
+    """Whether all that is known is certain and nothing waits for a person: only what differs matters then."""
+    return not entity.parked and all(
+        image.fresh and image.exists and not image.faulty for image in entity.images.values()
+    )
 
 
 def _differing(entity: Entity, image: Image, place: EntityAtSystem) -> list[str]:

@@ -31,7 +31,7 @@ class Rulebook:
 
     def deliverable(self, rules: EntityRules) -> tuple[str, ...]:
         """Systems to which commands for this entity may go."""
-        return rules.deliverable
+        return tuple(name for name, place in rules.systems.items() if place.object.deliver)
 
 
 def context_of(entity: Entity, rules: EntityRules, today: date) -> Context:

@@ -8,7 +8,7 @@ a later value was agreed since. Changed and not behind moves the line on. Change
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.core.contract import AGENT, Context, ContractField, EntityRules, Part, SurvivorshipKind, Transfer
 from agent.core.entity import IN_FLIGHT, Agreed, Base, Entity, Image
@@ -91,16 +91,13 @@ class _Work:
 
 def merge(entity: Entity, rules: EntityRules, context: Context) -> Merged:
     """Take every fresh image into the agreed values. Pure; merging twice changes nothing more."""
-    unsettled = _unsettled(entity, rules)
-    if not unsettled:
-        return Merged(entity)
     work = _Work(
         entity,
         dict(entity.agreed),
         {system: dict(image.base) for system, image in entity.images.items()},
         set(entity.parked),
     )
-    for name in unsettled:
+    for name in _unsettled(entity, rules):
         rule = rules.fields[name]
         systems = [s for s in rules.systems if name in rules.systems[s].fields and _counts(entity, s, name)]
         if rule.shared:
@@ -108,7 +105,7 @@ def merge(entity: Entity, rules: EntityRules, context: Context) -> Merged:
         else:
             _merge_owned(work, rule, systems, _owner(entity, rules, rule, context), rules)
     images = {
-        system: image if work.bases[system] == image.base else image.with_base(work.bases[system])
+        system: image if work.bases[system] == image.base else replace(image, base=work.bases[system])
         for system, image in entity.images.items()
     }
     merged = entity.with_values(images, work.agreed, frozenset(work.parked))
@@ -289,10 +286,9 @@ def accepted(
     image = entity.images.get(target) or Image(fields={}, fresh=False)
     base = dict(image.base)
     for name, number in numbers.items():
-        held = base.get(name)
-        if held is None or held.number <= number:
+        if name not in base or base[name].number <= number:
             base[name] = Base(fields.get(name), number)
-    return entity.with_image(target, image.with_base(base))
+    return entity.with_image(target, replace(image, base=base))
 
 
 def answered_by_read(entity: Entity, target: str, fields: Mapping[str, Canonical]) -> frozenset[str]:
@@ -313,4 +309,4 @@ def maybe_ours(entity: Entity, target: str, fields: Mapping[str, Canonical]) -> 
             base[name] = Base(value, 0, (value,))
         else:
             base[name] = held._replace(ruled=(*held.ruled, value))
-    return entity.with_image(target, image.with_base(base))
+    return entity.with_image(target, replace(image, base=base))

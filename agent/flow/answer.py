@@ -14,7 +14,7 @@ from agent.core.survivorship import accepted
 from agent.core.transitions import Follow, after_outcome
 from agent.flow import existence, planning, withholding
 from agent.flow.desk import Desk
-from agent.store import ahead, bindings, entities, exceptions, inbox, obligations, outbox, waiting
+from agent.store import ahead, bindings, entities, exceptions, inbox, obligations, outbox
 from agent.store.exceptions import Kind, Raised
 from agent.store.outbox import Command
 from agent.store.transaction import load
@@ -32,12 +32,7 @@ def read_ahead(desk: Desk, outcomes: Mapping[int, Outcome]) -> dict[int, Command
         ahead.read_answered(desk.tx, some, desk.book.deliverable(rules))
         for target in {one.target for one in some}:
             keys = {outcomes[one.number].key for one in some if one.create and one.target == target}
-            new = {key for key in keys if key is not None}
-            bindings.read_holders_ahead(desk.tx, type_, target, new)
-            if new:
-                ahead.read_to_be_bound(desk.tx, target, rules.at(target).object.name, new)
-                creates = [one.entity for one in some if one.create and one.target == target]
-                waiting.read_on_ahead(desk.tx, creates)
+            bindings.read_holders_ahead(desk.tx, type_, target, {key for key in keys if key is not None})
     return commands
 
 
@@ -122,11 +117,13 @@ def arrived(desk: Desk, entity: Entity, command: Command, key: str | None, order
         "the target holds it now",
     )
     if command.kind is DeliveryKind.DELETE:
-        return existence.deleted(desk, entity.without_command(target), target)
+        commands = {name: c for name, c in entity.commands.items() if name != target}
+        return existence.deleted(desk, replace(entity, commands=commands), target)
     entity = _keyed(desk, entity, command, key)
     entity = accepted(entity, target, command.fields, command.numbers)
     entity = entity.with_image(target, _image_after(desk, entity.images[target], place, command, order))
-    return entity.without_command(target)
+    commands = {name: c for name, c in entity.commands.items() if name != target}
+    return replace(entity, commands=commands)
 
 
 def _keyed(desk: Desk, entity: Entity, command: Command, key: str | None) -> Entity:
@@ -135,7 +132,7 @@ def _keyed(desk: Desk, entity: Entity, command: Command, key: str | None) -> Ent
     if not command.create or target in entity.keys:
         return entity
     if key is not None and desk.bind(entity.id, entity.type, target, key):
-        return entity.with_key(target, key)
+        return replace(entity, keys={**entity.keys, target: key})
     into = entity.ended.into if entity.ended is not None else None
     if key is not None and into == bindings.entity_of(desk.tx, entity.type, target, key):
         return entity  # the record was merged meanwhile, and its key passed on
@@ -199,12 +196,13 @@ def _distrusted(desk: Desk, entity: Entity, command: Command, key: str | None) -
         entity = _keyed(desk, entity, command, key)
     image = entity.images.get(system) or Image(fields={}, fresh=False)
     marked = image.marked(Stale.CHANGED, desk.tx.token)
-    return entity.with_image(system, marked).without_command(system)
+    commands = {name: c for name, c in entity.commands.items() if name != system}
+    return replace(entity.with_image(system, marked), commands=commands)
 
 
 def _go_on(desk: Desk, before: Entity, after: Entity, command: Command) -> None:
     """Plan from what was loaded before the outcome, with the command's new state."""
-    after = after.with_commands(outbox.standing(desk.tx, after.id))
+    after = replace(after, commands=outbox.standing(desk.tx, after.id))
     planning.settle(desk, before, after)
 
 

@@ -56,7 +56,7 @@ def _take_up(desk: Desk, bound: Bound) -> None:
     """
     rules = desk.book.of(bound.type)
     place = rules.at(bound.system)
-    subject = exceptions.of_record(place.object.name, bound.key)
+    subject = f"{place.object.name}/{bound.key}"
     exceptions.close_subject(desk.tx, Kind.UNBOUND, bound.system, subject, "it is bound now")
     if not inbox.waits(desk.tx, bound.system, bound.key):
         return

@@ -53,9 +53,6 @@ def read_ahead(desk: Desk, system: str, changes: Sequence[Change]) -> None:
         if rules is not None:
             keys = {key for change in changes if change.object == name for key in change.keys}
             found = bindings.read_holders_ahead(desk.tx, rules.type, system, keys)
-            new = [key for key in keys if desk.tx.known.holders[rules.type, system, key] is None]
-            if new:
-                ahead.read_to_be_bound(desk.tx, system, name, new)
             ahead.read(desk.tx, found, desk.book.deliverable(rules))
 
 
@@ -346,7 +343,7 @@ def read(desk: Desk, rules: EntityRules, system: str, row: Row, result: ReadResu
     image, effect = apply_read(earlier, found, issue, desk.tx.token)
     after = before.with_image(system, image)
     if effect is Effect.MERGED:
-        subject = exceptions.of_record(place.object.name, row.key)
+        subject = f"{place.object.name}/{row.key}"
         exceptions.close_subject(desk.tx, Kind.UNDECODABLE, system, subject, "the record was read")
         if earlier is None or dict(earlier.fields) != dict(image.fields) or earlier.exists != image.exists:
             _oblige(desk, rules, system, entity, _keep_read(desk, place, row))

@@ -8,7 +8,7 @@ from agent.flow import guarding, withholding
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
 from agent.flow.recovery import plan_unsettled
-from agent.store import entities, exceptions, inbox, outbox
+from agent.store import entities, inbox, outbox
 from agent.store.exceptions import Kind, Raised
 
 #: How long a record may go without an entity before a person is told, in milliseconds.
@@ -75,7 +75,7 @@ def _unbound(desk: Desk) -> int:
                 kind=Kind.UNBOUND,
                 system=system,
                 cause=f"{object_} {key} belongs to no entity, and none is born at {system}",
-                subject=exceptions.of_record(object_, key),
+                subject=f"{object_}/{key}",
                 inbox=seq,
                 remedy=_remedy(desk, system, object_),
             )

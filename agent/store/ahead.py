@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from agent.core.bounce import WINDOW_MS
-from agent.core.mapping import unresolved
-from agent.store import bindings, commanded, entities, exceptions, inbox, obligations, references, waiting
+from agent.store import bindings, commanded, entities, exceptions, obligations, waiting
 from agent.store.outbox import Command
 from agent.store.transaction import Transaction
 
@@ -24,14 +23,6 @@ def read_answered(tx: Transaction, commands: Sequence[Command], targets: Collect
     """The same for the entities of commands that were answered: seldom is anything sent again at once."""
     _around(tx, {command.entity for command in commands}, targets)
     commanded.read_beside(tx, commands)
-
-
-def read_to_be_bound(tx: Transaction, system: str, object_: str, keys: Collection[str]) -> None:
-    """Learn what there is that has waited for these keys of a system to stand for an entity."""
-    references.read_ahead(tx, [unresolved(system, key) for key in keys])
-    subjects = [exceptions.of_record(object_, key) for key in keys]
-    exceptions.read_subjects_ahead(tx, exceptions.Kind.UNBOUND, system, subjects)
-    inbox.read_waiting_ahead(tx, system, keys)
 
 
 def _around(tx: Transaction, found: Collection[str], targets: Collection[str]) -> None:

@@ -70,11 +70,6 @@ class Open(NamedTuple):
     subject: str
 
 
-def of_record(object_: str, key: str) -> str:
-    """The subject of what is about a record that is no entity's, or not known to be."""
-    return f"{object_}/{key}"
-
-
 def read_ahead(tx: Transaction, entities: Collection[str]) -> None:
     """Learn what is open for these entities."""
     opened: dict[str, list[Open]] = {entity: [] for entity in entities}
@@ -86,19 +81,6 @@ def read_ahead(tx: Transaction, entities: Collection[str]) -> None:
     for entity, *one in found:
         opened[entity].append(Open(*one))
     tx.known.put_all("exception", opened)
-
-
-def read_subjects_ahead(tx: Transaction, kind: Kind, system: str, subjects: Collection[str]) -> None:
-    """Learn for which of these subjects at a system nothing of a kind is open."""
-    found = tx.rows(
-        "SELECT DISTINCT subject FROM exception WHERE kind = ? AND entity = '' AND system = ?"
-        " AND subject IN (SELECT value FROM json_each(?)) AND state = 'open'",
-        kind,
-        system,
-        dump(list(subjects)),
-    )
-    asked = [(kind, system, subject) for subject in subjects]
-    tx.known.note_nothing("exception", asked, {(kind, system, row[0]) for row in found})
 
 
 def _may_have(tx: Transaction, entity: str, system: str, kinds: Collection[str]) -> bool:
@@ -188,8 +170,6 @@ def close_all(tx: Transaction, entity: str, system: str, kinds: tuple[Kind, ...]
 
 def close_subject(tx: Transaction, kind: Kind, system: str, subject: str, resolution: str) -> None:
     """Close what stands for one subject at a system, where that is about no entity."""
-    if tx.known.tells_nothing("exception", (kind, system, subject)):
-        return
     found = tx.rows(
         "SELECT id, entity FROM exception WHERE kind = ? AND entity = '' AND system = ? AND subject = ?"
         " AND state = 'open'",

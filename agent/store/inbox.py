@@ -81,11 +81,7 @@ def add(tx: Transaction, received: Received) -> int | None:
     if tx.known.get("inbox", identity) is False:
         seq = tx.next_of("inbox")
         statement = f"INSERT INTO inbox (seq, {_COLUMNS}) VALUES (?, {_PLACES})"  # noqa: S608 - our own names
-        nothing = tx.known.lay_aside("inbox")
         tx.later(statement, seq, *row, of=identity)
-        tx.known.take_up(
-            "inbox", nothing, (received.system, received.key) if received.entity is None else None
-        )
         tx.known.put("inbox", identity, True)
         tx.known.put("inbox", seq, received.correlation)
         return seq
@@ -134,21 +130,8 @@ def correlation(tx: Transaction, seq: int) -> str:
     return str(row[0]) if row else ""
 
 
-def read_waiting_ahead(tx: Transaction, system: str, keys: Collection[str]) -> None:
-    """Learn under which of these keys nothing came before anything knew what it was about."""
-    found = tx.rows(
-        "SELECT DISTINCT key FROM inbox WHERE system = ? AND key IN (SELECT value FROM json_each(?))"
-        " AND entity IS NULL",
-        system,
-        dump(list(keys)),
-    )
-    tx.known.note_nothing("inbox", [(system, key) for key in keys], {(system, row[0]) for row in found})
-
-
 def waits(tx: Transaction, system: str, key: str) -> bool:
     """Whether anything came under a key before anything knew what it was about."""
-    if tx.known.tells_nothing("inbox", (system, key)):
-        return False
     statement = "SELECT 1 FROM inbox WHERE system = ? AND key = ? AND entity IS NULL LIMIT 1"
     return tx.one(statement, system, key) is not None
 

@@ -7,7 +7,7 @@ the subject, what is known of that. Only then may the writer say what it has lef
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
 #: Stands for what has to be asked of the database.
@@ -18,14 +18,11 @@ class Known:
     """Facts by table and subject. The subject is the id of an entity, except where a module says otherwise.
 
     holders   facts of bindings by what they are looked up by: (type, system, key) → entity, role; or None
-    nothing   table → that of which no row tells, as whoever asks names it: every write to the table ends it,
-              unless the writer says of what its row tells
     """
 
     def __init__(self) -> None:
         self.facts: dict[str, dict[Hashable, Any]] = {}
         self.holders: dict[tuple[str, str, str], Any] = {}
-        self.nothing: dict[str, set[Hashable]] = {}
 
     def get(self, table: str, subject: Hashable) -> Any:
         """What is known of a subject in a table, or ``UNKNOWN``."""
@@ -40,32 +37,11 @@ class Known:
         """What was read of many subjects."""
         self.facts.setdefault(table, {}).update(facts)
 
-    def tells_nothing(self, table: str, of: Hashable) -> bool:
-        """Whether certainly no row of a table tells of this."""
-        nothing = self.nothing.get(table)
-        return nothing is not None and of in nothing
-
-    def note_nothing(self, table: str, asked: Iterable[Hashable], found: Collection[Hashable]) -> None:
-        """Of all that was ``asked`` for, rows tell only of what was ``found``."""
-        self.nothing.setdefault(table, set()).update(one for one in asked if one not in found)
-
-    def lay_aside(self, table: str) -> set[Hashable] | None:
-        """Before a write whose rows tell only of what ``take_up`` is given then: what no row tells of."""
-        return self.nothing.pop(table, None)
-
-    def take_up(self, table: str, nothing: set[Hashable] | None, told: Hashable = None) -> None:
-        """After that write: rows tell of this now, if of anything; of the others none does still."""
-        if nothing is not None:
-            nothing.discard(told)
-            self.nothing[table] = nothing
-
     def forget(self, table: str, subject: Hashable = None) -> None:
         """Something is written to a table: about one subject, or about any."""
         facts = self.facts.get(table)
         if facts is not None:
             facts.clear() if subject is None else facts.pop(subject, None)
-        if table in self.nothing:
-            del self.nothing[table]
         if table == "binding":
             self._forget_holders(subject)
 
@@ -73,7 +49,6 @@ class Known:
         """Know nothing any more."""
         self.facts.clear()
         self.holders.clear()
-        self.nothing.clear()
 
     def _forget_holders(self, entity: Hashable) -> None:
         """A key of the entity, or one that nobody has, may stand for another entity or role now."""

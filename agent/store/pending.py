@@ -55,11 +55,8 @@ class Pending:
 
         Whether so many wait now that they should be written.
         """
-        table = written(statement)
-        groups = self._groups.get(table)
-        if groups is None:
-            groups = self._groups[table] = [_Group(statement)]
-        group = groups[-1] if groups[-1].statement == statement else _joined(groups, statement, subject)
+        groups = self._groups.setdefault(written(statement), [])
+        group = _joined(groups, statement, subject)
         group.rows.append(row)
         group.subjects.add(subject)
         return len(group.rows) >= MOST

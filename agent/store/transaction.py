@@ -14,11 +14,6 @@ from agent.store import fault
 from agent.store.known import Known
 from agent.store.pending import Pending, written
 
-_JOURNAL = (
-    "INSERT INTO journal (at, epoch, subject, subject_id, before, after, why, actor, correlation)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-
 
 class Transaction:
     """Handed to a unit of work; ends with it.
@@ -177,11 +172,20 @@ class Transaction:
         self, subject: str, subject_id: str, before: str, after: str, why: str, correlation: str = ""
     ) -> None:
         """Write down a transition."""
-        self.written = True
-        row = self.now, self.epoch, subject, subject_id, before, after, why, self.actor, correlation
-        # Nobody keeps what is known of the journal, and all its rows are written by this one statement.
-        if self._pending.add(_JOURNAL, row, None):
-            self.flush()
+        self.later(
+            "INSERT INTO journal (at, epoch, subject, subject_id, before, after, why, actor, correlation)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            self.now,
+            self.epoch,
+            subject,
+            subject_id,
+            before,
+            after,
+            why,
+            self.actor,
+            correlation,
+            of=subject_id,
+        )
 
 
 def dump(document: Any) -> str:

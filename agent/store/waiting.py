@@ -21,21 +21,11 @@ def read_ahead(tx: Transaction, entities: Collection[str]) -> None:
     tx.known.put_all("waiting", waiting)
 
 
-def read_on_ahead(tx: Transaction, asked: Collection[str]) -> None:
-    """Learn for which of these nobody waits."""
-    found = tx.rows(
-        "SELECT DISTINCT waits_on FROM waiting WHERE waits_on IN (SELECT value FROM json_each(?))",
-        dump(list(asked)),
-    )
-    tx.known.note_nothing("waiting", asked, {row[0] for row in found})
-
-
 def note(tx: Transaction, entity: str, target: str, reason: str, on: str) -> None:
     """Write down why nothing was sent."""
     known = tx.known.get("waiting", entity)
     if known is not UNKNOWN and known.get(target) == (reason, on):
         return
-    nobody = tx.known.lay_aside("waiting")
     tx.later(
         "INSERT INTO waiting (entity, target, reason, waits_on, since) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (entity, target) DO UPDATE SET reason = excluded.reason, waits_on = excluded.waits_on",
@@ -46,7 +36,6 @@ def note(tx: Transaction, entity: str, target: str, reason: str, on: str) -> Non
         tx.now,
         of=entity,
     )
-    tx.known.take_up("waiting", nobody, on)
     if known is not UNKNOWN:
         tx.known.put("waiting", entity, {**known, target: (str(reason), on)})
 
@@ -56,9 +45,7 @@ def clear(tx: Transaction, entity: str, target: str) -> None:
     known = tx.known.get("waiting", entity)
     if known is not UNKNOWN and target not in known:
         return
-    nobody = tx.known.lay_aside("waiting")
     tx.later("DELETE FROM waiting WHERE entity = ? AND target = ?", entity, target, of=entity)
-    tx.known.take_up("waiting", nobody)
     if known is not UNKNOWN:
         left = dict(known)
         del left[target]
@@ -80,8 +67,6 @@ def leads_to(tx: Transaction, entity: str, target: str, goal: str) -> bool:
 
 def on(tx: Transaction, what: str) -> list[tuple[str, str]]:
     """(entity, target) pairs that wait for an entity or a placeholder."""
-    if tx.known.tells_nothing("waiting", what):
-        return []
     found = tx.rows("SELECT entity, target FROM waiting WHERE waits_on = ?", what)
     return [(str(entity), str(target)) for entity, target in found]
 

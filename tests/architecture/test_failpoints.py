@@ -20,8 +20,8 @@ EXCUSED = {
     "agent/api/client.py _ask: self._http.request": "asks the agent, whose own commit passes failpoints",
     "agent/api/server.py listen: _clear": "the socket's file is made anew by every start",
     "agent/api/server.py serve: _remove": "the socket's file is made anew by every start",
-    "agent/cli/idoc.py _to_file: temporary.replace": "a person's command, repeatable as a whole",
-    "agent/cli/idoc.py _to_file: temporary.unlink": "a person's command, repeatable as a whole",
+    "agent/cli/idoc.py _replace: temporary.replace": "a person's command, repeatable as a whole",
+    "agent/cli/idoc.py _replace: temporary.unlink": "a person's command, repeatable as a whole",
     "agent/store/migration.py _copy: copy.unlink": "a copy for an upgrade that did not happen; made anew",
 }
 IMPORT = "from agent import failpoints\n"

@@ -168,5 +168,5 @@ def test_a_field_that_is_passed_over_is_one_that_a_plan_would_not_hold(entity: E
     states = (entity, _merged(entity))
     shorter = [plan(state, target, RULES, TODAY, ALONE) for state in states]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planner, "_calm", lambda *_: False)
+        patch.setattr(planner, "_calm", lambda _: False)
         assert [plan(state, target, RULES, TODAY, ALONE) for state in states] == shorter

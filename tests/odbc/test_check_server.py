@@ -83,10 +83,17 @@ async def test_a_trigger_whose_definer_is_gone_is_named(mariadb_site: Site) -> N
 
 
 async def test_a_key_longer_than_the_journal_keeps_is_reported(server_site: Site) -> None:
-    server_site.user().execute("CREATE TABLE thing (code VARCHAR(300) PRIMARY KEY, n VARCHAR(9))")
+    """PostgreSQL's journal keeps keys of any length, MariaDB's as long as an index there may be."""
+    mariadb = server_site.dialect.name == "mariadb"
+    letters = " CHARACTER SET latin1 COLLATE latin1_bin" if mariadb else ""
+    server_site.user().execute(f"CREATE TABLE thing (code VARCHAR(800){letters} PRIMARY KEY, n VARCHAR(9))")
     server_site.objects = (_THING,)
-    check = (await _checks(server_site))["key of thing"]
-    assert not check.ok and "300" in check.detail and "shorter" in check.remedy
+    check = (await _checks(server_site)).get("key of thing")
+    if not mariadb:
+        assert check is None
+        return
+    assert check is not None
+    assert not check.ok and "800" in check.detail and "768" in check.detail and "shorter" in check.remedy
 
 
 async def test_a_collation_that_takes_two_keys_for_one_is_told(server_site: Site) -> None:

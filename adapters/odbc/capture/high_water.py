@@ -37,8 +37,6 @@ _AGAIN_S = 2.0
 _PAGE = 1000
 _TURN_S = 0.25
 _VERSION = 1
-#: Of zlib: it is packed anew with every batch, and kept until the next one.
-_QUICK = 1
 #: version, tag, shape, generation, bytes of hashes; the hashes and the packed rest follow
 _HEAD = struct.Struct(">B4s8sQI")
 
@@ -72,8 +70,7 @@ class _Mark:
         rows = [[key, value] for key, (value, _) in self.seen.items()]
         hashes = b"".join(digest for _, digest in self.seen.values())
         head = _HEAD.pack(_VERSION, tag, shape, generation, len(hashes))
-        packed = zlib.compress(json.dumps([self.top, self.behind, rows]).encode(), _QUICK)
-        return head + hashes + packed
+        return head + hashes + zlib.compress(json.dumps([self.top, self.behind, rows]).encode())
 
     @classmethod
     def decode(cls, position: bytes) -> tuple[bytes, bytes, int, _Mark] | None:
@@ -185,9 +182,7 @@ class HighWater:
 
     def _page(self, session: Session, shape: Shape, scan: _Scan, limit: int) -> Captured | None:
         """The next page; None where it has nothing new and the scan goes on."""
-        # above the highest row all is new: what is beyond the limit would be hashed, and then again
-        count = _PAGE if scan.window else min(_PAGE, limit)
-        rows = self._rows(session, shape, scan, count)
+        rows = self._rows(session, shape, scan)
         seen = self._mark.seen
         fresh: dict[str, tuple[str, bytes]] = {}
         taken = 0
@@ -206,7 +201,7 @@ class HighWater:
         if fresh:
             self._mark.seen = {**self._mark.seen, **fresh} if scan.window else self._mark.seen
             return self._told(session, shape, list(fresh))
-        if taken == len(rows) < count:
+        if taken == len(rows) < _PAGE:
             return self._ended(session, shape, scan, limit)
         return None
 
@@ -277,7 +272,7 @@ class HighWater:
             tuple(Change(self._id(key), self._name, kind, self._table, (key,), operation) for key in deleted)
         )
 
-    def _rows(self, session: Session, shape: Shape, scan: _Scan, count: int) -> list[tuple[str, str, bytes]]:
+    def _rows(self, session: Session, shape: Shape, scan: _Scan) -> list[tuple[str, str, bytes]]:
         """Key, value and hash of the next rows in the order of the column."""
         top = self._mark.top if scan.window else None
         timed = session.dialect.earlier is not None and sql.is_time(shape.table.column(self._column))
@@ -285,7 +280,7 @@ class HighWater:
             earlier_s=self._overlap_s if timed and top is not None else None,
             behind=scan.behind is not None,
             upto=top is not None,
-            count=count,
+            count=_PAGE,
         )
         names = (self._column, *shape.names)
         statement = sql.high_rows(session.dialect, shape.table, shape.spec.key, names, window)
