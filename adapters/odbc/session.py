@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from adapters.odbc.catalog import Table, members_of, reflect, retyped
+from adapters.odbc.catalog import Column, Table, members_of, reflect, retyped
 from adapters.odbc.dialect import Dialect, Fault, Verdict
 from adapters.odbc.dialects import DIALECTS
 from adapters.odbc.driver import complete, load_driver_manager, redact, unloadable
@@ -276,33 +276,16 @@ class Session:
         place, _, bare = table.name.rpartition(".")
         columns, rolls_back = dict(table.columns), True
         asked = self.dialect.dictionary
-        if asked.types:
-            found = cursor.execute(asked.types, (place or None, bare)).fetchall()
-            columns |= {row[0]: retyped(columns[row[0]], row) for row in found if row[0] in columns}
-        if asked.fractions:
-            kept = cursor.execute(asked.fractions, (place or None, bare)).fetchall()
-            columns |= {
-                name: replace(columns[name], fraction=fraction) for name, fraction in kept if name in columns
-            }
-        if asked.collations:
-            found = cursor.execute(asked.collations, (place or None, bare)).fetchall()
-            columns |= {
-                name: replace(columns[name], collation=text) for name, text in found if name in columns
-            }
-        if asked.members:
-            found = cursor.execute(asked.members, (place or None, bare)).fetchall()
-            columns |= {
-                name: replace(columns[name], members=members_of(text))
-                for name, text in found
-                if name in columns
-            }
-        if asked.named:
-            found = cursor.execute(asked.named, (place or None, bare)).fetchall()
-            columns |= {
-                name: replace(columns[name], type_name=type_name, length=length)
-                for name, type_name, length in found
-                if name in columns
-            }
+        told: tuple[tuple[str, Callable[[Column, Any], Column]], ...] = (
+            (asked.types, retyped),
+            (asked.fractions, lambda column, row: replace(column, fraction=row[1])),
+            (asked.collations, lambda column, row: replace(column, collation=row[1])),
+            (asked.members, lambda column, row: replace(column, members=members_of(row[1]))),
+            (asked.named, lambda column, row: replace(column, type_name=row[1], length=row[2])),
+        )
+        for query, change in told:
+            found = cursor.execute(query, (place or None, bare)).fetchall() if query else []
+            columns |= {row[0]: change(columns[row[0]], row) for row in found if row[0] in columns}
         if asked.unsafe:
             rolls_back = not cursor.execute(asked.unsafe, (place or None, bare)).fetchall()
         return replace(table, columns=columns, rolls_back=rolls_back)

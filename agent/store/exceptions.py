@@ -171,14 +171,14 @@ def close_all(tx: Transaction, entity: str, system: str, kinds: tuple[Kind, ...]
 def close_subject(tx: Transaction, kind: Kind, system: str, subject: str, resolution: str) -> None:
     """Close what stands for one subject at a system, where that is about no entity."""
     found = tx.rows(
-        "SELECT id, entity FROM exception WHERE kind = ? AND entity = '' AND system = ? AND subject = ?"
+        "SELECT id FROM exception WHERE kind = ? AND entity = '' AND system = ? AND subject = ?"
         " AND state = 'open'",
         kind,
         system,
         subject,
     )
     for row in found:
-        close(tx, int(row[0]), resolution, str(row[1]))
+        close(tx, int(row[0]), resolution, "")
 
 
 def close_marked(tx: Transaction, entity: str, mark: str, resolution: str) -> None:

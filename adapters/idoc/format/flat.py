@@ -290,13 +290,10 @@ def records(
         seen.final, seen.tail = bool(end), record.text[len(content) :]
         if not end and content == record.text and last_line is LastLine.REQUIRED:
             _check_complete(record, dictionary, report)
-        if content[0] in _BETWEEN and content.lstrip(_BETWEEN).startswith("EDI_DC40"):
-            whole, content = (
-                content,
-                content.lstrip(_BETWEEN),
-            )  # files were joined, each with its mark or Ctrl-Z
-            before = text.size(whole[: len(whole) - len(content)])
-            record = record._replace(text=content, offset=record.offset + before)
+        if content[0] in _BETWEEN and (bare := content.lstrip(_BETWEEN)).startswith("EDI_DC40"):
+            # files were joined, each with its mark or Ctrl-Z
+            before = text.size(content[: len(content) - len(bare)])
+            content, record = bare, record._replace(text=bare, offset=record.offset + before)
         yield record if content is record.text else record._replace(text=content)
 
 

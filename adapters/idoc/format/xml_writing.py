@@ -113,13 +113,11 @@ class XmlWriter:
         text = self._close(0) + self._line(1) + "</IDOC>" if self._root else f"<{root}>"
         self._root = root
         text += f'{self._line(1)}<IDOC BEGIN="1">{self._line(2)}<EDI_DC40 SEGMENT="1">'
-        sent = head.sent if self._form.blanks and head.sent else tuple(entry.name for entry in CONTROL.fields)
+        kept = head.sent if self._form.blanks else ()
+        sent = kept or tuple(entry.name for entry in CONTROL.fields)
         told = dict(control)
-        if not told.get("TABNAM") and not (self._form.blanks and head.sent):
-            told = {
-                "TABNAM": "EDI_DC40",
-                **{field: text for field, text in told.items() if field != "TABNAM"},
-            }
+        if not kept and not told.get("TABNAM"):
+            told["TABNAM"] = "EDI_DC40"
         fields = {field: told[field] for field in sent if field in told}
         fields |= {field: told[field] for field in told if told[field]}
         return text + self._fields(fields, "EDI_DC40", 3) + self._line(2) + "</EDI_DC40>"
