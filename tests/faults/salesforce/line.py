@@ -65,8 +65,10 @@ class _Link:
 
     def drop(self) -> None:
         for end in (self.near, self.far):
+            sock = end.get_extra_info("socket")
             with contextlib.suppress(OSError):  # the peer may have closed it meanwhile
-                end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABRUPT)
+                if sock is not None:  # a TLS connection that is over has none
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABRUPT)
             end.transport.abort()
 
 
@@ -187,14 +189,16 @@ class Line:
         try:
             self._loop.run_forever()
         finally:
-            self._drop()
-            for task in (accepting, *self._tasks):
-                task.cancel()
-            left = asyncio.gather(accepting, *self._tasks, return_exceptions=True)
-            self._loop.run_until_complete(left)
-            for _ in range(3):  # what was aborted closes its socket a turn later
-                self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.close()
+            try:
+                self._drop()
+            finally:  # whatever goes wrong here, nobody is left waiting at a connection
+                for task in (accepting, *self._tasks):
+                    task.cancel()
+                left = asyncio.gather(accepting, *self._tasks, return_exceptions=True)
+                self._loop.run_until_complete(left)
+                for _ in range(3):  # what was aborted closes its socket a turn later
+                    self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+                self._loop.close()
 
     def _do(self, work: Callable[[], T]) -> T:
         async def done() -> T:

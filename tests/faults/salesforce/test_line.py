@@ -39,17 +39,18 @@ def echo() -> Iterator[int]:
                 sock, _ = listener.accept()
             except OSError:
                 return
-            threads.append(threading.Thread(target=answer, args=(sock,)))
+            threads.append(threading.Thread(target=answer, args=(sock,), daemon=True))
             threads[-1].start()
 
-    accepting = threading.Thread(target=accept)
+    accepting = threading.Thread(target=accept, daemon=True)
     accepting.start()
     yield listener.getsockname()[1]
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
-    accepting.join()
+    accepting.join(10)
     for thread in threads:
-        thread.join()
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in (accepting, *threads)), "the line left a connection open"
 
 
 @pytest.fixture
@@ -59,13 +60,16 @@ def line(echo: int, authority: Authority) -> Iterator[Line]:
 
 
 def connected(line: Line, authority: Authority) -> ssl.SSLSocket:
-    sock = socket.create_connection(("127.0.0.1", line.port), timeout=5)
+    trust = ssl.create_default_context(cafile=authority.ca)
+    # Wrapped before it connects: wrapping one that the far end has already reset raises, and leaves it open.
+    end = trust.wrap_socket(socket.socket(), server_hostname="127.0.0.1")
     try:
-        trust = ssl.create_default_context(cafile=authority.ca)
-        return trust.wrap_socket(sock, server_hostname="127.0.0.1")
+        end.settimeout(5)
+        end.connect(("127.0.0.1", line.port))
     except BaseException:
-        sock.close()
+        end.close()
         raise
+    return end
 
 
 def ended(end: ssl.SSLSocket) -> bool:
