@@ -44,7 +44,7 @@ class LedgerTarget:
             on_uncertain_create=Resolution.RESEND if again else Resolution.PERSON,
             max_request_s=0.0 if known else self._settings.deadline_s,
             batch=100,
-            backlog=1000,
+            backlog=500,
         )
 
     async def prepare(self, deliveries: Sequence[Delivery]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from agent import failpoints
 from agent.core.contract import EntityRules
@@ -15,7 +17,7 @@ from agent.core.entity import CommandState, Stale
 from agent.core.fence import Shown
 from agent.core.mapping import MappingFault, encode, keyless
 from agent.core.transitions import Way, resolve_uncertain
-from agent.errors import IsthmusError, RemoteError, RolledBack
+from agent.errors import IsthmusError, Refused, RemoteError, RolledBack
 from agent.flow import answer, duplicate, families, planning
 from agent.flow.desk import Desk
 from agent.flow.engine import Engine
@@ -33,8 +35,24 @@ AT_ONCE = 200
 #: A backlog is so many times what one call of a target usually carries; no more than this are taken then.
 DEEP = 10
 DEEPEST = 5_000
+#: Calls of one step while there is a backlog.
+CALLS = 10
 #: How long one that may not be sent again rests while its system is held, in seconds.
 HELD_REST_S = 5.0
+
+
+class Lot(NamedTuple):
+    """What one call is to carry. ``deep``: it is a part of a backlog."""
+
+    taken: list[Outgoing]
+    deep: bool
+
+
+class Answers(NamedTuple):
+    """What came of some commands, for one transaction."""
+
+    sending: Sequence[Outgoing]
+    outcomes: Sequence[Outcome]
 
 
 class Delivery:
@@ -86,10 +104,52 @@ class Delivery:
         )
 
     async def _send(self) -> int:
-        taken = await self._engine.work("delivery.take", self._ready)
-        if not taken:
-            return 0
-        clear, refused = await duplicate.probe(self._engine, self._system, taken)
+        """One call; of a backlog several, each under way while what came of the last one is written down.
+
+        The next lot is taken meanwhile, too. It is asked about and committed as sent only behind the call:
+        what that one created is seen then, and nothing is marked as sent that a failed call holds back.
+        """
+        lot = await self._take(deep=False)
+        if not lot.deep:
+            return await self._send_one(lot) if lot.taken else 0
+        moved = 0
+        answers: deque[Answers] = deque()
+        try:
+            for left in reversed(range(CALLS)):
+                sending, shown, refused = await self._committed(lot)
+                moved += len(lot.taken)
+                call = asyncio.create_task(self._apply(sending, shown))
+                try:
+                    await self._keep(answers)
+                    lot = await self._take(deep=True) if left else Lot([], deep=True)
+                except BaseException:
+                    call.cancel()
+                    await asyncio.gather(call, return_exceptions=True)  # what is told is why this one ends
+                    raise
+                answers += _in_turns(sending, await call)
+                if refused is not None:
+                    raise refused
+                if not lot.taken or self.refused_all is not None:
+                    break
+        except (RemoteError, asyncio.CancelledError):
+            await self._keep(answers)
+            raise
+        await self._keep(answers)
+        return moved
+
+    async def _send_one(self, lot: Lot) -> int:
+        sending, shown, refused = await self._committed(lot)
+        await self._keep(_in_turns(sending, await self._apply(sending, shown)))
+        if refused is not None:
+            raise refused
+        return len(lot.taken)
+
+    async def _take(self, *, deep: bool) -> Lot:
+        return await self._engine.work("delivery.take", partial(self._ready, deep=deep))
+
+    async def _committed(self, lot: Lot) -> tuple[list[Outgoing], Shown | None, Refused | None]:
+        """Those that are committed as sent, and under which mark; why others could not be asked about."""
+        clear, refused = await duplicate.probe(self._engine, self._system, lot.taken)
         prepared = families.whole(clear)
         await self._system.target.prepare(prepared)
         failpoints.hit("delivery.after_prepare")
@@ -99,11 +159,7 @@ class Delivery:
             sent = partial(self._commit, some=prepared[start : start + AT_ONCE], before=standing)
             kept, mark = await self._engine.work("delivery.sent", sent)
             standing, shown = [*standing, *kept], mark or shown
-        if shown is not None:
-            await self._apply(standing, shown)
-        if refused is not None:
-            raise refused
-        return len(taken)
+        return standing, shown, refused
 
     def _commit(
         self, desk: Desk, some: Sequence[Outgoing], before: Sequence[Outgoing]
@@ -119,11 +175,13 @@ class Delivery:
             return again, self._fence.show(desk.tx) if again else None
 
         again, shown = await self._engine.work("delivery.resolve", resolve)
-        if shown is not None:
-            await self._apply(again, shown)
+        await self._keep(_in_turns(again, await self._apply(again, shown)))
         return len(again)
 
-    async def _apply(self, sending: Sequence[Outgoing], shown: Shown) -> None:
+    async def _apply(self, sending: Sequence[Outgoing], shown: Shown | None) -> Sequence[Outcome]:
+        """What came of each, to be written down yet unless this raises. ``shown``: None for none."""
+        if shown is None:
+            return []
         try:
             # After "sent" is committed: the mark covers it, so that a store without it is known to be older.
             await self._fence.stand(shown)
@@ -138,25 +196,25 @@ class Delivery:
             outcomes = await self._system.target.apply(sending)
         except RemoteError as error:
             lost = Outcome(OutcomeKind.UNCERTAIN, code=type(error).__name__, text=str(error))
-            await self._keep(sending, [lost] * len(sending))
+            await self._keep(_in_turns(sending, [lost] * len(sending)))
             raise
         failpoints.hit("delivery.after_apply")
         if len(outcomes) != len(sending):
             raise RuntimeError(
                 f"{self._system.name} gave {len(outcomes)} outcomes for {len(sending)} commands"
             )
-        await self._keep(sending, outcomes)
         self._last.update(outcome.kind for outcome in outcomes)
-        for delivery, outcome in zip(sending, outcomes, strict=True):
-            if outcome.kind is not OutcomeKind.UNCERTAIN:
-                self._sent_at.pop(delivery.number, None)
         self._text = next((f"{o.code} {o.text}".strip() for o in outcomes if o.code or o.text), "")
+        return outcomes
 
-    async def _keep(self, sending: Sequence[Outgoing], outcomes: Sequence[Outcome]) -> None:
-        for start in range(0, len(sending), AT_ONCE):
-            some = slice(start, start + AT_ONCE)
-            work = partial(_record, sent=sending[some], outcomes=outcomes[some])
-            await self._engine.work("delivery.outcome", work)
+    async def _keep(self, answers: deque[Answers]) -> None:
+        """Write down what came of commands. Whoever is stopped at it may go on with what is left of them."""
+        while answers:
+            sending, outcomes = answers.popleft()
+            await self._engine.work("delivery.outcome", partial(_record, sent=sending, outcomes=outcomes))
+            for delivery, outcome in zip(sending, outcomes, strict=True):
+                if outcome.kind is not OutcomeKind.UNCERTAIN:
+                    self._sent_at.pop(delivery.number, None)
 
     async def _withhold(self, sending: Sequence[Outgoing], error: IsthmusError) -> None:
         """These were not sent: the target did not say that this life of the store may."""
@@ -172,10 +230,11 @@ class Delivery:
         """
         return self._engine.clock.monotonic() - self._sent_at.get(number, self._began) >= seconds
 
-    def _ready(self, desk: Desk) -> list[Outgoing]:
+    def _ready(self, desk: Desk, *, deep: bool) -> Lot:
+        """What is ready, as much as a call carries; of a backlog that was ``deep`` a moment ago its rest."""
         name, limit = self._system.name, self._batch
-        if self._backlog > limit and outbox.waits(desk.tx, name, limit * DEEP):
-            limit = self._backlog
+        if self._backlog > limit and (deep or outbox.waits(desk.tx, name, limit * DEEP)):
+            limit, deep = self._backlog, True
         taken: dict[int, Command] = {}
         outgoing: list[Outgoing] = []
         for command in families.arrange(desk, outbox.ready(desk.tx, name, limit)):
@@ -186,7 +245,7 @@ class Delivery:
         found = families.whole(outgoing)
         for number in sorted(taken.keys() - {one.number for one in found}):
             families.wait(desk, taken[number])  # its parent was refused a moment ago
-        return found
+        return Lot(found, deep)
 
     def _uncertain(self, desk: Desk) -> list[Outgoing]:
         """Those that may be sent again under the same id; of the others, see to it that they are answered."""
@@ -219,6 +278,12 @@ class Delivery:
                 case Way.PERSON:
                     _ask_a_person(desk, command, "this target cannot be asked what it did")
         return again
+
+
+def _in_turns(sending: Sequence[Outgoing], outcomes: Sequence[Outcome]) -> deque[Answers]:
+    """The answers to a call, as many to a transaction as let others write in between."""
+    turns = (slice(start, start + AT_ONCE) for start in range(0, len(sending), AT_ONCE))
+    return deque(Answers(sending[turn], outcomes[turn]) for turn in turns)
 
 
 def _outgoing(desk: Desk, command: Command, life: str) -> Outgoing | None:

@@ -7,6 +7,7 @@ product sees what that fault does; one that does not is blind to it.
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -57,7 +58,7 @@ def pos_first() -> Iterator[None]:
 def ack_first() -> Iterator[None]:
     """The outcome of an update is written down as accepted before the target is called."""
 
-    async def apply(self: Delivery, sending: Sequence[Outgoing], _: Shown) -> None:
+    async def apply(self: Delivery, sending: Sequence[Outgoing], _: Shown | None) -> Sequence[Outcome]:
         early = [d for d in sending if d.key is not None and self._system.reader is not None]
         others = [d for d in sending if d not in early]
         said = [Outcome(OutcomeKind.ACCEPTED, key=d.key) for d in early]
@@ -68,8 +69,12 @@ def ack_first() -> Iterator[None]:
         outcomes = await self._system.target.apply(others) if others else ()
         failpoints.hit("delivery.after_apply")
         await self._engine.work("delivery.outcome", lambda desk: delivery._record(desk, others, outcomes))
+        return ()
 
-    with patch.object(Delivery, "_apply", apply):
+    async def keep(self: Delivery, answers: deque[delivery.Answers]) -> None:
+        answers.clear()
+
+    with patch.object(Delivery, "_apply", apply), patch.object(Delivery, "_keep", keep):
         yield
 
 
