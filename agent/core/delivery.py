@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from agent.core.change import RawValue
+from agent.core.record import record
 
 
 class DeliveryKind(StrEnum):
@@ -75,7 +76,7 @@ class Guarantees:
     tells_merges: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Guard:
     """What must still hold at the target for a conditional update.
 
@@ -87,7 +88,7 @@ class Guard:
     values: Mapping[str, RawValue] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Delivery:
     """One command on its way out, in the target's own names and values.
 
@@ -122,7 +123,7 @@ class Delivery:
     pending: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Outcome:
     """What came of one command. ``key`` is the target's key of a created record.
 

@@ -104,7 +104,10 @@ def encode(
     for name, value in fields.items():
         mapping = place.fields[name]
         field = rules.fields[name]
-        encoded[mapping.source] = _encode_value(field, mapping.values, value, place.system, find_key)
+        if field.type is FieldType.TEXT and not mapping.values:
+            encoded[mapping.source] = value
+        else:
+            encoded[mapping.source] = _encode_value(field, mapping.values, value, place.system, find_key)
     return encoded
 
 

@@ -8,7 +8,7 @@ a later value was agreed since. Changed and not behind moves the line on. Change
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from agent.core.contract import AGENT, Context, ContractField, EntityRules, Part, SurvivorshipKind, Transfer
 from agent.core.entity import IN_FLIGHT, Agreed, Base, Entity, Image
@@ -91,13 +91,16 @@ class _Work:
 
 def merge(entity: Entity, rules: EntityRules, context: Context) -> Merged:
     """Take every fresh image into the agreed values. Pure; merging twice changes nothing more."""
+    unsettled = _unsettled(entity, rules)
+    if not unsettled:
+        return Merged(entity)
     work = _Work(
         entity,
         dict(entity.agreed),
         {system: dict(image.base) for system, image in entity.images.items()},
         set(entity.parked),
     )
-    for name in _unsettled(entity, rules):
+    for name in unsettled:
         rule = rules.fields[name]
         systems = [s for s in rules.systems if name in rules.systems[s].fields and _counts(entity, s, name)]
         if rule.shared:
@@ -105,7 +108,7 @@ def merge(entity: Entity, rules: EntityRules, context: Context) -> Merged:
         else:
             _merge_owned(work, rule, systems, _owner(entity, rules, rule, context), rules)
     images = {
-        system: image if work.bases[system] == image.base else replace(image, base=work.bases[system])
+        system: image if work.bases[system] == image.base else image.with_base(work.bases[system])
         for system, image in entity.images.items()
     }
     merged = entity.with_values(images, work.agreed, frozenset(work.parked))
@@ -286,9 +289,10 @@ def accepted(
     image = entity.images.get(target) or Image(fields={}, fresh=False)
     base = dict(image.base)
     for name, number in numbers.items():
-        if name not in base or base[name].number <= number:
+        held = base.get(name)
+        if held is None or held.number <= number:
             base[name] = Base(fields.get(name), number)
-    return entity.with_image(target, replace(image, base=base))
+    return entity.with_image(target, image.with_base(base))
 
 
 def answered_by_read(entity: Entity, target: str, fields: Mapping[str, Canonical]) -> frozenset[str]:
@@ -309,4 +313,4 @@ def maybe_ours(entity: Entity, target: str, fields: Mapping[str, Canonical]) -> 
             base[name] = Base(value, 0, (value,))
         else:
             base[name] = held._replace(ruled=(*held.ruled, value))
-    return entity.with_image(target, replace(image, base=base))
+    return entity.with_image(target, image.with_base(base))

@@ -117,13 +117,11 @@ def arrived(desk: Desk, entity: Entity, command: Command, key: str | None, order
         "the target holds it now",
     )
     if command.kind is DeliveryKind.DELETE:
-        commands = {name: c for name, c in entity.commands.items() if name != target}
-        return existence.deleted(desk, replace(entity, commands=commands), target)
+        return existence.deleted(desk, entity.without_command(target), target)
     entity = _keyed(desk, entity, command, key)
     entity = accepted(entity, target, command.fields, command.numbers)
     entity = entity.with_image(target, _image_after(desk, entity.images[target], place, command, order))
-    commands = {name: c for name, c in entity.commands.items() if name != target}
-    return replace(entity, commands=commands)
+    return entity.without_command(target)
 
 
 def _keyed(desk: Desk, entity: Entity, command: Command, key: str | None) -> Entity:
@@ -132,7 +130,7 @@ def _keyed(desk: Desk, entity: Entity, command: Command, key: str | None) -> Ent
     if not command.create or target in entity.keys:
         return entity
     if key is not None and desk.bind(entity.id, entity.type, target, key):
-        return replace(entity, keys={**entity.keys, target: key})
+        return entity.with_key(target, key)
     into = entity.ended.into if entity.ended is not None else None
     if key is not None and into == bindings.entity_of(desk.tx, entity.type, target, key):
         return entity  # the record was merged meanwhile, and its key passed on
@@ -196,13 +194,12 @@ def _distrusted(desk: Desk, entity: Entity, command: Command, key: str | None) -
         entity = _keyed(desk, entity, command, key)
     image = entity.images.get(system) or Image(fields={}, fresh=False)
     marked = image.marked(Stale.CHANGED, desk.tx.token)
-    commands = {name: c for name, c in entity.commands.items() if name != system}
-    return replace(entity.with_image(system, marked), commands=commands)
+    return entity.with_image(system, marked).without_command(system)
 
 
 def _go_on(desk: Desk, before: Entity, after: Entity, command: Command) -> None:
     """Plan from what was loaded before the outcome, with the command's new state."""
-    after = replace(after, commands=outbox.standing(desk.tx, after.id))
+    after = after.with_commands(outbox.standing(desk.tx, after.id))
     planning.settle(desk, before, after)
 
 

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from agent.store.outbox import Command, New
 
 
+#: Looked up by text: the constructor of an enumeration costs several times that.
+STATES = {str(state): state for state in CommandState}
+KINDS = {str(kind): kind for kind in DeliveryKind}
+
+
 class Sent(NamedTuple):
     """A command that was sent at some time (ms) and accepted; ``numbers`` as JSON text."""
 
@@ -82,7 +87,7 @@ def read_ahead(tx: Transaction, entities: Collection[str], targets: Collection[s
         ids,
     )
     for entity, target, number, state, kind, fields, numbers in found:
-        open_ = OpenCommand(number, CommandState(state), DeliveryKind(kind), load(fields), load(numbers))
+        open_ = OpenCommand(number, STATES[state], KINDS[kind], load(fields), load(numbers))
         known[entity].standing[target] = open_
     for entity, *sent in tx.rows(
         "SELECT entity, number, target, sent, numbers FROM json_each(?) AS one"
@@ -114,7 +119,7 @@ def read_beside(tx: Transaction, commands: Sequence[Command]) -> None:
         dump([one.number for one in commands]),
     )
     for entity, target, number, state, kind, fields, numbers in found:
-        open_ = OpenCommand(number, CommandState(state), DeliveryKind(kind), load(fields), load(numbers))
+        open_ = OpenCommand(number, STATES[state], KINDS[kind], load(fields), load(numbers))
         known[entity].standing[target] = open_
     for one in commands:
         if one.state in OPEN:

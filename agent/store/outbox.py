@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from agent.core.delivery import DeliveryKind
@@ -13,6 +14,7 @@ from agent.core.record import record
 from agent.core.transitions import TERMINAL, check
 from agent.core.value import Canonical
 from agent.store import holds, planned
+from agent.store.commanded import KINDS, STATES
 from agent.store.known import UNKNOWN
 from agent.store.transaction import Transaction, dump, load
 
@@ -136,8 +138,7 @@ def move(
     """Take a command from the state it was loaded in to another. Raises Illegal for one not in the table."""
     check(command.state, after)
     known = tx.known.get("outbox", command.entity)
-    names = "".join(f", {name} = ?" for name in columns)
-    statement = f"UPDATE outbox SET state = ?{names} WHERE number = ? AND state = ?"  # noqa: S608 - our own names
+    statement = _moving(tuple(columns))
     values = after, *columns.values(), command.number, command.state
     if known is not UNKNOWN and known.holds(command):
         tx.later(statement, *values, of=command.entity)  # nothing else can have moved it meanwhile
@@ -150,6 +151,12 @@ def move(
     elif known is not UNKNOWN:
         tx.known.put("outbox", command.entity, known.with_moved(command, after, command.sent))
     tx.journal("command", str(command.number), command.state, after, why, command.correlation)
+
+
+@cache
+def _moving(columns: tuple[str, ...]) -> str:
+    names = "".join(f", {name} = ?" for name in columns)
+    return f"UPDATE outbox SET state = ?{names} WHERE number = ? AND state = ?"  # noqa: S608 - our own names
 
 
 def send(tx: Transaction, commands: Mapping[int, str], before: CommandState, why: str) -> None:
@@ -200,7 +207,7 @@ def standing(tx: Transaction, entity: str) -> dict[str, OpenCommand]:
         entity,
     )
     return {
-        target: OpenCommand(number, CommandState(state), DeliveryKind(kind), load(fields), load(numbers))
+        target: OpenCommand(number, STATES[state], KINDS[kind], load(fields), load(numbers))
         for target, number, state, kind, fields, numbers in found
     }
 
@@ -401,14 +408,14 @@ def _command(row: Sequence[Any]) -> Command:
         entity=row[3],
         type=row[4],
         target=row[5],
-        kind=DeliveryKind(row[6]),
+        kind=KINDS[row[6]],
         key=row[7],
         fields=load(row[8]),
         numbers=load(row[9]),
         guard=load(row[10]) if row[10] is not None else None,
         version=row[11],
         payload_hash=row[12],
-        state=CommandState(row[13]),
+        state=STATES[row[13]],
         attempts=row[14],
         sent=row[15],
         handle=row[16],

@@ -50,13 +50,15 @@ class Pending:
     def __init__(self) -> None:
         self._groups: dict[str, list[_Group]] = {}
 
-    def add(self, statement: str, row: Row, subject: Hashable) -> bool:
+    def add(self, table: str, statement: str, row: Row, subject: Hashable) -> bool:
         """Let a row wait, beside others of its statement unless something later about its subject waits.
 
         Whether so many wait now that they should be written.
         """
-        groups = self._groups.setdefault(written(statement), [])
-        group = _joined(groups, statement, subject)
+        groups = self._groups.get(table)
+        if groups is None:
+            groups = self._groups[table] = [_Group(statement)]
+        group = groups[-1] if groups[-1].statement == statement else _joined(groups, statement, subject)
         group.rows.append(row)
         group.subjects.add(subject)
         return len(group.rows) >= MOST

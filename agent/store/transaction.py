@@ -14,6 +14,11 @@ from agent.store import fault
 from agent.store.known import Known
 from agent.store.pending import Pending, written
 
+_JOURNAL = (
+    "INSERT INTO journal (at, epoch, subject, subject_id, before, after, why, actor, correlation)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
 
 class Transaction:
     """Handed to a unit of work; ends with it.
@@ -67,9 +72,10 @@ class Transaction:
 
     def later(self, statement: str, *values: Any, of: Hashable) -> None:
         """Have a row written together with others, before any statement that names its table."""
+        table = written(statement)
         self.written = True
-        self.known.forget(written(statement), of)
-        if self._pending.add(statement, values, of):
+        self.known.forget(table, of)
+        if self._pending.add(table, statement, values, of):
             self.flush()
 
     def next_of(self, table: str) -> int:
@@ -172,20 +178,11 @@ class Transaction:
         self, subject: str, subject_id: str, before: str, after: str, why: str, correlation: str = ""
     ) -> None:
         """Write down a transition."""
-        self.later(
-            "INSERT INTO journal (at, epoch, subject, subject_id, before, after, why, actor, correlation)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            self.now,
-            self.epoch,
-            subject,
-            subject_id,
-            before,
-            after,
-            why,
-            self.actor,
-            correlation,
-            of=subject_id,
-        )
+        self.written = True
+        row = self.now, self.epoch, subject, subject_id, before, after, why, self.actor, correlation
+        # Nobody keeps what is known of the journal, and all its rows are written by this one statement.
+        if self._pending.add("journal", _JOURNAL, row, None):
+            self.flush()
 
 
 def dump(document: Any) -> str:

@@ -18,22 +18,22 @@ OTHER = "INSERT INTO cause (command, inbox) VALUES (?, ?)"
 def test_rows_of_many_subjects_share_their_statements_and_those_of_one_keep_their_order() -> None:
     waiting = Pending()
     for subject in ("a", "b", "c"):
-        waiting.add(ADD, (1, subject), subject)
-        waiting.add(MOVE, (2, subject), subject)
+        waiting.add("obligation", ADD, (1, subject), subject)
+        waiting.add("obligation", MOVE, (2, subject), subject)
     assert list(waiting.take()) == [
         (ADD, [(1, "a"), (1, "b"), (1, "c")]),
         (MOVE, [(2, "a"), (2, "b"), (2, "c")]),
     ]
     for row, statement in enumerate((ADD, MOVE, ADD, MOVE)):
-        waiting.add(statement, (row,), "a")
+        waiting.add("obligation", statement, (row,), "a")
     assert list(waiting.take()) == [(ADD, [(0,)]), (MOVE, [(1,)]), (ADD, [(2,)]), (MOVE, [(3,)])]
     assert list(waiting.take()) == []
 
 
 def test_a_statement_is_preceded_by_the_rows_of_the_tables_that_it_names_and_no_others() -> None:
     waiting = Pending()
-    waiting.add(ADD, (1, "erp"), "a")
-    waiting.add(OTHER, (1, 1), 1)
+    waiting.add("obligation", ADD, (1, "erp"), "a")
+    waiting.add("cause", OTHER, (1, 1), 1)
     asked = "SELECT 1 FROM outbox JOIN obligation ON obligation.command = number WHERE entity = ?"
     assert waiting.due(asked)
     assert not waiting.due("SELECT obligation FROM inbox")
