@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from adapters.odbc.dialect import Dialect
@@ -124,6 +125,8 @@ class Account:
 
     def rows(self, statement: str, behind: Any) -> Sequence[Any]:
         """What the bare reader gets."""
+        if isinstance(behind, datetime) and self.dialect is not POSTGRESQL:
+            behind = behind.isoformat(" ")  # MariaDB's driver binds a moment without its microseconds
         with closing(self._own.cursor()) as cursor:
             found: list[Any] = cursor.execute(statement, behind).fetchall()
             return found
