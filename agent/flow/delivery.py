@@ -77,8 +77,7 @@ class Delivery:
     @property
     def refused_all(self) -> str | None:
         """Why the whole last round failed (nothing accepted, stored or rejected); None when it did not."""
-        failed = self._last[OutcomeKind.RETRY] + self._last[OutcomeKind.UNCERTAIN]
-        return self._text or "no answer" if failed and failed == self._last.total() else None
+        return self._text or "no answer" if _failed(self._last) else None
 
     async def recover(self) -> int:
         """What was sent when this loop last stopped may or may not have arrived (I16). Returns how many."""
@@ -126,10 +125,11 @@ class Delivery:
                     call.cancel()
                     await asyncio.gather(call, return_exceptions=True)  # what is told is why this one ends
                     raise
-                answers += _in_turns(sending, await call)
+                outcomes = await call
+                answers += _in_turns(sending, outcomes)
                 if refused is not None:
                     raise refused
-                if not lot.taken or self.refused_all is not None:
+                if not lot.taken or _failed(Counter(outcome.kind for outcome in outcomes)):
                     break
         except (RemoteError, asyncio.CancelledError):
             await self._keep(answers)
@@ -278,6 +278,11 @@ class Delivery:
                 case Way.PERSON:
                     _ask_a_person(desk, command, "this target cannot be asked what it did")
         return again
+
+
+def _failed(kinds: Counter[OutcomeKind]) -> bool:
+    """Whether there were outcomes, and the target took none of the commands and refused none for good."""
+    return kinds.total() > 0 and kinds[OutcomeKind.RETRY] + kinds[OutcomeKind.UNCERTAIN] == kinds.total()
 
 
 def _in_turns(sending: Sequence[Outgoing], outcomes: Sequence[Outcome]) -> deque[Answers]:

@@ -151,6 +151,17 @@ def test_a_call_that_fails_holds_back_what_is_behind_it_and_nothing_else(waiting
     judge(world)
 
 
+def test_a_call_of_which_nothing_is_taken_is_the_last_of_its_step(waiting: World) -> None:
+    world = waiting
+    world.cloud.faults += [""] * 7 + ["busy"] * 7
+    seen = calls(world)
+    world.deliver("sf")
+    assert seen == [7, 7]
+    assert states(world) == {"accepted": 7, "ready": CUSTOMERS - 7}
+    world.settle()
+    judge(world)
+
+
 def test_a_target_that_takes_nothing_is_left_alone_after_one_call(waiting: World) -> None:
     world = waiting
     world.cloud.faults += ["busy"] * 7
