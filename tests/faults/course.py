@@ -48,8 +48,8 @@ def play(
             _play(scenario, scene, played, killed=killed)
     except (FellShort, TimeoutError, AssertionError, IsthmusError) as error:
         played.wrong = f"{type(error).__name__}: {error}"
-    except Exception:
-        played.wrong = traceback.format_exc()
+    except Exception as error:
+        played.wrong = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
     played.seconds = time.monotonic() - began
     return played
 
