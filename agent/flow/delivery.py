@@ -37,6 +37,8 @@ DEEP = 10
 DEEPEST = 5_000
 #: Calls of one step while there is a backlog.
 CALLS = 10
+#: None begins later in a step, in seconds: whoever watches sees progress between the steps.
+CALLS_S = 20.0
 #: How long one that may not be sent again rests while its system is held, in seconds.
 HELD_REST_S = 5.0
 
@@ -108,33 +110,44 @@ class Delivery:
         The next lot is taken meanwhile, too. It is asked about and committed as sent only behind the call:
         what that one created is seen then, and nothing is marked as sent that a failed call holds back.
         """
-        lot = await self._take(deep=False)
-        if not lot.deep:
+        lot = await self._take()
+        if not lot.deep or not lot.taken:
             return await self._send_one(lot) if lot.taken else 0
-        moved = 0
         answers: deque[Answers] = deque()
         try:
-            for left in reversed(range(CALLS)):
-                sending, shown, refused = await self._committed(lot)
-                moved += len(lot.taken)
-                call = asyncio.create_task(self._apply(sending, shown))
-                try:
-                    await self._keep(answers)
-                    lot = await self._take(deep=True) if left else Lot([], deep=True)
-                except BaseException:
-                    call.cancel()
-                    await asyncio.gather(call, return_exceptions=True)  # what is told is why this one ends
-                    raise
-                outcomes = await call
-                answers += _in_turns(sending, outcomes)
-                if refused is not None:
-                    raise refused
-                if not lot.taken or _failed(Counter(outcome.kind for outcome in outcomes)):
-                    break
-        except (RemoteError, asyncio.CancelledError):
+            moved = await self._send_backlog(lot, answers)
+            await self._keep(answers)
+        except (Exception, asyncio.CancelledError):
             await self._keep(answers)
             raise
-        await self._keep(answers)
+        return moved
+
+    async def _send_backlog(self, lot: Lot, answers: deque[Answers]) -> int:
+        """What is left in ``answers`` is to be written down, however this ends."""
+        until = self._engine.clock.monotonic() + CALLS_S
+        moved = 0
+        for left in reversed(range(CALLS)):
+            sending, shown, refused = await self._committed(lot)
+            moved += len(lot.taken)
+            more = left > 0 and self._engine.clock.monotonic() < until
+            call = asyncio.create_task(self._apply(sending, shown))
+            try:
+                await self._keep(answers)
+                lot = await self._take(sending) if more else Lot([], deep=True)
+                await asyncio.wait({call})  # a stop is told here, not in the midst of it
+            except BaseException as why:
+                if not isinstance(why, Exception):
+                    call.cancel()  # the agent is stopped; whatever else it is, the call may end
+                [given] = await asyncio.gather(call, return_exceptions=True)  # told is why this one ends
+                if not isinstance(given, BaseException):
+                    answers += _in_turns(sending, given)
+                raise
+            outcomes = call.result()
+            answers += _in_turns(sending, outcomes)
+            if refused is not None:
+                raise refused
+            if not lot.taken or _failed(Counter(outcome.kind for outcome in outcomes)):
+                break
         return moved
 
     async def _send_one(self, lot: Lot) -> int:
@@ -144,8 +157,8 @@ class Delivery:
             raise refused
         return len(lot.taken)
 
-    async def _take(self, *, deep: bool) -> Lot:
-        return await self._engine.work("delivery.take", partial(self._ready, deep=deep))
+    async def _take(self, under_way: Sequence[Outgoing] | None = None) -> Lot:
+        return await self._engine.work("delivery.take", partial(self._ready, under_way=under_way))
 
     async def _committed(self, lot: Lot) -> tuple[list[Outgoing], Shown | None, Refused | None]:
         """Those that are committed as sent, and under which mark; why others could not be asked about."""
@@ -207,11 +220,11 @@ class Delivery:
         self._text = next((f"{o.code} {o.text}".strip() for o in outcomes if o.code or o.text), "")
         return outcomes
 
-    async def _keep(self, answers: deque[Answers]) -> None:
+    async def _keep(self, answers: deque[Answers], label: str = "delivery.outcome") -> None:
         """Write down what came of commands. Whoever is stopped at it may go on with what is left of them."""
         while answers:
             sending, outcomes = answers.popleft()
-            await self._engine.work("delivery.outcome", partial(_record, sent=sending, outcomes=outcomes))
+            await self._engine.work(label, partial(_record, sent=sending, outcomes=outcomes))
             for delivery, outcome in zip(sending, outcomes, strict=True):
                 if outcome.kind is not OutcomeKind.UNCERTAIN:
                     self._sent_at.pop(delivery.number, None)
@@ -219,9 +232,7 @@ class Delivery:
     async def _withhold(self, sending: Sequence[Outgoing], error: IsthmusError) -> None:
         """These were not sent: the target did not say that this life of the store may."""
         held = Outcome(OutcomeKind.RETRY, code=type(error).__name__, text=error.message)
-        await self._engine.work(
-            "delivery.withheld", lambda desk: _record(desk, sending, [held] * len(sending))
-        )
+        await self._keep(_in_turns(sending, [held] * len(sending)), "delivery.withheld")
 
     def _waited_out(self, number: int, seconds: float) -> bool:
         """Whether a lost request was waited out by the clock that nobody can set, too.
@@ -230,14 +241,14 @@ class Delivery:
         """
         return self._engine.clock.monotonic() - self._sent_at.get(number, self._began) >= seconds
 
-    def _ready(self, desk: Desk, *, deep: bool) -> Lot:
-        """What is ready, as much as a call carries; of a backlog that was ``deep`` a moment ago its rest."""
-        name, limit = self._system.name, self._batch
+    def _ready(self, desk: Desk, *, under_way: Sequence[Outgoing] | None) -> Lot:
+        """What is ready, as much as a call carries; more of a backlog of which a part is ``under_way``."""
+        name, limit, deep = self._system.name, self._batch, under_way is not None
         if self._backlog > limit and (deep or outbox.waits(desk.tx, name, limit * DEEP)):
             limit, deep = self._backlog, True
         taken: dict[int, Command] = {}
         outgoing: list[Outgoing] = []
-        for command in families.arrange(desk, outbox.ready(desk.tx, name, limit)):
+        for command in families.arrange(desk, outbox.ready(desk.tx, name, limit), under_way or ()):
             one = _outgoing(desk, command, self._engine.store.life.id)
             if one is not None:
                 taken[command.number] = command

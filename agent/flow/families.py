@@ -6,7 +6,7 @@ parent has a key, as it does at every other target.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from agent.core.delivery import Delivery, DeliveryKind
 from agent.core.entity import CommandState
@@ -20,25 +20,39 @@ from agent.store.outbox import Command
 PARENT_REST_MS = 2_000
 
 
-def arrange(desk: Desk, commands: Sequence[Command]) -> list[Command]:
+def arrange(desk: Desk, commands: Sequence[Command], under_way: Sequence[Delivery] = ()) -> list[Command]:
     """The commands that may go, parents before their children.
 
-    One that refers to a record that neither has a key nor is created along with it is planned again.
+    One that refers to a record that neither has a key nor is created along with it is planned again. One
+    whose parent is ``under_way`` stays ready: that one's answer comes first.
     """
     needs = {command.number: _needed(desk, command) for command in commands}
     if not any(needs.values()):
         return list(commands)
-    created: set[str] = set()
-    ordered: list[Command] = []
-    standing = list(commands)
-    while ready := [one for one in standing if needs[one.number] <= created]:
-        ordered += ready
-        created |= {one.entity for one in ready if one.create}
-        gone = {one.number for one in ready}
-        standing = [one for one in standing if one.number not in gone]
+    ordered, standing = _follow(list(commands), needs, frozenset())
+    if standing:
+        there = _created(ordered) | {one.reference for one in under_way if one.kind is DeliveryKind.CREATE}
+        _, standing = _follow(standing, needs, there)
     for command in standing:
         wait(desk, command)
     return ordered
+
+
+def _follow(
+    commands: list[Command], needs: Mapping[int, frozenset[str]], there: Set[str]
+) -> tuple[list[Command], list[Command]]:
+    """Those that need nothing but what is ``there`` or is created before them, and all the others."""
+    ordered: list[Command] = []
+    while ready := [one for one in commands if needs[one.number] <= there]:
+        ordered += ready
+        there |= _created(ready)
+        gone = {one.number for one in ready}
+        commands = [one for one in commands if one.number not in gone]
+    return ordered, commands
+
+
+def _created(commands: Sequence[Command]) -> frozenset[str]:
+    return frozenset(one.entity for one in commands if one.create)
 
 
 def _needed(desk: Desk, command: Command) -> frozenset[str]:

@@ -14,6 +14,7 @@ from agent.core.delivery import Delivery as Outgoing
 from agent.core.delivery import Outcome
 from agent.errors import Unreachable
 from agent.flow import delivery
+from agent.store import outbox
 from agent.store.transaction import Transaction
 from agent.store.writer import DirectWriter
 from tests.flow import world as worlds
@@ -50,6 +51,10 @@ class Late(DirectWriter):
             return await DirectWriter.write(self, label, work, actor)
 
         return await asyncio.shield(later())  # as behind the queue of the writer's thread
+
+
+class Unforeseen(Exception):
+    """Something nobody thought of."""
 
 
 def in_a_loop(awaitable: Awaitable[T]) -> T:
@@ -178,20 +183,103 @@ def stop(step: asyncio.Task[int]) -> None:
     step.cancel()
 
 
-def test_whoever_stops_the_agent_loses_no_answer_that_was_given(waiting: World) -> None:
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_whoever_stops_the_agent_loses_no_answer_that_was_given(waiting: World, number: int) -> None:
     world = waiting
+    seen = calls(world)
 
     async def stopped() -> None:
         step = asyncio.create_task(world.deliveries["sf"].step())
-        at_call(world, 2, lambda: stop(step))
+        at_call(world, number, lambda: stop(step))
         with pytest.raises(asyncio.CancelledError):
             await step
 
     asyncio.run(stopped())
-    assert states(world)["accepted"] == 7
+    assert states(world)["accepted"] == sum(seen)
+    assert states(world)["uncertain"] == 0
     world.restart()
     world.settle()
     judge(world)
+
+
+@pytest.mark.parametrize("number", [2, 3, 4])
+def test_a_fault_beside_a_call_loses_no_answer_that_was_given(
+    waiting: World, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next lot cannot be prepared: what came of the last one is written down all the same."""
+    world = waiting
+    seen = calls(world)
+    prepared = 0
+
+    async def prepare(deliveries: Sequence[Outgoing]) -> None:
+        nonlocal prepared
+        prepared += 1
+        if prepared == number:
+            raise Unforeseen
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.cloud, "prepare", prepare)
+        with pytest.raises(Unforeseen):
+            world.deliver("sf")
+    assert states(world) == {"accepted": sum(seen), "ready": CUSTOMERS - sum(seen)}
+    world.settle()
+    judge(world)
+
+
+@pytest.mark.parametrize("number", [2, 3, 4])
+def test_a_store_that_cannot_be_read_for_a_moment_loses_no_answer(
+    waiting: World, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next lot cannot be taken while a call is under way: that one ends, and what came of it is kept."""
+    world = waiting
+    seen = calls(world)
+    taken = 0
+    real = outbox.ready
+
+    def ready(tx: Transaction, target: str, limit: int) -> list[outbox.Command]:
+        nonlocal taken
+        taken += 1
+        if taken >= number:
+            raise Unforeseen
+        return real(tx, target, limit)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(outbox, "ready", ready)
+        with pytest.raises(Unforeseen):
+            world.deliver("sf")
+    assert states(world) == {"accepted": sum(seen), "ready": CUSTOMERS - sum(seen)}
+    world.settle()
+    judge(world)
+
+
+def test_calls_end_in_time_for_somebody_to_see_progress(waiting: World) -> None:
+    world = waiting
+    seen = calls(world)
+    at_call(world, 2, lambda: world.clock.move(delivery.CALLS_S))
+    world.deliver("sf")
+    assert seen[:2] == [7, 7]
+    assert len(seen) == 3  # the third was taken beside the second
+    world.settle()
+    judge(world)
+
+
+def test_a_backlog_of_what_cannot_be_sent_is_looked_at_once(
+    waiting: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every one is refused before the call: no call is made of it."""
+    world = waiting
+    seen = calls(world)
+    prepared = 0
+
+    async def prepare(deliveries: Sequence[Outgoing]) -> None:
+        nonlocal prepared
+        prepared += 1
+
+    monkeypatch.setattr(world.cloud, "prepare", prepare)
+    monkeypatch.setattr(delivery, "_outgoing", lambda desk, command, life: None)
+    world.deliver("sf")
+    assert seen == []
+    assert prepared == 0
 
 
 POINTS = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,9 @@ import pytest
 from agent import failpoints
 from agent.core.entity import CommandState
 from agent.flow.acts import ExceptionActs
+from tests.flow import test_cycles
 from tests.flow.systems.graphed import Graphed
+from tests.flow.test_backlog import in_a_loop
 from tests.flow.test_cycles import Company, hire
 from tests.flow.world import now
 
@@ -91,6 +95,26 @@ def test_a_family_goes_in_one_call(firm: Firm) -> None:
     firm.settle()
     assert firm.bosses() == BOSSES
     assert firm.org.together and len([call for call in firm.org.calls if call]) <= 2
+
+
+def test_children_of_a_deep_backlog_wait_for_the_answers_of_their_parents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parents are under way as their children are looked at: those stay as they are, and go behind them."""
+    guarantees = Graphed.guarantees
+    deep = partial(replace, batch=2, backlog=10)
+    monkeypatch.setattr(Graphed, "guarantees", lambda self, name: deep(guarantees(self, name)))
+    monkeypatch.setattr(test_cycles, "now", in_a_loop)
+    firm = Firm(tmp_path / "store")
+    parents = [f"p{number:02}" for number in range(30)]
+    bosses = dict.fromkeys(parents) | {f"child of {parent}": parent for parent in reversed(parents)}
+    hire(firm, bosses)
+    firm.take_up()
+    firm.settle()
+    assert firm.bosses() == bosses
+    assert {state for _, state in firm.states()} == {"accepted"}  # none was superseded and planned anew
+    assert max(len(call) for call in firm.org.calls) == 10
+    firm.store.close()
 
 
 def test_a_child_that_came_before_its_parent_goes_with_it(firm: Firm) -> None:
