@@ -22,6 +22,8 @@ log = structlog.get_logger()
 
 #: Rows in one transaction: others write in between.
 AT_ONCE = 200
+#: Images of one transaction that are looked at: nothing happened of most, be there a gap or none.
+LOOKED_AT = 500
 #: Of so many touched records, and more than this share of what is known, everything is read instead.
 FEW = 2_000
 SHARE = 0.2
@@ -92,18 +94,23 @@ class Snapshot:
             issue = engine.store.token
             page = await reader.read(place.object.name, keys[start : start + AT_ONCE])
             await self._take(gap, page, page.rows, issue, "")
-        while await engine.work("snapshot.spare", partial(self._spare, gap=gap)):
-            pass
+        behind: tuple[str, str] | None = entities.FIRST
+        while behind is not None:
+            behind = await engine.work("snapshot.spare", partial(self._spare, gap=gap, behind=behind))
         how = f"{total} records were touched meanwhile, and read"
         await self._done(gap, begun, how)
         return max(total, 1)
 
-    def _spare(self, desk: Desk, gap: Gap) -> int:
-        """Images of which nothing happened are fresh again, and what waited for them is planned."""
-        spared = entities.restore_lapsed(desk.tx, self._system.name, gap.type, gap.token, AT_ONCE)
+    def _spare(self, desk: Desk, gap: Gap, behind: tuple[str, str]) -> tuple[str, str] | None:
+        """Images of which nothing happened are fresh again, and what waited for them is planned.
+
+        Returns the last of those that were looked at.
+        """
+        name = self._system.name
+        spared, last = entities.restore_lapsed(desk.tx, name, gap.type, gap.token, behind, LOOKED_AT)
         for entity in obligations.open_of(desk.tx, spared):
             planning.reconsider(desk, entity)
-        return len(spared)
+        return last
 
     # --- by everything
 

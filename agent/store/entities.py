@@ -365,26 +365,36 @@ def stale_scope(tx: Transaction, system: str, type_: str, reason: Stale) -> int:
     )
 
 
-def restore_lapsed(tx: Transaction, system: str, type_: str, token: int, limit: int) -> list[str]:
-    """Of so many images that lapsed by the gap of this token nothing happened: they are fresh again.
+#: Where looking through all images begins: before the first (entity, system).
+FIRST = ("", "")
 
-    Returns their entities.
+
+def restore_lapsed(
+    tx: Transaction, system: str, type_: str, token: int, behind: tuple[str, str], looked_at: int
+) -> tuple[list[str], tuple[str, str] | None]:
+    """Images that lapsed by the gap of this token are fresh again: nothing happened of them.
+
+    Looks at so many images ``behind`` one. Returns the entities restored, and the last image looked at;
+    None for it at the end.
     """
     found = tx.rows(
-        "SELECT image.entity FROM image JOIN entity ON entity.id = image.entity"
-        " WHERE image.system = ? AND image.fresh = 0 AND image.lapsed = ? AND entity.type = ? LIMIT ?",
+        "SELECT entity, system, CASE WHEN system = ? AND fresh = 0 AND lapsed = ?"
+        " THEN (SELECT type FROM entity WHERE id = image.entity) = ? ELSE 0 END"
+        " FROM image WHERE (entity, system) > (?, ?) ORDER BY entity, system LIMIT ?",
         system,
         token,
         type_,
-        limit,
+        *behind,
+        looked_at,
     )
-    entities = [str(row[0]) for row in found]
+    entities = [str(entity) for entity, _, lapsed in found if lapsed]
     tx.run_many(
         "UPDATE image SET fresh = 1, stale = NULL, stale_since = NULL, lapsed = NULL, token = ?"
         " WHERE entity = ? AND system = ?",
         [(tx.token, entity, system) for entity in entities],
     )
-    return entities
+    last = (str(found[-1][0]), str(found[-1][1])) if len(found) == looked_at else None
+    return entities, last
 
 
 def count_stale(tx: Transaction, system: str, type_: str) -> int:
@@ -407,26 +417,39 @@ def stale_everything(tx: Transaction) -> None:
     )
 
 
+#: Of the same type, born before it, in its lane or in one that is not known before it is read.
+_SAME_LANE = "earlier.lane = mine.lane"
+_UNREAD = (
+    "earlier.lane IS NULL AND EXISTS (SELECT 1 FROM image WHERE image.entity = earlier.id"
+    " AND image.system = earlier.birth AND image.fresh = 0)"
+)
+#: Nearly all have arrived: only of the others more than the index holds is looked at.
+_AHEAD = (
+    "SELECT earlier.born, earlier.id FROM entity AS mine JOIN entity AS earlier INDEXED BY ix_entity_lane"
+    " ON earlier.type = mine.type AND earlier.born < mine.born AND {lane}"
+    " WHERE mine.id = ?1 AND mine.lane IS NOT NULL AND CASE WHEN EXISTS (SELECT 1 FROM binding"
+    " WHERE entity = earlier.id AND system = ?2 AND role = 'live' AND valid_to IS NULL) THEN 0"
+    " WHEN EXISTS (SELECT 1 FROM binding"
+    " WHERE entity = earlier.id AND system = ?2 AND valid_to IS NULL) THEN 0"
+    " WHEN EXISTS (SELECT 1 FROM waiting WHERE entity = earlier.id AND target = ?2"
+    " AND reason = 'deleted') THEN 0"
+    " ELSE NOT (?3 AND earlier.parked LIKE ?4) AND earlier.parked NOT LIKE ?5 END"
+    " ORDER BY earlier.born LIMIT 1"
+)
+
+
 def lane_ahead(tx: Transaction, entity: str, target: str, skip_parked: bool) -> str | None:
-    """The nearest earlier entity of the same lane that has no live key at the target, or None."""
-    row = tx.one(
-        "SELECT earlier.id FROM entity AS mine JOIN entity AS earlier ON earlier.type = mine.type"
-        " AND earlier.born < mine.born AND (earlier.lane = mine.lane OR (earlier.lane IS NULL AND EXISTS"
-        " (SELECT 1 FROM image WHERE image.entity = earlier.id AND image.system = earlier.birth"
-        " AND image.fresh = 0)))"
-        " WHERE mine.id = ? AND mine.lane IS NOT NULL AND NOT EXISTS (SELECT 1 FROM binding"
-        " WHERE binding.entity = earlier.id AND binding.system = ? AND binding.valid_to IS NULL)"
-        " AND NOT (? AND earlier.parked LIKE ?) AND earlier.parked NOT LIKE ?"
-        " AND NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.entity = earlier.id AND waiting.target = ?"
-        " AND waiting.reason = 'deleted') ORDER BY earlier.born LIMIT 1",
+    """The first earlier entity of the same lane that has no live key at the target, or None."""
+    values = (
         entity,
         target,
         int(skip_parked),
         f'%"{target}"%',
         f'%"{PASSED}{target}"%',
-        target,
     )
-    return str(row[0]) if row else None
+    ahead = [tx.one(_AHEAD.format(lane=lane), *values) for lane in (_SAME_LANE, _UNREAD)]
+    first = min((row for row in ahead if row is not None), default=None)
+    return str(first[1]) if first else None
 
 
 def holding(tx: Transaction, type_: str, system: str) -> list[str]:

@@ -74,7 +74,7 @@ class Entity(SQLModel, table=True):
 
     __tablename__ = "entity"
     __table_args__ = (
-        Index("ix_entity_lane", "type", "lane", "born", sqlite_where=sql("lane IS NOT NULL")),
+        Index("ix_entity_lane", "type", "lane", "born", "id"),
         Index("ix_entity_business_key", "business_key"),
         CheckConstraint("merged_into IS NULL OR ended IS NOT NULL", name="ck_entity_merged_has_ended"),
         STRICT,

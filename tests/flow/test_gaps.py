@@ -62,7 +62,12 @@ def hidden(world: World) -> None:
     world.cloud._position = len(world.cloud.events)
 
 
-def test_only_what_was_touched_in_a_gap_is_read(many: World) -> None:
+@pytest.mark.parametrize("looked_at", [1, 2, 3, 4, 5, 500])
+def test_only_what_was_touched_in_a_gap_is_read(
+    many: World, looked_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many images a transaction looks at: an entity has one at each system."""
+    monkeypatch.setattr(snapshot, "LOOKED_AT", looked_at)
     world = many
     world.cloud.lists = True
     world.cloud.user_edit(world.customers[1], "Phone", "after")

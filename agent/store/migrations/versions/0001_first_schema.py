@@ -93,9 +93,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("entity", schema=None) as batch_op:
         batch_op.create_index("ix_entity_business_key", ["business_key"], unique=False)
-        batch_op.create_index(
-            "ix_entity_lane", ["type", "lane", "born"], unique=False, sqlite_where=sa.text("lane IS NOT NULL")
-        )
+        batch_op.create_index("ix_entity_lane", ["type", "lane", "born", "id"], unique=False)
     op.create_table(
         "exception",
         sa.Column("id", WHOLE, autoincrement=True, nullable=False),
