@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+import orjson
+
 from adapters.odbc.catalog import Column
 
 _TEXT = Column("", "varchar")
@@ -59,4 +61,7 @@ def pack(sets: Sets, rows: Sequence[Texts]) -> str:
     if sets.packing is Packing.OBJECTS and rows:
         names = [f"c{place}" for place in range(len(rows[0]))]
         plain = [dict(zip(names, row, strict=True)) for row in rows]
-    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return orjson.dumps(plain).decode()
+    except orjson.JSONEncodeError:  # a lone surrogate: the driver refuses it as it does in every parameter
+        return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))

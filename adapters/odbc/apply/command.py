@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from adapters.odbc.apply.outcomes import Stop, invalid, rejected
-from adapters.odbc.catalog import Column
+from adapters.odbc.apply.slot import Slot
 from adapters.odbc.records import Shape
 from adapters.odbc.session import Session
-from adapters.odbc.values import Unfit, encode, encode_key
+from adapters.odbc.values import Unfit, encode_key
 from adapters.odbc.writing import WriteSettings
 from agent.core.change import RawValue
 from agent.core.delivery import Delivery, DeliveryKind, Outcome, OutcomeKind, Reason
 from agent.core.objects import FieldType
-
-_TEXTS = frozenset({FieldType.TEXT, FieldType.REFERENCE})
-#: Columns that keep every ASCII text as it is.
-_PLAIN = frozenset({"varchar", "text", "nvarchar", "longtext", "mediumtext"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +37,12 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
-    """A column that is written. ``plain``: ASCII texts up to this length are bound as they are; -1: none."""
-
-    column: Column
-    kind: FieldType
-    plain: int
-
-    @classmethod
-    def of(cls, column: Column, kind: FieldType) -> _Slot:
-        """By the column's type."""
-        plain = -1
-        if kind in _TEXTS and column.type_name in _PLAIN:
-            plain = sys.maxsize if column.length is None else column.length
-        return cls(column, kind, plain)
-
-
-@dataclass(frozen=True, slots=True)
 class _Known:
     """A table as commands of one kind write it; ``writable``: what they may, be it there or not."""
 
     shape: Shape
     writable: frozenset[str]
-    slots: Mapping[str, _Slot]
+    slots: Mapping[str, Slot]
     write: WriteSettings
 
 
@@ -113,17 +91,11 @@ class Preparation:
         key = None if creating else encode_key(table.column(spec.key), str(delivery.key))
         if key is None and not creating:
             raise Stop(gone())
-        values, size = {}, 0
+        values, size, zone = {}, 0, self._session.zone
         for name, value in fields.items():
-            text = values[name] = self._text(known.slots[name], value)
+            text = values[name] = known.slots[name].text(value, zone)
             size += 0 if text is None else len(text)
         return Command(place, delivery, shape, values, key, size, known.write)
-
-    def _text(self, slot: _Slot, value: RawValue) -> str | None:
-        """What ``encode`` gives; most values are plain short texts, which need none of it."""
-        if type(value) is str and 0 < len(value) <= slot.plain and value.isascii() and "\0" not in value:
-            return value
-        return encode(slot.column, slot.kind, value, self._session.zone)
 
     def _of(self, object_name: str, creating: bool) -> _Known:
         """The table's columns that are there, and those that such a command may write."""
@@ -134,7 +106,7 @@ class Preparation:
             names = {item.name for item in spec.fields if item.writable or (creating and item.seed)}
             writable = frozenset({*names, spec.key, spec.external_id or spec.key})
             slots = {
-                name: _Slot.of(columns[name], shape.kinds.get(name, FieldType.TEXT))
+                name: Slot.of(columns[name], shape.kinds.get(name, FieldType.TEXT))
                 for name in writable & columns.keys()
             }
             found = _Known(shape, writable, slots, self._session.erp.write(object_name))

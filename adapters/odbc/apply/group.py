@@ -77,7 +77,9 @@ def _create(session: Session, form: Sets, step: Sequence[Command]) -> dict[int, 
         return {command.place: single.create(session, command) for command in step}
     statement = sets.insert(session.dialect, form, shape.table, names, (shape.spec.key, telling))
     rows = [[command.values[name] for name in names] for command in step]
-    found = {str(told): str(key) for key, told in session.rows(statement, (pack(form, rows),))}
+    found = {
+        str(told): str(key) for key, told in session.rows(statement, (pack(form, rows),)) if key is not None
+    }
     padded = shape.table.column(telling).padded
     told: dict[int, str] = {}
     for command in step:

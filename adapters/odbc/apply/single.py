@@ -83,6 +83,8 @@ def create(session: Session, command: Command) -> str:
         rows = []
     if not rows:
         raise Stop(business("no-effect", "the ERP took the insert and stored nothing"))
+    if rows[0][0] is None:
+        raise Stop(business("no-key", f"the ERP gave the new record no {shape.spec.key}"))
     key = str(rows[0][0])
     if command.write.ledger:
         ledger.note_key(session, command.delivery, key)
