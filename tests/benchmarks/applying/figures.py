@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,6 +22,7 @@ from adapters.odbc import Settings, administer, connect
 from adapters.odbc.dialect import Dialect
 from adapters.odbc.dialects import MARIADB, POSTGRESQL
 from adapters.odbc.driver import find_driver, load_driver_manager
+from agent.core.change import RawValue
 from agent.core.delivery import Delivery, DeliveryKind, Guard, OutcomeKind
 from agent.core.objects import FieldSpec, FieldType, ObjectSpec
 from agent.ports import System
@@ -32,6 +35,11 @@ SIZE = 500
 #: Rows of which each is committed: enough to tell the rate.
 FEW = 1000
 _KINDS = {"credit": FieldType.DECIMAL, "discount": FieldType.DECIMAL, "since": FieldType.DATE}
+#: As the agent gives them to an adapter.
+_AS: Mapping[FieldType | None, Callable[[str], RawValue]] = {
+    FieldType.DECIMAL: Decimal,
+    FieldType.DATE: date.fromisoformat,
+}
 CUSTOMER = ObjectSpec(
     TABLE,
     "id",
@@ -165,16 +173,18 @@ class _Ways:
 
     def _command(self, row: Texts, kind: DeliveryKind) -> Delivery:
         self._messages += 1
-        named = dict(zip(COLUMNS, row, strict=True))
-        fields = {name: text for name, text in named.items() if name not in ("id", "ref")}
+        named: dict[str, RawValue] = {
+            name: _AS.get(_KINDS.get(name), str)(text) for name, text in zip(COLUMNS, row, strict=True)
+        }
+        fields = {name: value for name, value in named.items() if name not in ("id", "ref")}
         updating = kind is DeliveryKind.UPDATE
         return Delivery(
             message_id=f"1:{self._messages}",
             entity_type="customer",
             object=TABLE,
             kind=kind,
-            key=named["id"],
-            reference=named["ref"],
+            key=row[0],
+            reference=row[1],
             fields={**fields, "city": "Bremen"} if updating else fields,
             guard=Guard(values={"city": named["city"], "credit": named["credit"]}) if updating else None,
             payload_hash=f"{self._messages:064x}",
