@@ -175,7 +175,8 @@ class Journal:
     past       lets a look at the journal pass over what others have not committed
     before     statements in front of the tables, and ``behind`` them when all is removed
     remove     a table, if it is there
-    present    query for all enabled triggers: name and, where the database tells, which of that name
+    present    query for all enabled triggers: name, table (where ``tells_table``; named as an object may be)
+               and, where the database tells, which of that name
     passed     query for those of them that a session may pass by; "" where none can
     names      the triggers' names of one captured object, as ``present`` tells them
     triggers   statements that put them in the place of older ones
@@ -192,6 +193,7 @@ class Journal:
     triggers: Callable[[Dialect, OwnTables, ObjectSpec], list[str]]
     drop: Callable[[Dialect, OwnTables, ObjectSpec], list[str]]
     passed: str = ""
+    tells_table: bool = False
     life: str = "instance"
     longest_key: int | None = 255
     alter: str = "ALTER TABLE {table} ADD COLUMN {column}"
@@ -436,13 +438,17 @@ def released_by(number: str, hint: str = "") -> Callable[[str, int], str]:
     return lambda table, count: f"DELETE FROM {table}{hint} WHERE seq IN ({', '.join([number] * count)})"  # noqa: S608
 
 
-def trigger_base(own: OwnTables, spec: ObjectSpec, longest: int) -> str:
+def trigger_base(own: OwnTables, spec: ObjectSpec, longest: int, *, octets: bool = False) -> str:
     """What the names of an object's triggers begin with; two letters fit behind it.
 
     A name beyond what the database allows would be cut, or refused: it ends in a digest of the whole.
+    ``octets``: the database counts bytes, of which an umlaut takes two.
     """
     whole = f"{own.journal.rpartition('.')[2]}_{spec.name.rpartition('.')[2]}"
-    if len(whole) + 2 <= longest:
+    if len(whole.encode() if octets else whole) + 2 <= longest:
         return whole
     digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
-    return f"{whole[: longest - 11]}_{digest}"
+    kept = whole[: longest - 11]
+    if octets:
+        kept = kept.encode()[: longest - 11].decode(errors="ignore")
+    return f"{kept}_{digest}"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from adapters.odbc import sql
 from adapters.odbc.capture.standing import standing
+from adapters.odbc.capture.triggers import Enabled
 from adapters.odbc.dialect import Dialect, Fault, Journal, OwnTables
 from adapters.odbc.dialects import DIALECTS
 from adapters.odbc.session import Session, SqlFault
@@ -76,6 +77,7 @@ def install(erp: Erp) -> None:
     try:
         lacking = lacking_columns(session)
         orphaned = _orphaned(session)
+        elsewhere = _elsewhere(session)
         for statement in tracking_script(erp):
             session.run(statement)
     except SqlFault as fault:
@@ -90,6 +92,7 @@ def install(erp: Erp) -> None:
             *(journal.alter.format(table=table, column=_mark_column(journal, name)) for name in lacking),
             # a new journal numbers its rows from one: under the old name they would pass for known ones
             *([f"DELETE FROM {dialect.quote(erp.own.meta)}"] if orphaned else []),  # noqa: S608
+            *elsewhere,
             *install_script(erp),
         ],
     )
@@ -99,6 +102,20 @@ def _orphaned(session: Session) -> bool:
     """Whether the name of an installation is there whose journal is gone."""
     own = session.erp.own
     return session.reflect(own.journal) is None and session.reflect(own.meta) is not None
+
+
+def _elsewhere(session: Session) -> list[str]:
+    """Statements that drop triggers which moved away with a table that had the name before.
+
+    Their own names are taken, else.
+    """
+    erp, dialect = session.erp, session.dialect
+    noted = erp.captured(*WITH_TRIGGERS)
+    if not noted:
+        return []
+    enabled = Enabled.ask(session)
+    moved = [spec for spec in noted if enabled.elsewhere(spec)]
+    return [line for spec in moved for line in dialect.journal.drop(dialect, erp.own, spec)]
 
 
 def lacking_columns(session: Session) -> list[str]:
@@ -148,15 +165,14 @@ def verify(session: Session) -> list[Check]:
             remedy=remedy if missing else "",
         )
     ]
-    present = {str(row[0]) for row in session.rows(dialect.journal.present)}
+    enabled = Enabled.ask(session)
     hidden = bool(dialect.dictionary.hidden and session.rows(dialect.dictionary.hidden))
     passed = (
         {str(row[0]) for row in session.rows(dialect.journal.passed)} if dialect.journal.passed else set()
     )
     for spec in erp.captured(*WITH_TRIGGERS):
-        wanted = set(dialect.journal.names(erp.own, spec))
-        absent = sorted(wanted - present)
-        if hidden and wanted.isdisjoint(present):
+        there, absent = enabled.of(spec), sorted(enabled.missing(spec))
+        if hidden and not there:
             detail = "not visible with this user's rights; a user with more of them can verify"
             checks.append(Check(f"journal triggers of {spec.name}", ok=True, detail=detail))
             continue
@@ -164,7 +180,9 @@ def verify(session: Session) -> list[Check]:
             Check(
                 f"journal triggers of {spec.name}",
                 ok=not absent,
-                detail=f"missing or disabled: {', '.join(absent)}" if absent else _installed(wanted & passed),
+                detail=f"missing or disabled: {', '.join(absent)}"
+                if absent
+                else _installed(there.keys() & passed),
                 remedy=remedy if absent else "",
             )
         )

@@ -48,10 +48,14 @@ def select_locked(dialect: Dialect, table: Table, key: str, names: Sequence[str]
 def select_page(
     dialect: Dialect, table: Table, key: str, names: Sequence[str], *, size: int, first: bool
 ) -> str:
-    """The next ``size`` records in key order, behind a key unless it is the ``first`` page."""
-    behind = "" if first else f" WHERE {dialect.quote(key)} > {dialect.comparand(table.column(key))}"
+    """The next ``size`` records in key order, behind a key unless it is the ``first`` page.
+
+    A row without a key is no record yet.
+    """
+    behind = "IS NOT NULL" if first else f"> {dialect.comparand(table.column(key))}"
     return (
-        f"SELECT {_key_and(dialect, table, key, names)} FROM {dialect.quote(table.name)} r{behind}"  # noqa: S608
+        f"SELECT {_key_and(dialect, table, key, names)} FROM {dialect.quote(table.name)} r"  # noqa: S608
+        f" WHERE {dialect.quote(key)} {behind}"
         f" ORDER BY r.{dialect.quote(key)}{dialect.limit.format(count=size)}"
     )
 
@@ -283,6 +287,7 @@ def high_rows(dialect: Dialect, table: Table, key: str, names: Sequence[str], wi
         tests.append(f"{place} >= {dialect.earlier(column, window.earlier_s)}")
     value, mark = dialect.comparand(column), dialect.comparand(table.column(key))
     second = f"r.{dialect.quote(key)}"
+    tests.append(f"{second} IS NOT NULL")
     if window.behind:
         tests.append(f"{place} >= {value} AND ({place} > {value} OR {second} > {mark})")
     if window.upto:
@@ -336,6 +341,7 @@ def high_place(dialect: Dialect, table: Table, key: str, by: str, count: int) ->
     """Value and key of the highest rows in the order of a column and the key, the highest first."""
     place = f"r.{dialect.quote(by)}"
     before, tests = _settled(dialect, table.column(by), place)
+    tests.append(f"r.{dialect.quote(key)} IS NOT NULL")
     return (
         f"{before}SELECT {dialect.text(by, table.column(by))}, {dialect.text(key, table.column(key))}"  # noqa: S608
         f" FROM {dialect.quote(table.name)} r WHERE {' AND '.join(tests)}"

@@ -19,6 +19,7 @@ import pytest
 from adapters.odbc import connect
 from adapters.odbc.dialects import SQLITE
 from adapters.odbc.driver import LIBRARIES_VARIABLE, find_driver
+from adapters.odbc.forms import pack
 from adapters.odbc.session import Session, SqlFault
 from agent.core.delivery import OutcomeKind
 from agent.errors import Refused, Unreachable
@@ -129,6 +130,17 @@ async def test_a_rollback_on_a_dead_connection_does_not_make_it_whole(postgresql
         _terminate_others(postgresql_site)
         session.rollback()
         assert session.lost and session.broken
+    finally:
+        session.close()
+
+
+async def test_rows_with_a_lone_surrogate_are_refused_as_a_value_is(postgresql_site: Site) -> None:
+    postgresql_site.system()
+    session = Session(postgresql_site.link().erp, autocommit=False)
+    try:
+        assert session.sets is not None
+        with pytest.raises(SqlFault, match="surrogate"):
+            session.run("SELECT ?", (pack(session.sets, [("Adler \ud800",)]),))
     finally:
         session.close()
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from adapters.odbc.capture.standing import ask
+from adapters.odbc.capture.triggers import Enabled
 from adapters.odbc.catalog import Table
 from adapters.odbc.session import Session
 from adapters.odbc.tables import WITH_TRIGGERS, Capture, TableSettings
@@ -78,8 +79,7 @@ def horizon(session: Session) -> list[Check]:
 def _site(session: Session, spec: ObjectSpec, table: Table) -> Site:
     dialect, own = session.dialect, session.erp.own
     tracking = ask(session, spec.name) if table.primary_key == (spec.key,) else None
-    there = {str(row[0]) for row in session.rows(dialect.journal.present)}
-    installed = set(dialect.journal.names(own, spec)) <= there
+    installed = not Enabled.ask(session).missing(spec)
     journal = session.reflect(own.journal) is not None
     return Site(
         may_trigger=installed or _allowed(session, spec.name, "TRIGGER"),

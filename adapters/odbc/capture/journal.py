@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from adapters.odbc import sql
-from adapters.odbc.capture.strategy import Captured, IdleProbe, Stuck
+from adapters.odbc.capture.refusals import Refusals
+from adapters.odbc.capture.strategy import Captured, IdleProbe
 from adapters.odbc.capture.watch import TriggerWatch
 from adapters.odbc.dialect import Fault
 from adapters.odbc.records import Shape, images
@@ -22,20 +21,8 @@ from agent.errors import Refused
 #: The one stream of a journal.
 STREAM = "journal"
 _ACK_CHUNK = 200
-#: Seconds after which a table that could not be read is tried again: the first time, and at most.
-_AGAIN_S = 1.0
-_AGAIN_MOST_S = 30.0
 #: Table → key → its record as it is now.
 Records = dict[str, dict[str, dict[str, RawValue]]]
-
-
-@dataclass(slots=True)
-class _Refusal:
-    """Why the records of a table cannot be read now, and when they are tried again."""
-
-    told: Stuck
-    due: float
-    wait_s: float
 
 
 class Journal:
@@ -49,13 +36,14 @@ class Journal:
         self._idle = IdleProbe()
         self._instance = ""
         self._absent: Mapping[str, Sequence[str]] = {}
-        self._refused: dict[str, _Refusal] = {}
+        self._refusals = Refusals()
         self._ailments: tuple[str, ...] = ()
 
     def open(self, session: Session, positions: Mapping[str, bytes]) -> None:
         """What was handed out before is looked for anew. Raises Refused when no journal is installed."""
         self._idle = IdleProbe()
-        self._absent, self._refused = {}, {}
+        self._absent = {}
+        self._refusals.clear()
         self._watch.open(positions.get(STREAM))
         self._instance = instance(session)
 
@@ -73,11 +61,11 @@ class Journal:
             return self._found()
         entries = self._entries(session, limit, outstanding)
         if not entries:
-            self._idle.rest(session, found=bool(self._refused))
+            self._idle.rest(session, found=bool(self._refusals.names))
             return self._found()
         self._instance = instance(session)  # a journal that was installed anew counts from one again
         records = self._records(session, entries)
-        entries = [entry for entry in entries if str(entry[1]) not in self._refused]
+        entries = [entry for entry in entries if str(entry[1]) not in self._refusals.names]
         self._idle.rest(session, found=True)
         self._ailments = self._told(session)
         ours = [entry for entry in entries if str(entry[1]) in self._known]
@@ -116,8 +104,7 @@ class Journal:
         """The next rows, but for those of tables that are read otherwise, or cannot be read now."""
         window = limit + len(outstanding)
         others = [spec.name for spec in session.erp.captured(Capture.SNAPSHOT)]
-        now = time.monotonic()
-        others += [name for name, refusal in self._refused.items() if refusal.due > now]
+        others += self._refusals.resting
         statement = sql.journal_read(session.dialect, session.erp.own.journal, window, len(others))
         found = session.rows(statement, others)
         return [row for row in found if int(row[0]) not in outstanding][:limit]
@@ -127,40 +114,26 @@ class Journal:
         records: Records = {}
         for name, keys in keys_of(self._known, entries).items():
             try:
-                records[name] = images(session, Shape.of(session, name), keys)
-                self._refused.pop(name, None)
+                records[name] = noted(session, name, keys)
+                self._refusals.over(name)
             except (Refused, SqlFault) as error:
-                session.forget(name)
-                if isinstance(error, SqlFault):
-                    session.rollback()
-                    if session.lost:
-                        raise
-                self._refuse(name, error)
-                if self._refused.keys() >= self._known:
+                self._refusals.add(session, name, error)
+                if self._refusals.names >= self._known:
                     raise
         return records
 
-    def _refuse(self, name: str, error: Refused | SqlFault) -> None:
-        before = self._refused.get(name)
-        wait_s = min(before.wait_s * 2, _AGAIN_MOST_S) if before else _AGAIN_S
-        if isinstance(error, Refused):
-            told = Stuck(error.message, error.remedy, refused=True)
-        else:
-            told = Stuck(str(error), "see the table's locks and the user's rights", refused=False)
-        self._refused[name] = _Refusal(told, time.monotonic() + wait_s, wait_s)
-
     def _told(self, session: Session) -> tuple[str, ...]:
         """A sentence for each table that stands, and what to do."""
-        refused = [
-            f"{name} is not captured: {one.told.message} ({one.told.remedy})"
-            for name, one in self._refused.items()
-        ]
-        absent = [
-            f"{name} is not captured: triggers missing or disabled: {', '.join(names)}"
-            f" (isthmus journal install {session.erp.name}; then the table is read whole)"
-            for name, names in self._absent.items()
-        ]
-        return (*refused, *absent)
+        return (*self._refusals.told(), *untold(session, self._absent))
+
+
+def untold(session: Session, absent: Mapping[str, Sequence[str]]) -> list[str]:
+    """A sentence for each table that tells of no change, by its triggers that are missing or disabled."""
+    return [
+        f"{name} is not captured: triggers missing or disabled: {', '.join(names)}"
+        f" (isthmus journal install {session.erp.name}; then the table is read whole)"
+        for name, names in absent.items()
+    ]
 
 
 def instance(session: Session) -> str:
@@ -194,14 +167,25 @@ def keys_of(known: frozenset[str], entries: Sequence[Sequence[object]]) -> dict[
     return {name: list(wanted) for name, wanted in keys.items()}
 
 
-def changes_of(
-    session: Session, known: frozenset[str], stream: str, installed: str, entries: Sequence[Sequence[object]]
-) -> tuple[Change, ...]:
-    """A change per journal row of a known table, its record read once per key. Raises Refused, SqlFault."""
-    records = {
-        name: images(session, Shape.of(session, name), keys) for name, keys in keys_of(known, entries).items()
-    }
-    return told_by(stream, installed, [one for one in entries if str(one[1]) in known], records)
+def noted(session: Session, name: str, keys: Sequence[str]) -> dict[str, dict[str, RawValue]]:
+    """The records whose keys triggers noted. Raises Refused, SqlFault."""
+    return images(session, told_of(session, name), keys)
+
+
+def told_of(session: Session, name: str) -> Shape:
+    """A table whose keys triggers note. Raises SqlFault and Refused, so for a key that reads otherwise.
+
+    A point in time is noted as each user's session writes it: the record would not be found, and pass for
+    deleted.
+    """
+    shape = Shape.of(session, name)
+    if shape.table.column(shape.spec.key).zoned:
+        raise Refused(
+            f"the key {shape.spec.key} is a point in time, which triggers note in the zone of each user",
+            where=session.erp.name,
+            remedy="map another unique column as the key, or choose another capture",
+        )
+    return shape
 
 
 def told_by(

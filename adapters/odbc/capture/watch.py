@@ -11,11 +11,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from adapters.odbc.capture.triggers import Enabled
 from adapters.odbc.session import Session
 from agent.core.objects import ObjectSpec
 
 #: Seconds between two looks.
-_EVERY_S = 5.0
+EVERY_S = 5.0
 _VERSION = 1
 
 
@@ -61,22 +62,23 @@ class TriggerWatch:
 
     def look(self, session: Session, installed: str) -> Seen:
         """The triggers of now; those that this user cannot see count as sound. Raises SqlFault."""
-        dialect, own = session.dialect, session.erp.own
-        there: dict[str, list[str]] = {}
-        for name, *identity in session.rows(dialect.journal.present):
-            there.setdefault(str(name), []).append(".".join(map(str, identity)))
+        dialect = session.dialect
+        enabled = Enabled.ask(session)
         hidden = bool(dialect.dictionary.hidden and session.rows(dialect.dictionary.hidden))
-        self._due = time.monotonic() + _EVERY_S
+        self._due = time.monotonic() + EVERY_S
         absent: dict[str, list[str]] = {}
         found: dict[str, str] = {}
         for spec in self._objects:
-            names = dialect.journal.names(own, spec)
-            missing = [name for name in names if name not in there]
-            if hidden and len(missing) == len(names):
+            there, missing = enabled.of(spec), enabled.missing(spec)
+            if hidden and not there:
+                continue
+            if enabled.elsewhere(spec) and session.reflect(spec.name) is None:
+                # they went with their table, and still note what is written; it may come back with them
+                found |= {spec.name: self._known[spec.name]} if spec.name in self._known else {}
                 continue
             if missing:
                 absent[spec.name] = missing
-            parts = [identity for name in names for identity in sorted(there.get(name, []))]
+            parts = [identity for identities in there.values() for identity in identities]
             found[spec.name] = "" if missing else " ".join([installed, *parts])
         replaced = [name for name, text in found.items() if text and self._known.get(name, text) != text]
         moved, self._known = found != self._known, found

@@ -285,9 +285,12 @@ MARIADB = Dialect(
         instance="UUID()",
         longest_key=768,
         add="ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column}",
-        present="SELECT trigger_name, CAST(created AS CHAR) FROM information_schema.triggers"
-        " WHERE trigger_schema = DATABASE() UNION SELECT CONCAT(trigger_schema, '.', trigger_name),"
-        " CAST(created AS CHAR) FROM information_schema.triggers",
+        present="SELECT trigger_name, event_object_table, CAST(created AS CHAR)"
+        " FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
+        " UNION SELECT CONCAT(trigger_schema, '.', trigger_name),"
+        " CONCAT(event_object_schema, '.', event_object_table), CAST(created AS CHAR)"
+        " FROM information_schema.triggers",
+        tells_table=True,
         names=_names,
         triggers=_triggers,
         drop=_drop,

@@ -19,6 +19,7 @@ from adapters.odbc.dialect import (
     Rights,
     Scratch,
     Verdict,
+    beside,
     first_sentence,
     literal,
     trigger_base,
@@ -34,7 +35,7 @@ _NUMERIC, _TIMES = frozenset({2, 3}), frozenset({92, 93})
 _NARROW = {"char": 1, "name": 63}
 #: Decimal places of numbers without a type modifier.
 _PLACES = {"int2": 0, "int4": 0, "int8": 0, "money": 2}
-#: Identifiers are cut there without a word.
+#: Bytes after which identifiers are cut without a word.
 _LONGEST = 63
 _EXACT = {
     "40001": Fault.BUSY,
@@ -144,6 +145,23 @@ WHERE t.typtype <> 'd' AND d.typnamespace <> CAST('pg_catalog' AS regnamespace)
 """
 
 
+#: xmin: of the row's last change, so also after it was switched off and on. A partition that is emptied fires
+#: no trigger of its table, but has another file then; its triggers count as those of the table.
+_PRESENT = """
+WITH RECURSIVE found AS (
+  SELECT oid, tgrelid AS place FROM pg_trigger WHERE tgparentid = 0
+  UNION ALL SELECT t.oid, f.place FROM found f JOIN pg_trigger t ON t.tgparentid = f.oid),
+named AS (
+  SELECT oid, relname AS name FROM pg_class WHERE pg_table_is_visible(oid)
+  UNION ALL SELECT c.oid, CONCAT(n.nspname, '.', c.relname) FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace)
+SELECT CAST(t.tgname AS TEXT), CAST(n.name AS TEXT), CONCAT(t.oid, '.', t.xmin,
+  CASE WHEN t.tgparentid <> 0 THEN CONCAT('.', pg_relation_filenode(t.tgrelid)) END)
+FROM found f JOIN pg_trigger t ON t.oid = f.oid JOIN named n ON n.oid = f.place
+WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+"""
+
+
 def _rows(count: int) -> str:
     columns = ", ".join(f"c{place} text" for place in range(count))
     return f"json_to_recordset(CAST(? AS json)) AS j({columns})"
@@ -184,7 +202,7 @@ def _earlier(column: Column, seconds: float) -> str:
 
 
 def _names(own: OwnTables, spec: ObjectSpec) -> list[str]:
-    base = trigger_base(own, spec, _LONGEST)
+    base = trigger_base(own, spec, _LONGEST, octets=True)
     return [base, f"{base}_t"]
 
 
@@ -193,20 +211,22 @@ def _drop(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> list[str]:
     names = _names(own, spec)
     return [
         *(f"DROP TRIGGER IF EXISTS {dialect.quote(name)} ON {table}" for name in names),
-        f"DROP FUNCTION IF EXISTS {dialect.quote(names[0])}()",
+        # with triggers that moved away with a table that had this name before: nothing else can depend on it
+        f"DROP FUNCTION IF EXISTS {dialect.quote(beside(spec, names[0]))}() CASCADE",
     ]
 
 
 def _triggers(dialect: Dialect, own: OwnTables, spec: ObjectSpec) -> list[str]:
     """SECURITY DEFINER: users of the ERP need no right on the journal, and cannot write it otherwise.
 
+    The function stands beside its table: tables of one name in several schemas need one each.
     They fire in sessions that replicate or load, too, where whoever installs them may say so: the owner of
     the table. A key that is a date is written as the agent reads it, whatever a user's session says.
     """
     quote = dialect.quote
     key, name = quote(spec.key), literal(spec.name)
     row, truncated = (quote(trigger) for trigger in _names(own, spec))
-    function = row
+    function = quote(beside(spec, _names(own, spec)[0]))
     target = f"INSERT INTO {quote(own.journal)} (object, key, op, message_id) VALUES"
     marker = "nullif(current_setting('isthmus.message_id', true), '')"
 
@@ -325,11 +345,8 @@ POSTGRESQL = Dialect(
         life="CONCAT(instance, '.', pg_relation_filenode(CAST({quoted} AS regclass)))",
         longest_key=None,
         add="ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column}",
-        # xmin: of the row's last change, so also after it was switched off and on. A partition that is
-        # emptied fires no trigger of its table, but has another file then.
-        present="SELECT CAST(tgname AS TEXT), CONCAT(oid, '.', xmin, CASE WHEN tgparentid <> 0 THEN"
-        " CONCAT('.', pg_relation_filenode(tgrelid)) END) FROM pg_trigger"
-        " WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')",
+        present=_PRESENT,
+        tells_table=True,
         passed="SELECT CAST(tgname AS TEXT) FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'O'",
         names=_names,
         triggers=_triggers,

@@ -9,6 +9,7 @@ from adapters.odbc import staging
 from adapters.odbc.capture.advice import captures
 from adapters.odbc.catalog import Table, unique_columns
 from adapters.odbc.session import Session
+from adapters.odbc.tables import WITH_TRIGGERS
 from agent.core.objects import FieldType, ObjectSpec
 from agent.ports import Check
 
@@ -103,6 +104,15 @@ def _key(session: Session, spec: ObjectSpec, table: Table) -> list[Check]:
                 ok=False,
                 detail=f"bytes ({column.type_name}), which are no text: triggers may refuse the ERP's writes",
                 remedy="map another unique column as the key",
+            )
+        ]
+    if column.zoned and spec in session.erp.captured(*WITH_TRIGGERS):
+        return [
+            Check(
+                f"key of {spec.name}",
+                ok=False,
+                detail=f"a point in time ({column.type_name}), which triggers note in the zone of each user",
+                remedy="map another unique column as the key, or choose another capture",
             )
         ]
     if not session.dialect.dictionary.equating:

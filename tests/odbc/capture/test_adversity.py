@@ -6,10 +6,12 @@ import asyncio
 
 import pytest
 
+from adapters.odbc import administer
 from adapters.odbc.journal import install_script
 from adapters.odbc.settings import resolve
 from agent.core.change import Change, ChangeKind, Operation
 from agent.core.objects import FieldSpec, ObjectSpec
+from agent.errors import Refused
 from tests.odbc.capture.sites import Reading
 from tests.odbc.site import PATIENCE_S, Site, read_one
 
@@ -21,8 +23,8 @@ async def _captured(site: Site, columns: str, *, key: str = "code", name: str = 
     return await _installed(site, ObjectSpec(name, key, (FieldSpec("n"),)))
 
 
-async def _installed(site: Site, spec: ObjectSpec) -> Reading:
-    site.objects = (spec,)
+async def _installed(site: Site, *specs: ObjectSpec) -> Reading:
+    site.objects = specs
     administrator = site.user()
     if site.dialect.name == "mariadb":
         administrator.execute("SET character_set_connection = latin1")
@@ -174,3 +176,45 @@ async def test_a_key_of_bytes_is_refused_by_the_check(server_site: Site) -> None
     assert probe is not None
     found = {check.name: check for check in await probe.check()}
     assert not found["key of thing"].ok and "bytes" in found["key of thing"].detail
+
+
+async def test_tables_of_one_name_in_two_schemas_are_captured_each(postgresql_site: Site) -> None:
+    site = postgresql_site
+    users = site.user()
+    for schema in ("north", "south"):
+        users.execute(f"CREATE SCHEMA {schema}")
+        users.execute(f"CREATE TABLE {schema}.thing (code VARCHAR(20) PRIMARY KEY, n VARCHAR(20))")
+    things = tuple(ObjectSpec(f"{schema}.thing", "code", (FieldSpec("n"),)) for schema in ("north", "south"))
+    reading = await _installed(site, *things)
+    users.execute("INSERT INTO north.thing VALUES ('x', '')")
+    users.execute("INSERT INTO south.thing VALUES ('y', '')")
+    told = await reading.until(2)
+    assert [(change.object, change.keys) for change in told] == [
+        ("north.thing", ("x",)),
+        ("south.thing", ("y",)),
+    ]
+
+
+async def test_a_long_name_with_umlauts_is_captured_and_verified(server_site: Site) -> None:
+    """PostgreSQL counts bytes, MariaDB letters."""
+    site, name = server_site, "kundenübersicht_der_änderungen_für_österreich"
+    reading = await _captured(site, "code VARCHAR(20) PRIMARY KEY, n VARCHAR(20)", name=name)
+    administration = administer("erp", site.settings(), site.objects, str)
+    assert all(check.ok for check in await administration.verify())
+    await administration.close()
+    site.user().execute(f"INSERT INTO {name} VALUES ('a', 'x')")
+    assert _told(await reading.until(1)) == [("a", Operation.CREATE)]
+
+
+async def test_a_key_that_is_a_point_in_time_is_refused_and_passes_for_no_deletion(server_site: Site) -> None:
+    """A trigger notes it in the zone of the user who writes."""
+    kind = "TIMESTAMPTZ" if server_site.dialect.name == "postgresql" else "TIMESTAMP"
+    reading = await _captured(server_site, f"code {kind} PRIMARY KEY, n VARCHAR(20)")
+    server_site.user().execute("INSERT INTO thing VALUES ('2026-03-01 10:00:00', 'x')")
+    with pytest.raises(Refused, match="point in time"):
+        await reading.until(1)
+    assert reading.told == []
+    probe = reading.system.probe
+    assert probe is not None
+    found = {check.name: check for check in await probe.check()}
+    assert not found["key of thing"].ok and "point in time" in found["key of thing"].detail

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
 from adapters.odbc import Settings, administer, connect
-from agent.core.change import ChangeKind, Operation
-from agent.core.objects import ObjectSpec
-from agent.errors import ConfigError
+from agent.core.change import Batch, Change, ChangeKind, Operation
+from agent.core.objects import FieldSpec, ObjectSpec
+from agent.errors import ConfigError, Refused
 from tests.odbc.capture.sites import OFF, Reading, fill
 from tests.odbc.site import PATIENCE_S, Site, apply_one, update
 
@@ -260,3 +261,124 @@ def test_another_database_is_told_at_the_configuration() -> None:
     with pytest.raises(ConfigError) as wrong:
         connect("erp", settings, [ObjectSpec("customer", "id", ())], str)
     assert wrong.value.problems[0].key == "systems.erp.tables.customer.capture"
+
+
+async def _ails(reading: Reading, words: str) -> asyncio.Task[Batch]:
+    """The agent says so of a table, while it waits for the next batch."""
+    waiting = asyncio.create_task(reading.batch())
+    assert reading.system.ailments is not None
+    async with asyncio.timeout(PATIENCE_S):
+        while not any(words in sentence for sentence in reading.system.ailments()):
+            if waiting.done():
+                await waiting
+                waiting = asyncio.create_task(reading.batch())
+            await asyncio.sleep(0.01)
+    return waiting
+
+
+async def _next_of(reading: Reading, table: str, waiting: asyncio.Task[Batch] | None = None) -> Change:
+    batch = await (waiting or reading.batch())
+    async with asyncio.timeout(PATIENCE_S):
+        while not (found := [change for change in batch.changes if change.object == table]):
+            batch = await reading.batch()
+    return found[0]
+
+
+async def test_a_table_that_is_away_for_a_moment_holds_the_others_back_and_nothing_is_passed_over(
+    site: Site,
+) -> None:
+    reading = await Reading(site, _BELOW).open()
+    fill(site, 1)
+    site.user().execute("ALTER TABLE sample RENAME TO elsewhere")
+    site.business.create_customer("Adler")
+    waiting = await _ails(reading, "sample is not captured")
+    assert reading.told == []
+    site.user().execute("ALTER TABLE elsewhere RENAME TO sample")
+    change = await _next_of(reading, "sample", waiting)
+    assert change.kind is ChangeKind.READ
+    while len(reading.told) < 2:
+        await reading.batch()
+    assert [(change.object, change.kind) for change in reading.told] == [
+        ("sample", ChangeKind.READ),
+        ("customer", ChangeKind.READ),
+    ]
+    assert reading.system.ailments is not None and not reading.system.ailments()
+
+
+async def test_a_table_that_stays_away_does_not_stop_the_others_and_is_read_whole_when_it_is_back(
+    site: Site,
+) -> None:
+    reading = await Reading(site, _BELOW).open()
+    fill(site, 1)
+    site.user().execute("ALTER TABLE sample RENAME TO elsewhere")
+    site.business.create_customer("Adler")
+    assert (await _next_of(reading, "customer")).fields["name"] == "Adler"
+    assert reading.system.ailments is not None
+    assert "sample is not captured" in reading.system.ailments()[0]
+    await reading.restart()
+    site.business.create_customer("Birke")
+    assert (await _next_of(reading, "customer")).fields["name"] == "Birke"
+    waiting = await _ails(reading, "sample is not captured")
+    assert [change.object for change in reading.told] == ["customer", "customer"]
+    site.user().execute("ALTER TABLE elsewhere RENAME TO sample")
+    gap = await _next_of(reading, "sample", waiting)
+    assert gap.kind is ChangeKind.OVERFLOW and "passed over" in gap.reason
+    site.user().execute("UPDATE sample SET note = 'heard'")
+    assert (await _next_of(reading, "sample")).fields["note"] == "heard"
+    assert not reading.system.ailments()
+
+
+async def test_where_no_table_can_be_read_nothing_is_passed_over(site: Site) -> None:
+    reading = await Reading(site, _BELOW).open()
+    fill(site, 1)
+    site.business.create_customer("Adler")
+    for table in ("customer", "sample"):
+        site.user().execute(f"ALTER TABLE {table} RENAME TO {table}_elsewhere")
+    with pytest.raises(Refused, match="no table"):
+        await reading.until(1)
+    assert reading.told == []
+
+
+async def test_triggers_that_were_away_are_told_and_their_table_is_read_whole(site: Site) -> None:
+    reading = await Reading(site, _BELOW).open()
+    fill(site, 1)
+    await reading.until(1)
+    site.user().execute("ALTER TABLE sample DISABLE TRIGGER ALL")
+    waiting = await _ails(reading, "triggers missing or disabled")
+    site.user().execute("UPDATE sample SET note = 'unheard'")
+    site.user().execute("ALTER TABLE sample ENABLE TRIGGER ALL")
+    gap = await _next_of(reading, "sample", waiting)
+    assert gap.kind is ChangeKind.OVERFLOW and "triggers are others" in gap.reason
+    site.user().execute("UPDATE sample SET note = 'heard'")
+    assert (await _next_of(reading, "sample")).fields["note"] == "heard"
+
+
+async def test_a_position_from_before_the_watch_over_the_triggers_is_gone_on_from(site: Site) -> None:
+    reading = await Reading(site, _BELOW).open()
+    fill(site, 1)
+    await reading.until(1)
+    _, instance, xid, seq, *_ = json.loads(reading.positions["snapshot"])
+    reading.positions["snapshot"] = json.dumps([1, instance, xid, seq]).encode()
+    await reading.restart()
+    site.user().execute("UPDATE sample SET note = 'heard'")
+    change = await _next_of(reading, "sample")
+    assert change.kind is ChangeKind.READ and change.fields["note"] == "heard"
+
+
+async def test_a_table_whose_key_cannot_be_noted_is_told_and_not_read_whole_again_and_again(
+    site: Site,
+) -> None:
+    site.user().execute("CREATE TABLE stamped (at TIMESTAMPTZ PRIMARY KEY, n VARCHAR(20))")
+    site.objects = (*site.objects, ObjectSpec("stamped", "at", (FieldSpec("n"),)))
+    reading = Reading(site, {**_BELOW, "stamped": {"capture": "snapshot"}})
+    await _install(site, reading)
+    await reading.open()
+    site.user().execute("INSERT INTO stamped VALUES (now(), 'x')")
+    site.business.create_customer("Adler")
+    assert (await _next_of(reading, "customer")).fields["name"] == "Adler"
+    await reading.restart()
+    site.business.create_customer("Birke")
+    assert (await _next_of(reading, "customer")).fields["name"] == "Birke"
+    assert reading.system.ailments is not None
+    assert "point in time" in reading.system.ailments()[0]
+    assert {change.object for change in reading.told} == {"customer"}

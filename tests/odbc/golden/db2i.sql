@@ -1,7 +1,7 @@
 -- not run against a server
 SELECT VARCHAR("id"), "na""me", VARCHAR("limit", '.') FROM "sales"."customer" WHERE "id" IN (CAST(CAST(? AS VARCHAR(64)) AS INTEGER), CAST(CAST(? AS VARCHAR(64)) AS INTEGER));
 SELECT VARCHAR("id") FROM "sales"."customer" WHERE "id" IN (CAST(CAST(? AS VARCHAR(64)) AS INTEGER)) WITH RS USE AND KEEP EXCLUSIVE LOCKS;
-SELECT VARCHAR("id"), "na""me", VARCHAR("limit", '.') FROM "sales"."customer" r ORDER BY r."id" FETCH FIRST 500 ROWS ONLY;
+SELECT VARCHAR("id"), "na""me", VARCHAR("limit", '.') FROM "sales"."customer" r WHERE "id" IS NOT NULL ORDER BY r."id" FETCH FIRST 500 ROWS ONLY;
 SELECT VARCHAR("id"), "na""me", VARCHAR("limit", '.') FROM "sales"."customer" r WHERE "id" > CAST(CAST(? AS VARCHAR(64)) AS INTEGER) ORDER BY r."id" FETCH FIRST 500 ROWS ONLY;
 SELECT VARCHAR("id"), "na""me", VARCHAR("limit", '.') FROM "sales"."customer" r WHERE "na""me" = CAST(? AS VARCHAR(80) CCSID 1208) AND "limit" IS NULL ORDER BY r."id" FETCH FIRST 100 ROWS ONLY;
 SELECT VARCHAR("id") FROM FINAL TABLE (INSERT INTO "sales"."customer" ("na""me", "limit") VALUES (CAST(? AS VARCHAR(80) CCSID 1208), CAST(CAST(? AS VARCHAR(64)) AS DECIMAL(63, 2))));
@@ -16,8 +16,8 @@ SELECT VARCHAR(epoch), life FROM "isthmus_epoch" WHERE id = 1 WITH RS;
 SELECT life, VARCHAR(epoch), VARCHAR(token), host, stamp FROM "isthmus_epoch" WHERE id = 1;
 UPDATE "isthmus_epoch" SET life = ?, epoch = CAST(CAST(? AS VARCHAR(64)) AS BIGINT), token = CAST(CAST(? AS VARCHAR(64)) AS BIGINT), host = ?, stamp = ? WHERE id = 1 AND life = ? AND epoch = CAST(CAST(? AS VARCHAR(64)) AS BIGINT) AND token = CAST(CAST(? AS VARCHAR(64)) AS BIGINT) AND host = ? AND stamp = ?;
 SELECT VARCHAR("id"), "na""me", VARCHAR("limit", '.') FROM "sales"."customer" r WHERE r."id" > CAST(CAST(? AS VARCHAR(64)) AS INTEGER) AND r."id" <= CAST(CAST(? AS VARCHAR(64)) AS INTEGER) ORDER BY r."id" FETCH FIRST 1000 ROWS ONLY;
-SELECT VARCHAR("id"), VARCHAR("limit", '.'), "na""me", VARCHAR("limit", '.') FROM "sales"."customer" r WHERE r."limit" IS NOT NULL AND r."limit" >= CAST(CAST(? AS VARCHAR(64)) AS DECIMAL(63, 2)) AND (r."limit" > CAST(CAST(? AS VARCHAR(64)) AS DECIMAL(63, 2)) OR r."id" > CAST(CAST(? AS VARCHAR(64)) AS INTEGER)) AND r."limit" <= CAST(CAST(? AS VARCHAR(64)) AS DECIMAL(63, 2)) AND (r."limit" < CAST(CAST(? AS VARCHAR(64)) AS DECIMAL(63, 2)) OR r."id" <= CAST(CAST(? AS VARCHAR(64)) AS INTEGER)) ORDER BY r."limit", r."id" FETCH FIRST 1000 ROWS ONLY;
-SELECT VARCHAR("limit", '.'), VARCHAR("id") FROM "sales"."customer" r WHERE r."limit" IS NOT NULL ORDER BY r."limit" DESC, r."id" DESC FETCH FIRST 1 ROWS ONLY;
+SELECT VARCHAR("id"), VARCHAR("limit", '.'), "na""me", VARCHAR("limit", '.') FROM "sales"."customer" r WHERE r."limit" IS NOT NULL AND r."id" IS NOT NULL AND r."limit" >= CAST(CAST(? AS VARCHAR(64)) AS DECIMAL(63, 2)) AND (r."limit" > CAST(CAST(? AS VARCHAR(64)) AS DECIMAL(63, 2)) OR r."id" > CAST(CAST(? AS VARCHAR(64)) AS INTEGER)) AND r."limit" <= CAST(CAST(? AS VARCHAR(64)) AS DECIMAL(63, 2)) AND (r."limit" < CAST(CAST(? AS VARCHAR(64)) AS DECIMAL(63, 2)) OR r."id" <= CAST(CAST(? AS VARCHAR(64)) AS INTEGER)) ORDER BY r."limit", r."id" FETCH FIRST 1000 ROWS ONLY;
+SELECT VARCHAR("limit", '.'), VARCHAR("id") FROM "sales"."customer" r WHERE r."limit" IS NOT NULL AND r."id" IS NOT NULL ORDER BY r."limit" DESC, r."id" DESC FETCH FIRST 1 ROWS ONLY;
 SELECT VARCHAR("id") FROM "sales"."customer" r WHERE r."id" IS NOT NULL AND r."id" <= CAST(CAST(? AS VARCHAR(64)) AS INTEGER) ORDER BY r."id" FETCH FIRST 1000 ROWS ONLY;
 {CALL "sales"."write_customer"(?, ?, ?, ?, ?)};
 INSERT INTO "sales"."inbox" ("message_id", "kind", "record_key", "field_values", "seen_values") VALUES (CAST(? AS VARCHAR(80) CCSID 1208), CAST(? AS VARCHAR(80) CCSID 1208), CAST(? AS VARCHAR(80) CCSID 1208), CAST(? AS VARCHAR(80) CCSID 1208), CAST(? AS VARCHAR(80) CCSID 1208));

@@ -1,7 +1,7 @@
 -- not run against a server
 SELECT TO_NVARCHAR("id"), "na""me", TO_NVARCHAR("limit") FROM "sales"."customer" WHERE "id" IN (CAST(? AS INTEGER), CAST(? AS INTEGER));
 SELECT TO_NVARCHAR("id") FROM "sales"."customer" WHERE "id" IN (CAST(? AS INTEGER)) FOR UPDATE WAIT 3;
-SELECT TO_NVARCHAR("id"), "na""me", TO_NVARCHAR("limit") FROM "sales"."customer" r ORDER BY r."id" LIMIT 500;
+SELECT TO_NVARCHAR("id"), "na""me", TO_NVARCHAR("limit") FROM "sales"."customer" r WHERE "id" IS NOT NULL ORDER BY r."id" LIMIT 500;
 SELECT TO_NVARCHAR("id"), "na""me", TO_NVARCHAR("limit") FROM "sales"."customer" r WHERE "id" > CAST(? AS INTEGER) ORDER BY r."id" LIMIT 500;
 SELECT TO_NVARCHAR("id"), "na""me", TO_NVARCHAR("limit") FROM "sales"."customer" r WHERE "na""me" = ? AND "limit" IS NULL ORDER BY r."id" LIMIT 100;
 INSERT INTO "sales"."customer" ("na""me", "limit") VALUES (?, CAST(? AS DECIMAL(38, 2)));
@@ -16,8 +16,8 @@ SELECT TO_NVARCHAR(epoch), life FROM "isthmus_epoch" WHERE id = 1 FOR SHARE LOCK
 SELECT life, TO_NVARCHAR(epoch), TO_NVARCHAR(token), host, stamp FROM "isthmus_epoch" WHERE id = 1;
 UPDATE "isthmus_epoch" SET life = ?, epoch = CAST(? AS BIGINT), token = CAST(? AS BIGINT), host = ?, stamp = ? WHERE id = 1 AND life = ? AND epoch = CAST(? AS BIGINT) AND token = CAST(? AS BIGINT) AND host = ? AND stamp = ?;
 SELECT TO_NVARCHAR("id"), "na""me", TO_NVARCHAR("limit") FROM "sales"."customer" r WHERE r."id" > CAST(? AS INTEGER) AND r."id" <= CAST(? AS INTEGER) ORDER BY r."id" LIMIT 1000;
-SELECT TO_NVARCHAR("id"), TO_NVARCHAR("limit"), "na""me", TO_NVARCHAR("limit") FROM "sales"."customer" r WHERE r."limit" IS NOT NULL AND r."limit" >= CAST(? AS DECIMAL(38, 2)) AND (r."limit" > CAST(? AS DECIMAL(38, 2)) OR r."id" > CAST(? AS INTEGER)) AND r."limit" <= CAST(? AS DECIMAL(38, 2)) AND (r."limit" < CAST(? AS DECIMAL(38, 2)) OR r."id" <= CAST(? AS INTEGER)) ORDER BY r."limit", r."id" LIMIT 1000;
-SELECT TO_NVARCHAR("limit"), TO_NVARCHAR("id") FROM "sales"."customer" r WHERE r."limit" IS NOT NULL ORDER BY r."limit" DESC, r."id" DESC LIMIT 1;
+SELECT TO_NVARCHAR("id"), TO_NVARCHAR("limit"), "na""me", TO_NVARCHAR("limit") FROM "sales"."customer" r WHERE r."limit" IS NOT NULL AND r."id" IS NOT NULL AND r."limit" >= CAST(? AS DECIMAL(38, 2)) AND (r."limit" > CAST(? AS DECIMAL(38, 2)) OR r."id" > CAST(? AS INTEGER)) AND r."limit" <= CAST(? AS DECIMAL(38, 2)) AND (r."limit" < CAST(? AS DECIMAL(38, 2)) OR r."id" <= CAST(? AS INTEGER)) ORDER BY r."limit", r."id" LIMIT 1000;
+SELECT TO_NVARCHAR("limit"), TO_NVARCHAR("id") FROM "sales"."customer" r WHERE r."limit" IS NOT NULL AND r."id" IS NOT NULL ORDER BY r."limit" DESC, r."id" DESC LIMIT 1;
 SELECT TO_NVARCHAR("id") FROM "sales"."customer" r WHERE r."id" IS NOT NULL AND r."id" <= CAST(? AS INTEGER) ORDER BY r."id" LIMIT 1000;
 {CALL "sales"."write_customer"(?, ?, ?, ?, ?)};
 INSERT INTO "sales"."inbox" ("message_id", "kind", "record_key", "field_values", "seen_values") VALUES (?, ?, ?, ?, ?);

@@ -1,6 +1,6 @@
 SELECT CAST("id" AS TEXT), "na""me", "limit" FROM "customer" WHERE "id" IN (?, ?);
 SELECT CAST("id" AS TEXT) FROM "customer" WHERE "id" IN (?);
-SELECT CAST("id" AS TEXT), "na""me", "limit" FROM "customer" r ORDER BY r."id" LIMIT 500;
+SELECT CAST("id" AS TEXT), "na""me", "limit" FROM "customer" r WHERE "id" IS NOT NULL ORDER BY r."id" LIMIT 500;
 SELECT CAST("id" AS TEXT), "na""me", "limit" FROM "customer" r WHERE "id" > ? ORDER BY r."id" LIMIT 500;
 SELECT CAST("id" AS TEXT), "na""me", "limit" FROM "customer" r WHERE "na""me" = ? AND "limit" IS NULL ORDER BY r."id" LIMIT 100;
 INSERT INTO "customer" ("na""me", "limit") VALUES (?, ?);
@@ -15,8 +15,8 @@ SELECT CAST(epoch AS TEXT), life FROM "isthmus_epoch" WHERE id = 1;
 SELECT life, CAST(epoch AS TEXT), CAST(token AS TEXT), host, stamp FROM "isthmus_epoch" WHERE id = 1;
 UPDATE "isthmus_epoch" SET life = ?, epoch = ?, token = ?, host = ?, stamp = ? WHERE id = 1 AND life = ? AND epoch = ? AND token = ? AND host = ? AND stamp = ?;
 SELECT CAST("id" AS TEXT), "na""me", "limit" FROM "customer" r WHERE r."id" > ? AND r."id" <= ? ORDER BY r."id" LIMIT 1000;
-SELECT CAST("id" AS TEXT), "limit", "na""me", "limit" FROM "customer" r WHERE r."limit" IS NOT NULL AND r."limit" >= strftime('%Y-%m-%d %H:%M:%f', ?, '-60.000 seconds') AND r."limit" >= ? AND (r."limit" > ? OR r."id" > ?) AND r."limit" <= ? AND (r."limit" < ? OR r."id" <= ?) ORDER BY r."limit", r."id" LIMIT 1000;
-SELECT "limit", CAST("id" AS TEXT) FROM "customer" r WHERE r."limit" IS NOT NULL ORDER BY r."limit" DESC, r."id" DESC LIMIT 1;
+SELECT CAST("id" AS TEXT), "limit", "na""me", "limit" FROM "customer" r WHERE r."limit" IS NOT NULL AND r."limit" >= strftime('%Y-%m-%d %H:%M:%f', ?, '-60.000 seconds') AND r."id" IS NOT NULL AND r."limit" >= ? AND (r."limit" > ? OR r."id" > ?) AND r."limit" <= ? AND (r."limit" < ? OR r."id" <= ?) ORDER BY r."limit", r."id" LIMIT 1000;
+SELECT "limit", CAST("id" AS TEXT) FROM "customer" r WHERE r."limit" IS NOT NULL AND r."id" IS NOT NULL ORDER BY r."limit" DESC, r."id" DESC LIMIT 1;
 SELECT CAST("id" AS TEXT) FROM "customer" r WHERE r."id" IS NOT NULL AND r."id" <= ? ORDER BY r."id" LIMIT 1000;
 {CALL "sales"."write_customer"(?, ?, ?, ?, ?)};
 INSERT INTO "sales"."inbox" ("message_id", "kind", "record_key", "field_values", "seen_values") VALUES (?, ?, ?, ?, ?);

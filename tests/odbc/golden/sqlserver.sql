@@ -1,7 +1,7 @@
 -- not run against a server
 SELECT CAST([id] AS NVARCHAR(MAX)), [na"me], CAST([limit] AS NVARCHAR(MAX)) FROM [sales].[customer] WHERE [id] IN (CAST(? AS INT), CAST(? AS INT));
 SELECT CAST([id] AS NVARCHAR(MAX)) FROM [sales].[customer] WITH (UPDLOCK, HOLDLOCK, ROWLOCK) WHERE [id] IN (CAST(? AS INT));
-SELECT CAST([id] AS NVARCHAR(MAX)), [na"me], CAST([limit] AS NVARCHAR(MAX)) FROM [sales].[customer] r ORDER BY r.[id] OFFSET 0 ROWS FETCH NEXT 500 ROWS ONLY;
+SELECT CAST([id] AS NVARCHAR(MAX)), [na"me], CAST([limit] AS NVARCHAR(MAX)) FROM [sales].[customer] r WHERE [id] IS NOT NULL ORDER BY r.[id] OFFSET 0 ROWS FETCH NEXT 500 ROWS ONLY;
 SELECT CAST([id] AS NVARCHAR(MAX)), [na"me], CAST([limit] AS NVARCHAR(MAX)) FROM [sales].[customer] r WHERE [id] > CAST(? AS INT) ORDER BY r.[id] OFFSET 0 ROWS FETCH NEXT 500 ROWS ONLY;
 SELECT CAST([id] AS NVARCHAR(MAX)), [na"me], CAST([limit] AS NVARCHAR(MAX)) FROM [sales].[customer] r WHERE [na"me] = ? AND [limit] IS NULL ORDER BY r.[id] OFFSET 0 ROWS FETCH NEXT 100 ROWS ONLY;
 SET NOCOUNT ON; DECLARE @made TABLE (made NVARCHAR(255)); INSERT INTO [sales].[customer] ([na"me], [limit]) OUTPUT CAST(INSERTED.[id] AS NVARCHAR(MAX)) INTO @made VALUES (?, CAST(? AS DECIMAL(38, 2))); SELECT made FROM @made;
@@ -16,8 +16,8 @@ SELECT CAST(epoch AS NVARCHAR(MAX)), life FROM [isthmus_epoch] WITH (HOLDLOCK, R
 SELECT life, CAST(epoch AS NVARCHAR(MAX)), CAST(token AS NVARCHAR(MAX)), host, stamp FROM [isthmus_epoch] WHERE id = 1;
 UPDATE [isthmus_epoch] SET life = ?, epoch = CAST(? AS BIGINT), token = CAST(? AS BIGINT), host = ?, stamp = ? WHERE id = 1 AND life = ? AND epoch = CAST(? AS BIGINT) AND token = CAST(? AS BIGINT) AND host = ? AND stamp = ?;
 SELECT CAST([id] AS NVARCHAR(MAX)), [na"me], CAST([limit] AS NVARCHAR(MAX)) FROM [sales].[customer] r WHERE r.[id] > CAST(? AS INT) AND r.[id] <= CAST(? AS INT) ORDER BY r.[id] OFFSET 0 ROWS FETCH NEXT 1000 ROWS ONLY;
-SELECT CAST([id] AS NVARCHAR(MAX)), CAST([limit] AS NVARCHAR(MAX)), [na"me], CAST([limit] AS NVARCHAR(MAX)) FROM [sales].[customer] r WHERE r.[limit] IS NOT NULL AND r.[limit] >= CAST(? AS DECIMAL(38, 2)) AND (r.[limit] > CAST(? AS DECIMAL(38, 2)) OR r.[id] > CAST(? AS INT)) AND r.[limit] <= CAST(? AS DECIMAL(38, 2)) AND (r.[limit] < CAST(? AS DECIMAL(38, 2)) OR r.[id] <= CAST(? AS INT)) ORDER BY r.[limit], r.[id] OFFSET 0 ROWS FETCH NEXT 1000 ROWS ONLY;
-SELECT CAST([limit] AS NVARCHAR(MAX)), CAST([id] AS NVARCHAR(MAX)) FROM [sales].[customer] r WHERE r.[limit] IS NOT NULL ORDER BY r.[limit] DESC, r.[id] DESC OFFSET 0 ROWS FETCH NEXT 1 ROWS ONLY;
+SELECT CAST([id] AS NVARCHAR(MAX)), CAST([limit] AS NVARCHAR(MAX)), [na"me], CAST([limit] AS NVARCHAR(MAX)) FROM [sales].[customer] r WHERE r.[limit] IS NOT NULL AND r.[id] IS NOT NULL AND r.[limit] >= CAST(? AS DECIMAL(38, 2)) AND (r.[limit] > CAST(? AS DECIMAL(38, 2)) OR r.[id] > CAST(? AS INT)) AND r.[limit] <= CAST(? AS DECIMAL(38, 2)) AND (r.[limit] < CAST(? AS DECIMAL(38, 2)) OR r.[id] <= CAST(? AS INT)) ORDER BY r.[limit], r.[id] OFFSET 0 ROWS FETCH NEXT 1000 ROWS ONLY;
+SELECT CAST([limit] AS NVARCHAR(MAX)), CAST([id] AS NVARCHAR(MAX)) FROM [sales].[customer] r WHERE r.[limit] IS NOT NULL AND r.[id] IS NOT NULL ORDER BY r.[limit] DESC, r.[id] DESC OFFSET 0 ROWS FETCH NEXT 1 ROWS ONLY;
 SELECT CAST([id] AS NVARCHAR(MAX)) FROM [sales].[customer] r WHERE r.[id] IS NOT NULL AND r.[id] <= CAST(? AS INT) ORDER BY r.[id] OFFSET 0 ROWS FETCH NEXT 1000 ROWS ONLY;
 {CALL [sales].[write_customer](?, ?, ?, ?, ?)};
 INSERT INTO [sales].[inbox] ([message_id], [kind], [record_key], [field_values], [seen_values]) VALUES (?, ?, ?, ?, ?);
@@ -58,8 +58,8 @@ DECLARE @context VARBINARY(128) = CAST(CAST(? AS VARCHAR(128)) AS VARBINARY(128)
 GRANT VIEW CHANGE TRACKING ON [sales].[customer] TO [isthmus];
 ALTER TABLE [sales].[customer] DISABLE CHANGE_TRACKING;
 ALTER DATABASE CURRENT SET CHANGE_TRACKING = OFF;
-DECLARE @below BINARY(8) = MIN_ACTIVE_ROWVERSION(); SELECT CAST([id] AS NVARCHAR(MAX)), CONVERT(VARCHAR(18), CAST([rv] AS BINARY(8)), 1), [na"me], CAST([limit] AS NVARCHAR(MAX)) FROM [sales].[customer] r WHERE r.[rv] IS NOT NULL AND r.[rv] < @below AND r.[rv] >= CONVERT(VARBINARY(8000), ?, 1) AND (r.[rv] > CONVERT(VARBINARY(8000), ?, 1) OR r.[id] > CAST(? AS INT)) AND r.[rv] <= CONVERT(VARBINARY(8000), ?, 1) AND (r.[rv] < CONVERT(VARBINARY(8000), ?, 1) OR r.[id] <= CAST(? AS INT)) ORDER BY r.[rv], r.[id] OFFSET 0 ROWS FETCH NEXT 1000 ROWS ONLY;
-DECLARE @below BINARY(8) = MIN_ACTIVE_ROWVERSION(); SELECT CONVERT(VARCHAR(18), CAST([rv] AS BINARY(8)), 1), CAST([id] AS NVARCHAR(MAX)) FROM [sales].[customer] r WHERE r.[rv] IS NOT NULL AND r.[rv] < @below ORDER BY r.[rv] DESC, r.[id] DESC OFFSET 0 ROWS FETCH NEXT 1 ROWS ONLY;
+DECLARE @below BINARY(8) = MIN_ACTIVE_ROWVERSION(); SELECT CAST([id] AS NVARCHAR(MAX)), CONVERT(VARCHAR(18), CAST([rv] AS BINARY(8)), 1), [na"me], CAST([limit] AS NVARCHAR(MAX)) FROM [sales].[customer] r WHERE r.[rv] IS NOT NULL AND r.[rv] < @below AND r.[id] IS NOT NULL AND r.[rv] >= CONVERT(VARBINARY(8000), ?, 1) AND (r.[rv] > CONVERT(VARBINARY(8000), ?, 1) OR r.[id] > CAST(? AS INT)) AND r.[rv] <= CONVERT(VARBINARY(8000), ?, 1) AND (r.[rv] < CONVERT(VARBINARY(8000), ?, 1) OR r.[id] <= CAST(? AS INT)) ORDER BY r.[rv], r.[id] OFFSET 0 ROWS FETCH NEXT 1000 ROWS ONLY;
+DECLARE @below BINARY(8) = MIN_ACTIVE_ROWVERSION(); SELECT CONVERT(VARCHAR(18), CAST([rv] AS BINARY(8)), 1), CAST([id] AS NVARCHAR(MAX)) FROM [sales].[customer] r WHERE r.[rv] IS NOT NULL AND r.[rv] < @below AND r.[id] IS NOT NULL ORDER BY r.[rv] DESC, r.[id] DESC OFFSET 0 ROWS FETCH NEXT 1 ROWS ONLY;
 SELECT CONVERT(VARCHAR(18), MIN_ACTIVE_ROWVERSION(), 1), CONVERT(VARCHAR(18), CAST(CAST(@@DBTS AS BIGINT) + 1 AS BINARY(8)), 1);
 GRANT SELECT ON [sales].[customer] TO [isthmus];
 GRANT INSERT ON [sales].[customer] TO [isthmus];
