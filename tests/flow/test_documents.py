@@ -51,3 +51,25 @@ def test_what_was_said_of_a_document_is_delivered_and_never_superseded(world: Wo
     )
     assert len(states) >= 2
     assert ("superseded",) not in states
+
+
+def _in_order(world: World) -> None:
+    booked = [str(world.erp.rows["invoice", f"i{n}"]["amount"]) for n in range(1, BOOKED + 1)]
+    arrived = [str(r.fields["Amount"]) for r in world.cloud.records.values() if r.object == "Invoice__c"]
+    assert arrived == booked
+
+
+@pytest.mark.invariant("I17")
+def test_documents_that_move_to_another_lane_together_keep_their_order(world: World) -> None:
+    """Their customer is merged into another one when one of them was sent: however their ids are ordered."""
+    world.create()
+    world.create()
+    world.settle()
+    for _ in range(BOOKED):
+        world.book_document(1)
+    world.intake("erp")
+    world.deliver("sf")
+    world.merge_cloud(1)
+    world.settle()
+    _in_order(world)
+    judge(world)

@@ -41,6 +41,16 @@ FOUND: dict[str, list[Operation]] = {
         ("edit_sap", (0, "AUFSD")),
         ("edit_erp", (0, "terms")),
     ],
+    "documents of a merged customer overtake each other on their way to the other lane": [
+        ("create", ()),
+        ("create", ()),
+        ("settle", ()),
+        *[("book_document", (customer,)) for customer in (0, 1, 1)],
+        ("edit_cloud", (0, "Terms")),
+        ("book_document", (1,)),
+        ("edit_cloud", (0, "Note")),
+        ("merge_cloud", (1,)),
+    ],
     "a null that nobody wrote is in conflict with the first value that somebody wrote": [
         ("create", ()),
         ("gap", (0,)),

@@ -52,7 +52,7 @@ class Markup:
     """One document. ``read`` feeds the sink; ``line``, ``column`` and ``offset`` say where it stands.
 
     ``prolog`` and ``tail`` are what stands before and behind the root, ``empty_tag`` says whether the element
-    that ended last was written ``<A/>``.
+    that ended last was written ``<A/>``, ``whole`` whether the document was read up to its end.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class Markup:
         self._before: bytearray | None = bytearray()
         self._closed = -1
         self.empty_tag = False
+        self.whole = False
         self.tail = ""
         self.codec = ""
         self.marked = False
@@ -171,6 +172,7 @@ class Markup:
             self._follow(content)
             yield
             if final:
+                self.whole = True
                 return
             self._check_progress(len(content))
             data = self._stream.read(_CHUNK)

@@ -18,6 +18,7 @@ from adapters.idoc.format.markup import Markup
 from adapters.idoc.format.problems import Problem, ReadFault, Report, Severity, refuse
 from adapters.idoc.format.records import CONTROL, OLD_RELEASE_REMEDY, REQUIRED, XML_CONTROL_NAMES
 from adapters.idoc.format.segments import standard_dictionary
+from adapters.idoc.format.surroundings import IDOC, Surroundings
 
 #: The field that holds the text of a segment whose layout is not known.
 SDATA = "SDATA"
@@ -91,7 +92,7 @@ class XmlReader:
         self._report = report
         self._markup = Markup(stream, self, self._tell, encoding=encoding)
         self._items: list[Item] = []
-        self._outside: list[str] = []
+        self._around = Surroundings(self._markup, self._dictionary, self._tell)
         self._inside = False
         self._segments: list[_Open] = []
         self._leaf: str | None = None
@@ -117,7 +118,7 @@ class XmlReader:
             raise
         yield from self._taken()
         self.style.tail = markup.tail
-        if not self._index and self._markup.codec:
+        if not self._index and markup.whole and self._around.silent:
             self._tell(Problem("the document holds no element IDOC", line=self._markup.line))
 
     def _taken(self) -> list[Item]:
@@ -169,9 +170,10 @@ class XmlReader:
             self._markup.stop(
                 "this is the BizTalk form of an IDoc, which is not read", "have it sent as SAP's own XML"
             )
-        if local != "IDOC":
-            self._outside.append(name)
+        if local != IDOC:
+            self._around.start(name, attributes)
             return
+        self._around.idoc()
         self._inside, self._headed, self._number = True, False, ""
         self._index += 1
         self._count = 0
@@ -188,7 +190,7 @@ class XmlReader:
         if "".join(self._text).strip():
             self._wrong("text stands between segments; it is not read", severity=Severity.WARNING)
         self._text.clear()
-        if self._headed and (name in XML_CONTROL_NAMES or name == "IDOC"):
+        if self._headed and (name in XML_CONTROL_NAMES or name == IDOC):
             self._wrong(f"{name} stands a second time within one IDOC")
         if not marked and not self._unmarked and name not in XML_CONTROL_NAMES:
             self._unmarked = True
@@ -227,7 +229,7 @@ class XmlReader:
     def end(self, name: str) -> None:
         """An element ends."""
         if not self._inside:
-            self._outside.pop()
+            self._around.end()
         elif self._leaf is not None:
             self._end_leaf()
         elif self._segments:
@@ -299,6 +301,7 @@ class XmlReader:
                 self._markup.stop(f"a value of more than {_LONGEST_TEXT} characters")
         elif not self._inside:
             self._between = text
+            self._around.text(text)
         elif text.strip():
             self._wrong("text stands between segments; it is not read", severity=Severity.WARNING)
 
