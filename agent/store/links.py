@@ -18,7 +18,7 @@ def put(tx: Transaction, entity: str, refers_to: Iterable[str]) -> bool:
 
 
 def dependants(tx: Transaction, entity: str) -> list[str]:
-    """Entities that refer to this one, the first that was seen first: so lanes that follow keep their order."""
+    """Entities that refer to this one, the first that was seen first: lanes that follow keep their order."""
     found = tx.rows(
         "SELECT link.entity FROM link JOIN entity ON entity.id = link.entity WHERE link.refers_to = ?"
         " ORDER BY entity.born, entity.id",

@@ -16,8 +16,10 @@ def note(tx: Transaction, entity: str, placeholders: Iterable[str]) -> None:
 
 
 def take(tx: Transaction, placeholder: str) -> list[str]:
-    """Entities whose values hold a placeholder, now that it can be resolved; the first that was seen first, so
-    that those of a lane keep their order."""
+    """Entities whose values hold a placeholder, now that it can be resolved.
+
+    The first is the one that was seen first: those of a lane keep their order.
+    """
     found = tx.rows(
         "SELECT reference.entity FROM reference JOIN entity ON entity.id = reference.entity"
         " WHERE reference.placeholder = ? ORDER BY entity.born, entity.id",
