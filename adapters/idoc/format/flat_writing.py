@@ -26,6 +26,7 @@ from adapters.idoc.format.records import (
     DATA_LENGTH,
     HEADER_LENGTH,
     RECORD_NAMES,
+    REQUIRED,
     SDATA_LENGTH,
     SEGMENT_NAME,
     STATUS,
@@ -118,6 +119,9 @@ class FlatWriter:
             known["TABNAM"] = "EDI_DC40"
         if known["TABNAM"] not in CONTROL_NAMES:
             raise ValueFault("TABNAM is neither EDI_DC40 nor EDI_DC40_U", field="EDI_DC40.TABNAM")
+        for name in REQUIRED:
+            if not known.get(name, "").strip(" "):
+                raise ValueFault("blank: nobody could tell what this IDoc is", field=f"EDI_DC40.{name}")
         text = CONTROL.write(known)
         self._idoc_type = self._dictionary.idoc_type_of(head.control)
         self._client = f"{head.control.get('MANDT', ''):<3}{head.control.get('DOCNUM', ''):<16}"
@@ -145,6 +149,8 @@ class FlatWriter:
         if segment.named is None:
             return segment.definition, segment.data
         where = segment.type
+        if layout is None and not any(segment.named.values()):
+            return segment.definition, ""  # without values nothing needs a place
         if layout is None:
             raise ValueFault(
                 "no layout of this segment is known, so its fields have no places",

@@ -9,12 +9,13 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from adapters.idoc.format.dictionary import Dictionary
 from adapters.idoc.format.document import Entry, Origin, Segment
 from adapters.idoc.format.grammar import IdocType, Node
-from adapters.idoc.format.problems import Problem, Report
+from adapters.idoc.format.problems import Problem, Report, Severity
 from adapters.idoc.format.text import Record
 
 #: HLEVEL has two digits.
@@ -90,8 +91,8 @@ class Placing:
             return False
         return len(levels) > 1 or len(self._waiting) < 2 or self._idoc_type is None
 
-    def _tell(self, record: DataRecord, reason: str) -> None:
-        self._report(self._problem(record, reason))
+    def _tell(self, record: DataRecord, reason: str, severity: Severity = Severity.ERROR) -> None:
+        self._report(replace(self._problem(record, reason), severity=severity))
 
     def _check_number(self, record: DataRecord) -> None:
         """SEGNUM is filled everywhere or nowhere and grows; filters leave holes, so a step above 1 is no
@@ -221,5 +222,8 @@ class Placing:
             if names[depth - 1] in allowed:
                 return depth
         if allowed:
-            self._tell(record, f"{kind} stands below {' or '.join(allowed)}, and none comes before it")
+            # other IDoc types, which is all that is known where this one is not described, prove nothing
+            severity = Severity.ERROR if self._idoc_type is not None else Severity.WARNING
+            reason = f"{kind} stands below {' or '.join(allowed)}, and none comes before it"
+            self._tell(record, reason, severity)
         return 0

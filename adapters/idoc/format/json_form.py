@@ -20,7 +20,7 @@ from adapters.idoc.format.flat_writing import problem_of
 from adapters.idoc.format.hierarchy import DEEPEST
 from adapters.idoc.format.layout import Layout
 from adapters.idoc.format.problems import Problem, Report, Severity, ValueFault, refuse
-from adapters.idoc.format.records import CONTROL
+from adapters.idoc.format.records import CONTROL, REQUIRED
 from adapters.idoc.format.segments import standard_dictionary
 from adapters.idoc.format.values import is_text
 
@@ -204,6 +204,9 @@ class JsonReader:
             segments = tuple(_without_header(segment) for segment in segments)
         else:
             self._numbered(control, segments, path)
+        for name in REQUIRED:
+            if not control[name]:
+                self._tell(f"{path}.control.{name}", f"{name} of the control record is blank")
         return Idoc(control, segments)
 
     def _numbered(self, control: Mapping[str, str], segments: tuple[Segment, ...], path: str) -> None:

@@ -241,6 +241,9 @@ class _Schema:
                 children.append(self._node(member, depth + 1, (*above, named)))
                 continue
             entry = self._field(member, kind, fields[-1].end if fields else 0)
+            if entry is not None and any(entry.name == other.name for other in fields):
+                self._tell(member, f"the field {entry.name} stands twice in this segment", segment=kind)
+                continue
             exact = exact and entry is not None
             if entry is not None and exact:
                 fields.append(entry)

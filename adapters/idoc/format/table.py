@@ -103,6 +103,8 @@ class _Table:
         self._types: dict[tuple[str, str], _Place] = {}
         self._last: dict[tuple[str, str], dict[str, _Place]] = {}
         self._current: tuple[str, ...] = ()
+        self._named: set[str] = set()
+        self._owners: dict[str, str] = {}
 
     def _tell(self, line: int, reason: str, segment: str = "", name: str = "") -> None:
         self._report(Problem(reason, segment=segment, field=name, line=line))
@@ -144,6 +146,9 @@ class _Table:
         try:
             next(reader)
             for values in reader:
+                if any(value.strip() for value in values[len(names) :]):
+                    reason = f"the row has {len(values)} cells, the header {len(names)}"
+                    self._tell(reader.line_num, reason)
                 if any(value.strip() for value in values):
                     yield reader.line_num, dict(zip(names, map(str.strip, values), strict=False))
         except csv.Error as error:
@@ -157,6 +162,10 @@ class _Table:
         here = (kind, definition, row.get("idoctype", ""), row.get("extension", ""), row.get("parent", ""))
         if here != self._current:
             self._current = here
+            self._named = set()
+            owner = self._owners.setdefault(definition, kind) if definition else kind
+            if owner != kind:
+                self._tell(line, f"the definition {definition[:30]} is given to {owner[:30]} too", kind)
             self._place(line, kind, row)
         fields = self._fields.setdefault((kind, definition), [])
         if row.get("field"):
@@ -166,6 +175,10 @@ class _Table:
         name = row["field"]
         length = self._number(line, row, "length", 0)
         offset = self._number(line, row, "offset", fields[-1].end if fields else 0)
+        if name in self._named:
+            self._tell(line, "the field stands twice in this segment", kind, name)
+            return
+        self._named.add(name)
         known = next((entry for entry in fields if entry.name == name), None)
         if known is not None:
             if known.length != length:

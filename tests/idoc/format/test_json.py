@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from adapters.idoc.format.conversion import Conversion, convert
+from adapters.idoc.format.document import Idoc
+from adapters.idoc.format.flat_writing import write_idoc
 from adapters.idoc.format.json_form import read_json
 from adapters.idoc.format.opening import Form, Opened
-from adapters.idoc.format.problems import Findings, ReadFault
+from adapters.idoc.format.problems import Findings, ReadFault, ValueFault
 from tests.idoc.format.exports import flat_file, orders_dictionary, record
 
 FLAT = flat_file(
@@ -164,3 +166,12 @@ def test_a_control_record_of_another_kind_is_not_written() -> None:
     wrong = document()
     wrong["idocs"][0]["control"]["TABNAM"] = "EDI_DC"
     assert any("neither EDI_DC40 nor EDI_DC40_U" in each for each in problems(wrong))
+
+
+@pytest.mark.parametrize("name", ["IDOCTYP", "MESTYP"])
+def test_an_idoc_that_does_not_say_what_it_is_is_refused_in_json_and_by_the_flat_writer(name: str) -> None:
+    control = {"IDOCTYP": "ORDERS05", "MESTYP": "ORDERS", name: ""}
+    with pytest.raises(ReadFault, match=f"{name} of the control record is blank"):
+        list(read_json(io.BytesIO(json.dumps({"idocs": [{"control": control}]}).encode())))
+    with pytest.raises(ValueFault, match="blank: nobody could tell what this IDoc is"):
+        write_idoc(Idoc(control, ()))

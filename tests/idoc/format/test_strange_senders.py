@@ -17,7 +17,8 @@ from adapters.idoc.format.framing import Numbering, Padding
 from adapters.idoc.format.json_form import read_json
 from adapters.idoc.format.loading import load_dictionary
 from adapters.idoc.format.opening import Form, Opened, form_of
-from adapters.idoc.format.problems import Findings, ReadFault, Severity, ValueFault
+from adapters.idoc.format.problems import Findings, Problem, ReadFault, Severity, ValueFault
+from adapters.idoc.format.table import read_table
 from adapters.idoc.format.xml_writing import write_xml
 from tests.idoc.format.exports import (
     SAMPLES,
@@ -186,7 +187,11 @@ def test_the_form_is_told_by_the_first_bytes(start: bytes, form: Form) -> None:
 
 
 def test_json_in_other_shapes_of_unicode_is_read() -> None:
-    document = {"idocs": [{"control": {"MESTYP": "A"}, "segments": [{"type": "E1A", "fields": {"F": "ü"}}]}]}
+    document = {
+        "idocs": [
+            {"control": {"IDOCTYP": "A", "MESTYP": "A"}, "segments": [{"type": "E1A", "fields": {"F": "ü"}}]}
+        ]
+    }
     for encoding in ("utf-8-sig", "utf-16"):
         content = json.dumps(document).encode(encoding)
         (idoc,) = assemble(Opened(io.BytesIO(content), form=Form.JSON))
@@ -211,3 +216,22 @@ def test_the_idocs_before_a_fault_are_handed_out(form: str) -> None:
     with pytest.raises(ReadFault):
         found.extend(assemble(Opened(io.BytesIO(content), dictionary=orders_dictionary())))
     assert len(found) == 2
+
+
+def test_an_empty_segment_that_no_dictionary_knows_is_written_flat() -> None:
+    written = write_idoc(
+        Idoc({"IDOCTYP": "ORDERS05", "MESTYP": "ORDERS"}, (Segment("Z1NEW", "Z1NEW", "", named={}),))
+    )
+    ((segment,),) = [idoc.segments for idoc in read_idocs(io.BytesIO(written), encoding="utf-8")]
+    assert (segment.definition, segment.data) == ("Z1NEW", "")
+
+
+def test_a_dictionary_of_other_idoc_types_makes_no_file_unreadable() -> None:
+    """Its segment stands elsewhere in the type that is described; the file's own type is not."""
+    described = "segment,field,length,idoctype,parent\nZ1TOP,A,1,ZTYPE01,\nE1EDK01,B,1,ZTYPE01,Z1TOP\n"
+    dictionary = read_table(io.BytesIO(described.encode()))
+    content = flat_file(f"{'E1EDK01':<30}{'':33}1", IDOCTYP="ZTYPE02")
+    problems: list[Problem] = []
+    (idoc,) = read_idocs(io.BytesIO(content), encoding="utf-8", dictionary=dictionary, report=problems.append)
+    assert [segment.type for segment in idoc.segments] == ["E1EDK01"]
+    assert [problem.severity for problem in problems] == [Severity.WARNING]
