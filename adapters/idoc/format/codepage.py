@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from enum import IntEnum
 
 _BY_NUMBER = {
     "1100": "iso8859-1",
@@ -37,6 +38,8 @@ NAMED = {*_BY_NUMBER.values(), *_BY_NAME.split(), "gbk", "gb18030", "euc_jp"}
 _WIDE = {"utf-8", "utf-16-le", "utf-16-be", "shift_jis", "big5", "gb2312", "euc_kr"}
 _WIDE |= {"cp932", "cp949", "cp950", "gbk", "gb18030", "euc_jp", "ascii"}
 _SINGLE_BYTE = NAMED - _WIDE
+#: National code pages in which a character may take several bytes.
+_MANY_BYTES = _WIDE - {"utf-8", "utf-16-le", "utf-16-be", "ascii"}
 #: What Windows makes of a national standard: more characters in the same places.
 _WIDER = {"shift_jis": "cp932", "gb2312": "gbk", "euc_kr": "cp949", "big5": "cp950", "tis-620": "cp874"}
 #: Names that the register of character sets (IANA) has and Python says otherwise.
@@ -51,6 +54,16 @@ _REGISTERED = {
 }
 _REGISTERED_ONLY = {"windows-31j": "cp932", "windows-874": "cp874"}
 _PAIR = re.compile("(?=[^\x00-\x7f]{2})")
+#: A letter with an accent within a word of small ones, which no text of a national code page has.
+_LATIN_WORD = re.compile("[A-Za-z][\u00c0-\u017f][a-z]")
+#: Behind capitals, a small letter or a sign: in UTF-8 as unlikely as a sign behind them in a one-byte page.
+_ODD = re.compile("(?<=[A-Z]{2})([\u00a0-\u00bf\u00df-\u00ff])")
+#: A word of another alphabet: Greek, Cyrillic, Hebrew, Arabic.
+_SCRIPT = re.compile("[\u0370-\u06ff]{2}")
+#: Of three bytes and more: a sign of typography, or a word. One letter alone ("café »") is chance.
+_FAR = re.compile("[\u1e00-\u2bff\U00010000-\U0010ffff]|[\u0800-\uffff]{2}")
+#: Of two bytes, and in no alphabet that business is done in: phonetic signs, rare letters, dead scripts.
+_UNUSUAL = re.compile("[\x80-\x9f\u0180-\u0217\u021c-\u036f\u0530-\u058f\u0700-\u07ff]")
 #: "EDI_" as mainframes write it.
 _EBCDIC = b"\xc5\xc4\xc9\x6d"
 
@@ -92,19 +105,52 @@ def registered(codec: str) -> str:
     return _REGISTERED.get(codec) or codec.replace("_", "-").upper()
 
 
-def looks_like_utf8(text: str, codec: str) -> bool:
-    """Whether text read in a one-byte code page was UTF-8 in truth: read so, all later fields are shifted.
+class Evidence(IntEnum):
+    """How much speaks for it that a text is UTF-8 although it was read in another code page."""
 
-    That it could be is not enough: capital letters behind each other ("SPÓŁKA" in 1401) are UTF-8 by
-    chance. What no word has tells: a sign behind a letter, a small one behind a capital within a word.
+    NONE = 0
+    WEAK = 1
+    STRONG = 2
+
+
+def looks_like_utf8(text: str, codec: str) -> bool:
+    """Whether text read in another code page was UTF-8 in truth, beyond reasonable doubt."""
+    return utf8_evidence(text, codec) is Evidence.STRONG
+
+
+def utf8_evidence(text: str, codec: str) -> Evidence:
+    """What speaks for UTF-8 in text that was read in another code page: read so, all later fields shift.
+
+    That its bytes could be UTF-8 is not enough: capital letters behind each other ("SPÓŁKA" in 1401) are so
+    by chance, and so is a sign behind a capital ("NESCAFÉ®", "Ø½"). What no word has tells, if what it would
+    be in UTF-8 is something that people write.
     """
-    if text.isascii() or codec not in _SINGLE_BYTE:
-        return False
+    if text.isascii() or codec not in _SINGLE_BYTE | _MANY_BYTES:
+        return Evidence.NONE
     try:
-        text.encode(codec).decode("utf-8")
+        truth = text.encode(codec).decode("utf-8")
     except UnicodeError:
-        return False
-    return any(_by_accident(text, found.start()) for found in _PAIR.finditer(text))
+        return Evidence.NONE
+    if codec in _MANY_BYTES:
+        told = _LATIN_WORD.search(truth) or _FAR.search(truth)
+        return Evidence.STRONG if told else Evidence.NONE
+    if not any(_by_accident(text, found.start()) for found in _PAIR.finditer(text)):
+        return Evidence.NONE
+    return _plausible(truth)
+
+
+def _plausible(truth: str) -> Evidence:
+    """Whether a text, were it UTF-8, is one that people write. One rare letter, or an odd place, is weak."""
+    beyond = {char for char in truth if char > "\x7f"}
+    if any(_UNUSUAL.fullmatch(char) for char in beyond):
+        return Evidence.NONE
+    if _FAR.search(truth) or _SCRIPT.search(truth):
+        return Evidence.STRONG
+    accents = {char for char in beyond if char < "\u0250"}
+    odd = {found[1] for found in _ODD.finditer(truth)}
+    if len(accents) > 1 or any(char < "\u0100" for char in accents - odd):
+        return Evidence.STRONG
+    return Evidence.WEAK if accents else Evidence.NONE
 
 
 def _by_accident(text: str, at: int) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import codecs
 import re
+from dataclasses import replace
 from typing import BinaryIO, NamedTuple
 
-from adapters.idoc.format.codepage import codec_of, looks_like_utf8, suspicion, wider
-from adapters.idoc.format.problems import Problem, ReadFault, Report, refuse
+from adapters.idoc.format.codepage import Evidence, codec_of, suspicion, utf8_evidence, wider
+from adapters.idoc.format.problems import Problem, ReadFault, Report, Severity, refuse
 from adapters.idoc.format.records import DATA_LENGTH, OLD_RELEASE_REMEDY, old_release
 from adapters.idoc.format.values import from_units, to_units
 
@@ -184,19 +185,23 @@ class TextStream:
         text = record.text
         if not text.isascii():
             text = self._decodable(record, segment)
-            if looks_like_utf8(text, self.codec):
-                self._report(
-                    record.problem(
-                        f"this line is UTF-8 and declared as {self.codec}: so read, all later fields would"
-                        " shift",
-                        segment=segment,
-                        remedy="correct the partner's encoding",
-                    )
-                )
+            self._doubt(record, utf8_evidence(text, self.codec), segment)
         if "\x00" in text or "\x1a" in text:
             self._report(record.problem("NUL or Ctrl-Z inside a record", segment=segment))
             text = text.translate({0: " ", 0x1A: " "})
         return record if text is record.text else record._replace(text=text)
+
+    def _doubt(self, record: Record, evidence: Evidence, segment: str) -> None:
+        if evidence is Evidence.NONE:
+            return
+        reason = f"this line is UTF-8 and declared as {self.codec}: so read, all later fields would shift"
+        remedy = "correct the partner's encoding"
+        severity = Severity.ERROR
+        if evidence is Evidence.WEAK:
+            reason = f"this line, declared as {self.codec}, may be UTF-8: later fields would be shifted"
+            remedy = "look at its text; if signs stand where letters belong, correct the partner's encoding"
+            severity = Severity.WARNING
+        self._report(replace(record.problem(reason, segment=segment, remedy=remedy), severity=severity))
 
     def _decodable(self, record: Record, segment: str) -> str:
         text = record.text
