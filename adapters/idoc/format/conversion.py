@@ -40,7 +40,8 @@ def convert(opened: Opened, wanted: Conversion, dictionary: Dictionary, report: 
     try:
         yield from _written(opened, wanted, dictionary, report)
     except ValueFault as fault:
-        report(Problem(fault.reason, Severity.ERROR, field=fault.where, remedy=fault.remedy))
+        for each in fault.each:
+            report(Problem(each.reason, Severity.ERROR, field=each.where, remedy=each.remedy))
 
 
 def _written(opened: Opened, wanted: Conversion, dictionary: Dictionary, report: Report) -> Iterator[bytes]:

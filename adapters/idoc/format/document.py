@@ -19,6 +19,7 @@ class Origin(NamedTuple):
     offset  byte in the file; -1 where it is not known
     header  MANDT to HLEVEL of a flat data record, 33 characters as they stood; blank in XML and JSON
     width   characters of the flat record as it stood, padding included; 0 in XML and JSON
+    path    place in a JSON document, as ``$.idocs[0].segments[1]``
     """
 
     line: int
@@ -26,6 +27,7 @@ class Origin(NamedTuple):
     offset: int = -1
     header: str = ""
     width: int = 0
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

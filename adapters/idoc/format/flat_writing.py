@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from adapters.idoc.format.codepage import codec_of
 from adapters.idoc.format.dictionary import Dictionary
-from adapters.idoc.format.document import Entry, Head, Idoc, Item, Origin, Segment, items_of
+from adapters.idoc.format.document import Entry, Head, Idoc, Item, Segment, items_of
 from adapters.idoc.format.framing import Framing, Numbering, Padding
 from adapters.idoc.format.grammar import IdocType
 from adapters.idoc.format.layout import HALF, Layout
-from adapters.idoc.format.problems import Problem, Report, ValueFault
+from adapters.idoc.format.problems import Report, ValueFault
 from adapters.idoc.format.records import (
     CONTROL,
     CONTROL_LENGTH,
@@ -26,14 +26,14 @@ from adapters.idoc.format.records import (
     DATA_LENGTH,
     HEADER_LENGTH,
     RECORD_NAMES,
-    REQUIRED,
     SDATA_LENGTH,
     SEGMENT_NAME,
     STATUS,
 )
+from adapters.idoc.format.refusing import blank, problems_of
 from adapters.idoc.format.segments import standard_dictionary
 from adapters.idoc.format.text import END_MARKS, width_of
-from adapters.idoc.format.values import is_text, to_units
+from adapters.idoc.format.values import from_units, is_text, to_units
 
 _FORBIDDEN = re.compile(f"[\r\n{END_MARKS}]")
 
@@ -104,7 +104,8 @@ class FlatWriter:
             except ValueFault as fault:
                 if self._report is None:
                     raise
-                self._report(problem_of(fault, item, self._index, self._number))
+                for problem in problems_of(fault, item, self._index, self._number):
+                    self._report(problem)
                 before = b""
         if before and self._end and not self._framing.final:
             before = before[: -len(self._end.encode(self._codec))]
@@ -112,17 +113,16 @@ class FlatWriter:
 
     def _head(self, head: Head) -> bytes:
         self._index, self._number = head.at, head.control.get("DOCNUM", "")
-        known = {name: text for name, text in head.control.items() if name in CONTROL}
-        for name in head.control.keys() - known.keys():
-            CONTROL.field(name)  # raises, with the nearest name
-        if not known.get("TABNAM"):
-            known["TABNAM"] = "EDI_DC40"
-        if known["TABNAM"] not in CONTROL_NAMES:
-            raise ValueFault("TABNAM is neither EDI_DC40 nor EDI_DC40_U", field="EDI_DC40.TABNAM")
-        for name in REQUIRED:
-            if not known.get(name, "").strip(" "):
-                raise ValueFault("blank: nobody could tell what this IDoc is", field=f"EDI_DC40.{name}")
-        text = CONTROL.write(known)
+        told = {**head.control, "TABNAM": head.control.get("TABNAM") or "EDI_DC40"}
+        faults = blank(told)
+        if told["TABNAM"] not in CONTROL_NAMES:
+            faults.insert(0, ValueFault("neither EDI_DC40 nor EDI_DC40_U", field="EDI_DC40.TABNAM"))
+        try:
+            text = CONTROL.write(told)
+        except ValueFault as fault:
+            faults.append(fault)
+        if faults:
+            raise ValueFault.together(faults)
         self._idoc_type = self._dictionary.idoc_type_of(head.control)
         self._client = f"{head.control.get('MANDT', ''):<3}{head.control.get('DOCNUM', ''):<16}"
         self._levels = {}
@@ -217,24 +217,7 @@ class FlatWriter:
             return (line + self._end).encode(self._codec)
         except UnicodeEncodeError as error:
             at = len(to_units(line[: error.start])) - start
-            raise _not_in_code_page(at, layout, self._codec) from None
-
-
-def problem_of(fault: ValueFault, item: Item, idoc: int, number: str) -> Problem:
-    """A value that cannot be written, with the place where it came from."""
-    origin = item.origin if isinstance(item, Head) else item.segment.origin or Origin(0)
-    segment = "EDI_DC40" if isinstance(item, Head) else item.segment.definition
-    return Problem(
-        fault.reason,
-        idoc=idoc,
-        number=number,
-        segment=segment,
-        field="" if segment in (fault.field, "EDI_DC40") and "." not in fault.field else fault.field,
-        line=origin.line,
-        column=origin.column,
-        offset=origin.offset if origin.offset >= 0 else None,
-        remedy=fault.remedy,
-    )
+            raise _not_in_code_page(to_units(line)[start:], at, layout, self._codec) from None
 
 
 def _to_width(text: str, width: int) -> str:
@@ -247,10 +230,22 @@ def _to_width(text: str, width: int) -> str:
     return text[: max(len(text) - (have - width), len(text.rstrip(" ")))]
 
 
-def _not_in_code_page(at: int, layout: Layout | None, codec: str) -> ValueFault:
+def _not_in_code_page(data: str, at: int, layout: Layout | None, codec: str) -> ValueFault:
+    """Every field that the code page has no bytes for; the place ``at`` where no field is known."""
     reason = f"a character that the code page {codec} does not have"
-    for entry in layout.fields if layout else ():
-        if entry.offset <= at < entry.end:
-            where = f"{layout.name if layout else ''}.{entry.name}"
-            return ValueFault(reason, field=where, offset=entry.offset, length=entry.length)
+    faults = [
+        ValueFault(reason, field=f"{layout.name}.{entry.name}", offset=entry.offset, length=entry.length)
+        for entry in (layout.fields if layout else ())
+        if layout and not _encodes(data[entry.offset : entry.end], codec)
+    ]
+    if faults:
+        return ValueFault.together(faults)
     return ValueFault(reason, field=layout.name if layout else "SDATA", offset=at, length=1)
+
+
+def _encodes(units: str, codec: str) -> bool:
+    try:
+        from_units(units).encode(codec)
+    except ValueError:
+        return False
+    return True

@@ -16,11 +16,11 @@ from typing import BinaryIO
 
 from adapters.idoc.format.dictionary import Dictionary
 from adapters.idoc.format.document import Entry, Head, Idoc, Item, Origin, Segment, items_of
-from adapters.idoc.format.flat_writing import problem_of
 from adapters.idoc.format.hierarchy import DEEPEST
 from adapters.idoc.format.layout import Layout
 from adapters.idoc.format.problems import Problem, Report, Severity, ValueFault, refuse
 from adapters.idoc.format.records import CONTROL, REQUIRED
+from adapters.idoc.format.refusing import blank, problems_of
 from adapters.idoc.format.segments import standard_dictionary
 from adapters.idoc.format.values import is_text
 
@@ -51,8 +51,9 @@ class JsonWriter:
         self._open: list[tuple[int, bool]] = []
 
     def write(self, items: Iterable[Item]) -> Iterator[bytes]:
-        """The document, piece by piece. Raises ValueFault for segments not in the order of their tree; with
-        ``report`` it tells of them and puts them below what is open.
+        """The document, piece by piece. Raises ValueFault for a control record that says too little and for
+        segments not in the order of their tree; with ``report`` it tells of them, and puts such segments
+        below what is open.
         """
         yield b'{"idocs": ['
         begun = False
@@ -61,11 +62,19 @@ class JsonWriter:
                 end = self._close(0) + "]}, " if begun else ""
                 self._open, begun = [(0, False)], True
                 self._index, self._number = item.at, item.control.get("DOCNUM", "")
+                if faults := blank(item.control):
+                    self._refuse(ValueFault.together(faults), item)
                 control = {name: text for name, text in item.control.items() if text}
                 yield f'{end}{{"control": {_text(control)}, "segments": ['.encode()
             else:
                 yield self._entry(item).encode()
         yield (self._close(0) + "]}]}\n" if begun else "]}\n").encode()
+
+    def _refuse(self, fault: ValueFault, item: Item) -> None:
+        if self._report is None:
+            raise fault
+        for problem in problems_of(fault, item, self._index, self._number):
+            self._report(problem)
 
     def _close(self, parent: int) -> str:
         text = ""
@@ -78,10 +87,7 @@ class JsonWriter:
         text = self._close(entry.parent)
         if not self._open or self._open[-1][0] != entry.parent:
             reason = "the segment above it is closed already: segments are not in the order of their tree"
-            fault = ValueFault(reason, field=entry.segment.type)
-            if self._report is None:
-                raise fault
-            self._report(problem_of(fault, entry, self._index, self._number))
+            self._refuse(ValueFault(reason, field=entry.segment.type), entry)
         comma = ", " if self._open[-1][1] else ""
         self._open[-1] = (self._open[-1][0], True)
         self._open.append((entry.at, False))
@@ -199,7 +205,11 @@ class JsonReader:
             for place, each in enumerate(self._list(members, "segments", path))
         ]
         segments = tuple(segment for segment in found if segment is not None)
-        headers = [segment.origin is not None for root in segments for segment in root.walk()]
+        headers = [
+            segment.origin is not None and segment.origin.header != ""
+            for root in segments
+            for segment in root.walk()
+        ]
         if not all(headers):
             segments = tuple(_without_header(segment) for segment in segments)
         else:
@@ -207,7 +217,7 @@ class JsonReader:
         for name in REQUIRED:
             if not control[name]:
                 self._tell(f"{path}.control.{name}", f"{name} of the control record is blank")
-        return Idoc(control, segments)
+        return Idoc(control, segments, origin=Origin(0, path=f"{path}.control"))
 
     def _numbered(self, control: Mapping[str, str], segments: tuple[Segment, ...], path: str) -> None:
         """What headers say has to go with the control record and with the order of the segments."""
@@ -255,7 +265,7 @@ class JsonReader:
         if not _HEADER.fullmatch(header):
             self._tell(f"{path}.header", "not MANDT to HLEVEL of a data record, 33 characters")
             header = ""
-        origin = Origin(0, header=header) if header else None
+        origin = Origin(0, header=header, path=path)
         kind = kind or self._dictionary.type_of(definition)
         return Segment(kind, definition or kind, data, children, 0, named, origin)
 
@@ -324,4 +334,5 @@ class JsonReader:
 
 def _without_header(segment: Segment) -> Segment:
     children = tuple(_without_header(child) for child in segment.children)
-    return replace(segment, children=children, origin=None)
+    origin = segment.origin and segment.origin._replace(header="")
+    return replace(segment, children=children, origin=origin)

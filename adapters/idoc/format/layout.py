@@ -128,30 +128,18 @@ class Layout:
             ) from None
 
     def write(self, values: Mapping[str, str], *, pad: bool = True) -> str:
-        """A record from its fields; ``pad`` fills it to the end. A value is refused rather than cut."""
+        """A record from its fields; ``pad`` fills it to the end. A value is refused rather than cut, and one
+        ValueFault tells of all that are.
+        """
         places: list[tuple[Field, str]] = []
+        faults: list[ValueFault] = []
         for name, text in values.items():
-            entry = self.field(name)
-            where = f"{self.name}.{name}"
-            if not is_text(text):
-                raise ValueFault(HALF, field=where, offset=entry.offset, length=entry.length)
-            units = to_units(text)
-            if len(units) > entry.length:
-                raise ValueFault(
-                    f"{len(units)} characters do not fit into {entry.length} at offset {entry.offset}",
-                    field=where,
-                    offset=entry.offset,
-                    length=entry.length,
-                    remedy="shorten the value at its source or map it to a longer field",
-                )
-            if not _FORBIDDEN.isdisjoint(units):
-                raise ValueFault(
-                    "a line end, NUL or Ctrl-Z cannot stand in a flat file",
-                    field=where,
-                    offset=entry.offset,
-                    length=entry.length,
-                )
-            places.append((entry, units))
+            try:
+                places.append(self._placed(name, text))
+            except ValueFault as fault:
+                faults.append(fault)
+        if faults:
+            raise ValueFault.together(faults)
         line: list[str] = []
         at = 0
         for entry, units in sorted(places, key=lambda place: place[0].offset):
@@ -160,6 +148,30 @@ class Layout:
             at = entry.offset + len(units)
         text = "".join(line)
         return from_units(text.ljust(self.length) if pad else text.rstrip(" "))
+
+    def _placed(self, name: str, text: str) -> tuple[Field, str]:
+        """A value as it goes into its field."""
+        entry = self.field(name)
+        where = f"{self.name}.{name}"
+        if not is_text(text):
+            raise ValueFault(HALF, field=where, offset=entry.offset, length=entry.length)
+        units = to_units(text)
+        if len(units) > entry.length:
+            raise ValueFault(
+                f"{len(units)} characters do not fit into {entry.length} at offset {entry.offset}",
+                field=where,
+                offset=entry.offset,
+                length=entry.length,
+                remedy="shorten the value at its source or map it to a longer field",
+            )
+        if not _FORBIDDEN.isdisjoint(units):
+            raise ValueFault(
+                "a line end, NUL or Ctrl-Z cannot stand in a flat file",
+                field=where,
+                offset=entry.offset,
+                length=entry.length,
+            )
+        return entry, units
 
 
 def layout_of(

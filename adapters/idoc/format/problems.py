@@ -9,7 +9,7 @@ IdocFault (ValueError)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -97,7 +97,10 @@ class ReadFault(IdocFault):
 
 
 class ValueFault(IdocFault):
-    """A value that a field cannot hold. ``offset`` and ``length`` count characters inside SDATA."""
+    """A value that a field cannot hold. ``offset`` and ``length`` count characters inside SDATA.
+
+    One may stand for several of the same record; ``each`` has them all.
+    """
 
     def __init__(
         self, reason: str, *, field: str, offset: int = 0, length: int = 0, remedy: str = ""
@@ -106,6 +109,22 @@ class ValueFault(IdocFault):
         self.field = field
         self.offset = offset
         self.length = length
+        self._others: tuple[ValueFault, ...] = ()
+
+    @classmethod
+    def together(cls, faults: Sequence[ValueFault]) -> ValueFault:
+        """The first fault, which stands for all."""
+        first = faults[0]
+        first._others = tuple(each for fault in faults for each in fault.each if each is not first)
+        return first
+
+    @property
+    def each(self) -> tuple[ValueFault, ...]:
+        """This fault and those that it stands for."""
+        return (self, *self._others)
+
+    def __str__(self) -> str:
+        return "; ".join((super().__str__(), *map(str, self._others)))
 
 
 def refuse(problem: Problem) -> None:

@@ -210,7 +210,7 @@ class XmlReader:
         if self._headed or (self._segments and self._segments[-1].control):
             return
         self._wrong("a segment comes before any control record EDI_DC40")
-        self._begin({}, Origin(self._markup.line))
+        self._begin(None, Origin(self._markup.line))
 
     def _show(self) -> None:
         """Hand the innermost segment out."""
@@ -237,7 +237,7 @@ class XmlReader:
         else:
             if not self._headed:
                 self._wrong("an IDoc without control record")
-                self._begin({}, Origin(self._markup.line))
+                self._begin(None, Origin(self._markup.line))
             if not self._count:
                 self._wrong("an IDoc without segments")
             self._inside = False
@@ -275,9 +275,10 @@ class XmlReader:
         self._show()
         self._segments.pop()
 
-    def _begin(self, sent: dict[str, str], origin: Origin) -> None:
-        """An IDoc begins, with what its control record says."""
+    def _begin(self, found: dict[str, str] | None, origin: Origin) -> None:
+        """An IDoc begins, with what its control record says; None where it has none, which was told of."""
         self._headed = True
+        sent = found or {}
         self._number = sent.get("DOCNUM", "")
         if "DOCTYP" in sent:
             self._wrong(
@@ -286,8 +287,8 @@ class XmlReader:
         for name in sent:
             if name not in CONTROL and name != "DOCTYP":
                 self._wrong(f"the control record has no field {name}", severity=Severity.WARNING)
-        for name in REQUIRED if sent else ():
-            if not sent.get(name):
+        for name in REQUIRED if found is not None else ():
+            if not sent.get(name, "").strip(" "):
                 self._wrong(f"{name} of the control record is blank")
         control = {entry.name: sent.get(entry.name, "") for entry in CONTROL.fields}
         self._items.append(Head(self._index, control, origin, tuple(sent)))

@@ -15,9 +15,9 @@ from xml.sax.saxutils import escape
 from adapters.idoc.format.codepage import codec_of, registered
 from adapters.idoc.format.dictionary import Dictionary
 from adapters.idoc.format.document import Entry, Head, Idoc, Item, Segment, items_of
-from adapters.idoc.format.flat_writing import problem_of
 from adapters.idoc.format.problems import Report, ValueFault
 from adapters.idoc.format.records import CONTROL
+from adapters.idoc.format.refusing import blank, problems_of
 from adapters.idoc.format.segments import standard_dictionary
 from adapters.idoc.format.xml import SDATA, XmlStyle
 
@@ -79,7 +79,10 @@ class XmlWriter:
             except ValueFault as fault:
                 if self._report is None:
                     raise
-                self._report(problem_of(fault, item, self._index, self._number))
+                for problem in problems_of(fault, item, self._index, self._number):
+                    self._report(problem)
+                if isinstance(item, Entry):
+                    self._open.append(("", item.at))  # what hangs below it is not wrong for that
                 continue
             yield self._encode(text)
         if not self._root:
@@ -102,7 +105,9 @@ class XmlWriter:
     def _head(self, head: Head) -> str:
         control = head.control
         self._index, self._number = head.at, control.get("DOCNUM", "")
-        name = control.get("CIMTYP") or control.get("IDOCTYP") or ""
+        if faults := blank(control):
+            raise ValueFault.together(faults)
+        name = control.get("CIMTYP") or control["IDOCTYP"]
         root = _element(name, "EDI_DC40.IDOCTYP")
         if self._root and root != self._root:
             raise ValueFault(
@@ -166,18 +171,23 @@ class XmlWriter:
 
     def _fields(self, fields: Mapping[str, str], where: str, depth: int) -> str:
         parts: list[str] = []
+        faults: list[ValueFault] = []
         line = self._line(depth)
         for name, value in fields.items():
             if not value and not self._form.blanks:
                 continue
             if not value.isprintable() and _NO_XML.search(value):
-                raise ValueFault("a character that XML cannot hold", field=f"{where}.{name}")
-            element = _element(name, where)
-            if value or not self._style.closed:
+                faults.append(ValueFault("a character that XML cannot hold", field=f"{where}.{name}"))
+            element = name.replace("/", "_-")
+            if not _NAME.fullmatch(element):
+                faults.append(ValueFault("the name of a field cannot stand in XML", field=where))
+            elif value or not self._style.closed:
                 text = escape(value, {"\r": "&#13;"}) if not value.isalnum() else value
                 parts.append(f"{line}<{element}>{text}</{element}>")
             else:
                 parts.append(f"{line}<{element}/>")
+        if faults:
+            raise ValueFault.together(faults)
         return "".join(parts)
 
 
