@@ -7,7 +7,7 @@ newest known layout reads every older record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from adapters.idoc.format.grammar import IdocType
 from adapters.idoc.format.layout import Layout
@@ -47,17 +47,26 @@ class Dictionary:
 
     def add(self, layout: Layout) -> None:
         """Add a definition; of several definitions of one type the longest is the newest. A layout without a
-        definition (from a schema) takes the place of none that has one.
+        definition (from a schema) takes the place of none that has one. Of one definition the later layout
+        holds, unless the one before only has more fields.
         """
         if layout.definition != layout.name:
+            same = self._by_definition.get(layout.definition)
+            if same is not None and same.length > layout.length and same.agrees(layout):
+                layout = same
             self._by_definition[layout.definition] = layout
             names = self._definitions.setdefault(layout.name, [])
             if layout.definition not in names:
                 names.append(layout.definition)
         known = self._by_type.get(layout.name)
-        if known is None or (layout.length, layout.definition != layout.name) >= (
-            known.length,
-            known.definition != known.name,
+        if (
+            known is None
+            or known.definition == layout.definition
+            or (layout.length, layout.definition != layout.name)
+            >= (
+                known.length,
+                known.definition != known.name,
+            )
         ):
             self._by_type[layout.name] = layout
         self._rules.clear()
@@ -73,11 +82,29 @@ class Dictionary:
                     self._parents[child.type] = (*known, above)
 
     def extend(self, other: Dictionary) -> None:
-        """Add everything that another dictionary knows; where both know a definition, the other's holds."""
-        for layout in (*other._by_type.values(), *other._by_definition.values()):
+        """Add everything that another dictionary knows; where both describe a definition and one layout does
+        not just have more fields, the other's holds.
+        """
+        for layout in other.layouts():
             self.add(layout)
         for idoc_type in other._idoc_types.values():
             self.add_type(idoc_type)
+
+    def layouts(self) -> Iterator[Layout]:
+        """Every layout that is known, those without a definition first."""
+        yield from (layout for layout in self._by_type.values() if layout.definition == layout.name)
+        yield from self._by_definition.values()
+
+    def contradiction(self, layout: Layout) -> Layout | None:
+        """What is known of a segment and says otherwise than a layout, which is of another release if one of
+        both only has more fields.
+        """
+        known = self._by_definition.get(layout.definition)
+        if known is None:
+            newest = self._by_type.get(layout.name)
+            if newest is not None and layout.name in (layout.definition, newest.definition):
+                known = newest
+        return None if known is None or known.agrees(layout) else known
 
     def type_of(self, name: str) -> str:
         """The type of a name found in SEGNAM, which may be a definition or, from some senders, the type

@@ -188,7 +188,11 @@ class FlatWriter:
         if entry.depth > 1:
             return self._levels.get(entry.depth - 1, entry.depth - 1) + 1
         node = self._idoc_type.root.child(entry.segment.type) if self._idoc_type else None
-        return (node.level if node else 0) or (layout.level if layout else 0) or 1
+        if node is not None and node.level:
+            return node.level
+        # what stands below others in the IDoc types that are known has its level from there
+        root = layout is not None and not self._dictionary.parents_of(layout.name)
+        return (layout.level if layout and root else 0) or 1
 
     def _checked(self, segment: Segment, data: str) -> str:
         length = width_of(data)

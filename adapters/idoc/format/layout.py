@@ -83,6 +83,10 @@ class Layout:
         both = zip(self._cuts, other._cuts, strict=False)
         return all(mine == theirs for mine, theirs in both)
 
+    def agrees(self, other: Layout) -> bool:
+        """Whether both may be of one segment, in two releases of it."""
+        return self.name == other.name and self.extends(other)
+
     def field(self, name: str) -> Field:
         """The field of that name. Raises ValueFault with the nearest valid name."""
         entry = self._by_name.get(name)

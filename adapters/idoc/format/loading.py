@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from adapters.idoc.format.dictionary import Dictionary
+from adapters.idoc.format.layout import Layout
 from adapters.idoc.format.parser_export import is_parser_export, read_parser_export
-from adapters.idoc.format.problems import Problem, Report, refuse
+from adapters.idoc.format.problems import Problem, Report, Severity, refuse
 from adapters.idoc.format.schema import read_schema
 from adapters.idoc.format.segments import standard_dictionary
 from adapters.idoc.format.table import is_table, read_table
@@ -21,13 +22,36 @@ _LARGEST = 64 << 20
 
 
 def load_dictionary(paths: Iterable[Path], *, report: Report = refuse) -> Dictionary:
-    """The segments that are known anyway and those of every file; of what two files describe, the later one
-    holds. Raises ReadFault at the first problem, or reports them all; OSError for a file it cannot open.
+    """The segments that are known anyway and those of every file. Of a definition in two files the longer
+    layout holds where it only has more fields; else the later one does, and there is a warning. Raises
+    ReadFault at the first problem, or reports them all; OSError for a file it cannot open.
     """
     dictionary = standard_dictionary()
+    sources = dict.fromkeys(
+        (layout.definition for layout in dictionary.layouts()), "what is known without a file"
+    )
     for path in paths:
-        dictionary.extend(_load(path, report))
+        found = _load(path, report)
+        for layout in found.layouts():
+            other = dictionary.contradiction(layout)
+            if other is not None:
+                report(_contradicts(layout, other, str(path), sources[other.definition]))
+        sources |= dict.fromkeys((layout.definition for layout in found.layouts()), str(path))
+        dictionary.extend(found)
     return dictionary
+
+
+def _contradicts(layout: Layout, known: Layout, file: str, other: str) -> Problem:
+    reason = f"its fields are not those that it has by {other}, and neither of both only has more"
+    if layout.name != known.name:
+        reason = f"it is a definition of {layout.name[:30]} here, and of {known.name[:30]} by {other}"
+    return Problem(
+        reason,
+        Severity.WARNING,
+        file=file,
+        segment=layout.definition,
+        remedy="leave out the dictionary that is not of this sender",
+    )
 
 
 def _load(path: Path, report: Report) -> Dictionary:
