@@ -58,6 +58,8 @@ _PAIR = re.compile("(?=[^\x00-\x7f]{2})")
 _LATIN_WORD = re.compile("[A-Za-z][\u00c0-\u017f][a-z]")
 #: Behind capitals, a small letter or a sign: in UTF-8 as unlikely as a sign behind them in a one-byte page.
 _ODD = re.compile("(?<=[A-Z]{2})([\u00a0-\u00bf\u00df-\u00ff])")
+#: Words of another alphabet: two such letters are a word of Chinese ("小学" in 8400), more are not.
+_SCRIPT_WORD = re.compile("[\u0370-\u06ff]{5}")
 #: A word of another alphabet: Greek, Cyrillic, Hebrew, Arabic.
 _SCRIPT = re.compile("[\u0370-\u06ff]{2}")
 #: Of three bytes and more: a sign of typography, or a word. One letter alone ("café »") is chance.
@@ -90,10 +92,20 @@ def codec_of(name: str) -> str:
     return codec
 
 
-def wider(codec: str) -> str:
-    """What to try where a text is not quite in a code page; "" for nothing."""
+def instead(data: bytes, codec: str) -> str:
+    """What to try where bytes are not quite in a code page; "" for nothing."""
+    if codec != "utf-8" and not data.isascii() and _is_utf8(data):
+        return "it looks like UTF-8 (4110)"
     other = _WIDER.get(codec, "")
     return f"Windows writes more characters in these places: try {other}" if other else ""
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def registered(codec: str) -> str:
@@ -132,7 +144,7 @@ def utf8_evidence(text: str, codec: str) -> Evidence:
     except UnicodeError:
         return Evidence.NONE
     if codec in _MANY_BYTES:
-        told = _LATIN_WORD.search(truth) or _FAR.search(truth)
+        told = _LATIN_WORD.search(truth) or _FAR.search(truth) or _SCRIPT_WORD.search(truth)
         return Evidence.STRONG if told else Evidence.NONE
     if not any(_by_accident(text, found.start()) for found in _PAIR.finditer(text)):
         return Evidence.NONE
@@ -183,12 +195,14 @@ def suspicion(data: bytes, codec: str) -> str:
     return ""
 
 
-def mojibake(text: str, codec: str) -> str:
-    """What speaks against the code page in text that could be decoded; "" for nothing. A hint only."""
+def mojibake(text: str, codec: str, *, told: bool = False) -> str:
+    """What speaks against the code page in text that could be decoded; "" for nothing. A hint only. ``told``
+    says that U+FFFD may stand for bytes that were told of.
+    """
     if text.isascii():
         return ""
     if "�" in text:
-        return "it holds U+FFFD: characters were lost before it was written"
+        return "" if told else "it holds U+FFFD: characters were lost before it was written"
     if codec in _SINGLE_BYTE and any("\x80" <= char <= "\x9f" for char in text):
         return "it holds control characters where Windows has letters: the code page may be 1160 (cp1252)"
     try:

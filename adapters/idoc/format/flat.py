@@ -117,6 +117,11 @@ class FlatReader:
         self._text = TextStream(stream, encoding, self._tell)
 
     @property
+    def undecodable(self) -> bool:
+        """Whether there were bytes that are not in the code page; U+FFFD stands for them."""
+        return self._text.undecodable
+
+    @property
     def between(self) -> bool:
         """Whether the IDoc that was handed out last is whole, and the next one is not begun."""
         return self._placing is None

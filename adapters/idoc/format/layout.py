@@ -6,11 +6,11 @@ Offsets and lengths count characters (UTF-16 code units, as SAP counts), never b
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from adapters.idoc.format.problems import ValueFault
-from adapters.idoc.format.values import from_units, is_text, to_units
+from adapters.idoc.format.values import from_units, is_text, to_units, width_of
 
 #: Characters before SDATA in a data record, and of a whole one.
 HEADER_LENGTH = 63
@@ -95,6 +95,13 @@ class Layout:
             remedy = f"did you mean {self.name}.{near[0]}?" if near else ""
             raise ValueFault("no such field in this segment", field=f"{self.name}.{name}", remedy=remedy)
         return entry
+
+    def overlong(self, values: Mapping[str, str]) -> Iterator[tuple[Field, int]]:
+        """The fields whose value is too long, and how long it is."""
+        for name, text in values.items():
+            entry = self._by_name.get(name)
+            if entry is not None and len(text) * 2 > entry.length and width_of(text) > entry.length:
+                yield entry, width_of(text)
 
     def read(self, data: str) -> dict[str, str]:
         """Every field of a record; a record that ends early has blank fields. Only trailing blanks are

@@ -28,6 +28,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, b"<\0\0\0", b"\0\0\0<")
 _WITHOUT_MARK = ((b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))
 
 
@@ -180,6 +181,9 @@ class Markup:
     def _decide(self, data: bytes) -> int:
         """Find the encoding out; how many bytes a byte order mark takes."""
         declared = ""
+        if data.startswith(_UTF_32):
+            self.codec = "ascii"
+            self.stop("the document is in UTF-32, which is not read", "save it as UTF-8")
         for mark, codec in _BOMS:
             if data.startswith(mark):
                 self.codec, self.marked, self._shift = codec, True, len(mark)

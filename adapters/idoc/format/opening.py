@@ -28,8 +28,8 @@ class Form(StrEnum):
 
 def form_of(start: bytes) -> Form:
     """The form of a file, by its first bytes."""
-    plain = start.removeprefix(b"\xef\xbb\xbf").removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff")
-    plain = plain.replace(b"\0", b"").lstrip(b" \t\r\n")
+    plain = start.replace(b"\0", b"").removeprefix(b"\xef\xbb\xbf")
+    plain = plain.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").lstrip(b" \t\r\n")
     if plain.startswith(b"<"):
         return Form.XML
     return Form.JSON if plain.startswith((b"{", b"[")) else Form.FLAT
@@ -87,6 +87,11 @@ class Opened:
     def codec(self) -> str:
         """Python's name of the file's encoding; of an XML document once it was begun."""
         return (self._reader.codec or "utf-8") if isinstance(self._reader, XmlReader) else self._codec
+
+    @property
+    def undecodable(self) -> bool:
+        """Whether there were bytes that are not in the code page; U+FFFD stands for them."""
+        return isinstance(self._reader, FlatReader) and self._reader.undecodable
 
     @property
     def between(self) -> bool:

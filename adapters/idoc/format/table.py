@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -53,6 +54,9 @@ COLUMNS = (
         "level",
     ),
 )
+#: Columns that hold names, and what those may be: more than SAP allows, and nothing that no file could hold.
+_NAMES = ("segment", "field", "definition", "idoctype", "extension", "parent")
+_NAME = re.compile(r"[\w/.$%#-]{1,60}")
 _LARGEST = 64 << 20
 _DEEPEST = 60
 
@@ -133,7 +137,7 @@ class _Table:
         except UnicodeDecodeError as error:
             self._tell(content.count(b"\n", 0, error.start) + 1, "the table is not in UTF-8")
             return
-        first = text.split("\n", 1)[0].rstrip("\r")
+        first = re.split("[\r\n]", text, maxsplit=1)[0]
         names = _names(first)
         missing = [name for name in REQUIRED if name not in names]
         unknown = [name for name in names if name not in COLUMNS]
@@ -158,6 +162,9 @@ class _Table:
         kind, definition = row.get("segment", ""), row.get("definition", "")
         if not kind:
             self._tell(line, "a row without segment")
+            return
+        for column in (name for name in _NAMES if row.get(name) and not _NAME.fullmatch(row[name])):
+            self._tell(line, f"what stands as {column} is no name: blanks and signs cannot be in one")
             return
         here = (kind, definition, row.get("idoctype", ""), row.get("extension", ""), row.get("parent", ""))
         if here != self._current:

@@ -7,10 +7,10 @@ import re
 from dataclasses import replace
 from typing import BinaryIO, NamedTuple
 
-from adapters.idoc.format.codepage import Evidence, codec_of, suspicion, utf8_evidence, wider
+from adapters.idoc.format.codepage import Evidence, codec_of, instead, suspicion, utf8_evidence
 from adapters.idoc.format.problems import Problem, ReadFault, Report, Severity, refuse
 from adapters.idoc.format.records import DATA_LENGTH, OLD_RELEASE_REMEDY, old_release
-from adapters.idoc.format.values import from_units, to_units
+from adapters.idoc.format.values import from_units, width_of
 
 _CHUNK = 1 << 18
 #: Ctrl-Z and NUL: what old systems leave behind the last record.
@@ -62,6 +62,7 @@ class TextStream:
         self.offset = 0
         self.line = 1
         self.marked = False
+        self.undecodable = False
         self._skip_mark()
 
     def _skip_mark(self) -> None:
@@ -204,24 +205,26 @@ class TextStream:
         self._report(replace(record.problem(reason, segment=segment, remedy=remedy), severity=severity))
 
     def _decodable(self, record: Record, segment: str) -> str:
-        text = record.text
+        text, remedy = record.text, ""
         for found in _UNDECODABLE.finditer(text):
-            remedy = "compare the partner's encoding with the char. set of SAP's port (WE21)"
+            self.undecodable = True
+            remedy = remedy or self._remedy(text)
             problem = Problem(
                 f"not valid in the declared code page {self.codec}",
                 segment=segment,
                 line=record.line,
                 column=found.start() + 1,
                 offset=record.offset + self.size(text[: found.start()]),
-                remedy=self._suspicion or wider(self.codec) or remedy,
+                remedy=remedy,
             )
             self._report(problem)
-        return _UNDECODABLE.sub("\ufffd", text)
+        return _UNDECODABLE.sub("\ufffd", text) if remedy else text
 
-
-def width_of(text: str) -> int:
-    """Characters as SAP counts them: a character beyond U+FFFF is two."""
-    return len(text) if text.isascii() else len(to_units(text))
+    def _remedy(self, text: str) -> str:
+        """What to do about a text that is not in the code page."""
+        other = instead(text.encode(self.codec, self._lenient), self.codec) if self._narrow else ""
+        compare = "compare the partner's encoding with the char. set of SAP's port (WE21)"
+        return self._suspicion or other or compare
 
 
 __all__ = ["END_MARKS", "Record", "TextStream", "from_units", "width_of"]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from adapters.idoc.format.codepage import mojibake
 from adapters.idoc.format.dictionary import Dictionary
 from adapters.idoc.format.document import Entry, Head, Item, Origin, Segment
 from adapters.idoc.format.grammar import IdocType, Node
+from adapters.idoc.format.hints import Hint
 from adapters.idoc.format.layout import Field, Layout
 from adapters.idoc.format.problems import Problem, Report, Severity, ValueFault
 from adapters.idoc.format.records import CONTROL, CONTROL_NAMES, XML_CONTROL_NAMES
@@ -50,12 +50,13 @@ class Validator:
         self._stack: list[_Level] = []
         self._index = 0
         self._number = ""
-        self._hinted = False
+        self._hint = Hint(None, report, codec)
         self._strange: set[str] = set()
         self._last = 0
 
     def check(self, items: Iterable[Item]) -> Iterator[Item]:
         """The same items, each looked at."""
+        self._hint = Hint(items, self._report, self._codec)
         for item in items:
             if isinstance(item, Head):
                 self._close(-1)
@@ -122,7 +123,7 @@ class Validator:
             self._unknown(segment, origin)
         else:
             self._content(segment, layout, origin)
-        self._hint(segment, origin)
+        self._hint.look(entry, self._index, self._number)
 
     def _numbers(self, segment: Segment, origin: Origin) -> None:
         """SAP numbers from 1 in steps of 1; its own filters leave gaps."""
@@ -219,15 +220,3 @@ class Validator:
             check_value(text, entry.kind)
         except ValueError as error:
             self._tell(origin, str(error), where, entry.name)
-
-    def _hint(self, segment: Segment, origin: Origin) -> None:
-        """One word per file about a code page that looks wrong."""
-        if self._hinted:
-            return
-        texts = (segment.data,) if segment.named is None else tuple(segment.named.values())
-        for text in texts:
-            hint = mojibake(text, self._codec)
-            if hint:
-                self._hinted = True
-                self._tell(origin, f"the text looks wrong: {hint}", segment.definition, warning=True)
-                return

@@ -209,6 +209,11 @@ def to_units(text: str) -> str:
     return "".join(chr(int.from_bytes(data[at : at + 2], "big")) for at in range(0, len(data), 2))
 
 
+def width_of(text: str) -> int:
+    """Characters as SAP counts them: a character beyond U+FFFF is two."""
+    return len(text) if text.isascii() else len(to_units(text))
+
+
 def from_units(units: str) -> str:
     """The inverse of ``to_units``. Raises ValueError where a field ends within a character."""
     if units.isascii() or _SURROGATE.search(units) is None:
