@@ -205,8 +205,7 @@ def mojibake(text: str, codec: str, *, told: bool = False) -> str:
         return "" if told else "it holds U+FFFD: characters were lost before it was written"
     if codec in _SINGLE_BYTE and any("\x80" <= char <= "\x9f" for char in text):
         return "it holds control characters where Windows has letters: the code page may be 1160 (cp1252)"
-    try:
-        again = text.encode("cp1252").decode("utf-8")
-    except UnicodeError:
+    if codec in _SINGLE_BYTE | _MANY_BYTES:
         return ""
-    return "it may have been taken for another code page and encoded twice" if again != text else ""
+    twice = any(looks_like_utf8(text, other) for other in ("cp1252", "iso8859-1"))
+    return "it may have been taken for another code page and encoded twice" if twice else ""

@@ -114,7 +114,7 @@ class FlatWriter:
     def _head(self, head: Head) -> bytes:
         self._index, self._number = head.at, head.control.get("DOCNUM", "")
         told = {**head.control, "TABNAM": head.control.get("TABNAM") or "EDI_DC40"}
-        faults = blank(told)
+        faults = blank(head, told=self._report is not None)
         if told["TABNAM"] not in CONTROL_NAMES:
             faults.insert(0, ValueFault("neither EDI_DC40 nor EDI_DC40_U", field="EDI_DC40.TABNAM"))
         try:

@@ -62,7 +62,7 @@ class JsonWriter:
                 end = self._close(0) + "]}, " if begun else ""
                 self._open, begun = [(0, False)], True
                 self._index, self._number = item.at, item.control.get("DOCNUM", "")
-                if faults := blank(item.control):
+                if faults := blank(item, told=self._report is not None):
                     self._refuse(ValueFault.together(faults), item)
                 control = {name: text for name, text in item.control.items() if text}
                 yield f'{end}{{"control": {_text(control)}, "segments": ['.encode()

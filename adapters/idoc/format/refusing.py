@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from adapters.idoc.format.document import Head, Item, Origin
 from adapters.idoc.format.problems import Problem, ValueFault
@@ -28,10 +28,14 @@ def problems_of(fault: ValueFault, item: Item, idoc: int, number: str) -> Iterat
         )
 
 
-def blank(control: Mapping[str, str]) -> list[ValueFault]:
-    """The fields of a control record that are blank, and without which nobody can tell what an IDoc is."""
+def blank(head: Head, *, told: bool) -> list[ValueFault]:
+    """The fields of a control record that are blank, and without which nobody can tell what an IDoc is. None
+    of one that was read from a file, where all that a reader finds is ``told``.
+    """
+    if told and (head.origin.line or head.origin.path):
+        return []
     return [
         ValueFault("blank: nobody could tell what this IDoc is", field=f"EDI_DC40.{name}")
         for name in REQUIRED
-        if not control.get(name, "").strip(" ")
+        if not head.control.get(name, "").strip(" ")
     ]

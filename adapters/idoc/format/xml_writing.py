@@ -105,9 +105,9 @@ class XmlWriter:
     def _head(self, head: Head) -> str:
         control = head.control
         self._index, self._number = head.at, control.get("DOCNUM", "")
-        if faults := blank(control):
+        if faults := blank(head, told=self._report is not None):
             raise ValueFault.together(faults)
-        name = control.get("CIMTYP") or control["IDOCTYP"]
+        name = control.get("CIMTYP") or control.get("IDOCTYP") or self._root or "IDOC"
         root = _element(name, "EDI_DC40.IDOCTYP")
         if self._root and root != self._root:
             raise ValueFault(

@@ -103,3 +103,22 @@ def test_what_is_no_name_is_not_taken_for_one_in_a_table(row: str) -> None:
     found = Findings()
     read_table(io.BytesIO(f"{HEADER}\n{row}\nZ1Q,Z2Q,A,5\n".encode()), report=found.add)
     assert found.errors == 1
+
+
+@pytest.mark.parametrize(("text", "encoding"), [("NESCAFÉ® GOLD", "1100"), ("NESCAFÉ® GOLD", ""), ("Ø½", "")])
+def test_a_legal_text_is_not_said_to_be_encoded_twice(text: str, encoding: str) -> None:
+    content = partner(text).decode().encode("latin-1" if encoding else "utf-8")
+    assert not any("looks wrong" in str(problem) for problem in findings(content, encoding=encoding))
+
+
+@pytest.mark.parametrize("codec", ["cp1252", "iso8859-1"])
+def test_a_text_encoded_twice_is_warned_of(codec: str) -> None:
+    content = partner("Müller Größe".encode().decode(codec))
+    assert any("encoded twice" in str(problem) for problem in findings(content))
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_a_blank_type_is_told_of_once_when_a_file_is_converted(form: Form) -> None:
+    text = ONE.replace("<MESTYP>ORDERS</MESTYP>", "").replace("<IDOCTYP>ORDERS05</IDOCTYP>", "")
+    _, problems = converted(text.encode(), Conversion(form))
+    assert [problem.reason.split()[0] for problem in problems] == ["IDOCTYP", "MESTYP"]
