@@ -13,7 +13,8 @@ from enum import StrEnum
 from agent.core.contract import Deletes, EntityRules, Transfer
 from agent.core.entity import Ended, Entity
 from agent.core.fate import Fate
-from agent.core.survivorship import Conflict
+from agent.core.survivorship import Conflict, changed
+from agent.core.value import Canonical
 
 
 class Turn(StrEnum):
@@ -64,23 +65,39 @@ def _merged_since(entity: Entity, ended: Ended) -> Existence | None:
 
 def lost(entity: Entity, rules: EntityRules, target: str) -> tuple[Conflict, ...]:
     """What users of a target wrote into shared fields and whoever deleted the record never saw (I10)."""
-    ended, image = entity.ended, entity.images.get(target)
-    if ended is None or image is None:
+    ended = entity.ended
+    if ended is None:
         return ()
     decided = entity.images.get(ended.by)
     found = []
     for name, rule in rules.fields.items():
-        agreed = entity.agreed.get(name)
-        if not rule.shared or agreed is None or agreed.system != target or agreed.value is None:
+        value = _said_there(entity, target, name) if rule.shared else None
+        if value is None:
             continue
         seen = decided.base.get(name) if decided is not None else None
-        if seen is not None and seen.number >= agreed.number:
+        agreed = entity.agreed[name]
+        if value == agreed.value and seen is not None and seen.number >= agreed.number:
             continue
         base = seen.value if seen is not None else None
         found.append(
-            Conflict(name, f"existence:{ended.by}", ended.by, None, target, agreed.value, base, decided=True)
+            Conflict(name, f"existence:{ended.by}", ended.by, None, target, value, base, decided=True)
         )
     return tuple(found)
+
+
+def _said_there(entity: Entity, target: str, name: str) -> Canonical:
+    """What users of a target said last: it was agreed, or it is in conflict with what was. None for nothing.
+
+    What is in conflict stays there when the record's key passes to another one, and is that one's conflict.
+    """
+    image, agreed = entity.images.get(target), entity.agreed.get(name)
+    if image is None or agreed is None:
+        return None
+    held = image.fields.get(name)
+    merged = entity.ended is not None and entity.ended.into is not None
+    if image.fresh and not merged and held != agreed.value and changed(held, image.base.get(name)):
+        return held
+    return agreed.value if agreed.system == target else None
 
 
 def refused(entity: Entity, rules: EntityRules, system: str, fate: Fate) -> str | None:

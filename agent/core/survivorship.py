@@ -201,14 +201,14 @@ def _follow(work: _Work, name: str, system: str, owning: str) -> None:
     value, current, held = _image(work, system).fields[name], work.agreed[name], work.held(system, name)
     if value == current.value:
         work.confirm(system, name)
-    elif _changed(value, held) and held is not None and _quiet(work, system):
+    elif changed(value, held) and held is not None and _quiet(work, system):
         work.conflicts.append(
             Conflict(name, f"owner:{owning}", owning, current.value, system, value, held.value, decided=True)
         )
         work.rule_out(system, name, value)
 
 
-def _changed(value: Canonical, held: Base | None) -> bool:
+def changed(value: Canonical, held: Base | None) -> bool:
     """Whether users of the system said something new. A null of which nothing is known says nothing."""
     if held is None:
         return value is not None
@@ -240,7 +240,7 @@ def _take(work: _Work, rule: ContractField, system: str) -> None:
     current = work.agreed[name]
     if value == current.value:
         work.confirm(system, name)
-    elif not _changed(value, held):
+    elif not changed(value, held):
         return
     elif _unsaid(current) or (held is not None and held.number == current.number):
         work.agree(name, value, system)
@@ -256,6 +256,8 @@ def _decide(work: _Work, rule: ContractField, system: str, value: Canonical) -> 
     base = held.value if held else None
     survivorship = rule.survivorship
     if survivorship is None or survivorship.kind is SurvivorshipKind.MANUAL:
+        if work.entity.ended is not None:
+            return  # nobody rules about a record that was deleted: whatever takes it away tells of the value
         work.parked.add(f"{system}.{name}")
         work.conflicts.append(
             Conflict(name, "manual", current.system, current.value, system, value, base, decided=False)

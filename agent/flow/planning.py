@@ -70,7 +70,11 @@ def settle(desk: Desk, before: Entity, after: Entity) -> None:
     rules = desk.book.of(after.type)
     merged = merge(after, rules, desk.context(after, rules))
     entity = existence.follow(desk, merged.entity, rules)
-    for conflict in merged.conflicts:
+    found = merged.conflicts
+    if merged.entity.ended is not None and entity.ended is None:  # what was let be is a conflict again
+        merged = merge(entity, rules, desk.context(entity, rules))
+        entity, found = merged.entity, (*found, *merged.conflicts)
+    for conflict in found:
         number = conflicts.add(desk.tx, entity.id, conflict, rules.version)
         if not conflict.decided:
             _ask(desk, entity, conflict, number)

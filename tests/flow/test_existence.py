@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -125,6 +126,68 @@ def test_what_the_deleter_had_not_seen_is_the_recorded_loser(world: World) -> No
     assert world.rows("SELECT rule, loser_system, loser FROM conflict") == [
         ("existence:sf", "erp", f'"{said}"'),
     ]
+
+
+def note_at_erp(world: World) -> object:
+    """What the ERP holds as note of the first customer."""
+    [key] = rows_of(world, 0)
+    return world.erp.rows["customer", key]["note"]
+
+
+def in_conflict(world: World) -> object:
+    """The note of the first customer is written on both sides. The ERP's, which waits for a person."""
+    world.edit_cloud(0, "Note")
+    world.edit_erp(0, "note")
+    world.settle()
+    assert open_kinds(world) == ["conflict"]
+    return note_at_erp(world)
+
+
+def taken_away(world: World) -> list[str]:
+    """What deletions took away of notes at the ERP, in order."""
+    found = world.rows(
+        "SELECT loser FROM conflict WHERE rule = 'existence:sf' AND field = 'note' ORDER BY id"
+    )
+    return [str(json.loads(loser)) for (loser,) in found]
+
+
+@pytest.mark.invariant("I10")
+def test_what_users_wrote_while_a_conflict_waited_is_recorded_when_the_record_is_deleted(
+    world: World,
+) -> None:
+    in_conflict(world)
+    world.edit_erp(0, "note")
+    last = note_at_erp(world)
+    world.delete_cloud(0)
+    world.settle()
+    assert taken_away(world) == [last] and open_kinds(world) == [] and rows_of(world, 0) == []
+    judge(world)
+
+
+def test_nobody_is_asked_to_rule_about_a_record_that_was_deleted(world: World) -> None:
+    in_conflict(world)
+    world.delete_cloud(0)
+    world.intake("sf")
+    world.confirm("sf")
+    world.edit_erp(0, "note")
+    last = note_at_erp(world)
+    world.settle()
+    assert taken_away(world)[-1] == last and open_kinds(world) == [] and rows_of(world, 0) == []
+    assert world.entity(world.customers[0]).parked == frozenset()
+    judge(world)
+
+
+@pytest.mark.invariant("I10")
+def test_what_was_in_conflict_is_so_again_when_the_record_is_taken_out_of_the_bin(world: World) -> None:
+    theirs = in_conflict(world)
+    world.delete_cloud(0)
+    world.intake("sf")
+    world.confirm("sf")
+    assert open_kinds(world) == []
+    world.undelete_cloud(0)
+    world.settle()
+    assert open_kinds(world) == ["conflict"] and note_at_erp(world) == theirs, "nothing is overwritten"
+    judge(world)
 
 
 def test_old_news_never_bring_a_deleted_record_back(world: World) -> None:

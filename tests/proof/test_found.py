@@ -51,6 +51,18 @@ FOUND: dict[str, list[Operation]] = {
         ("edit_cloud", (0, "Note")),
         ("merge_cloud", (1,)),
     ],
+    "what users wrote while a conflict waited is gone with the record without a trace": [
+        ("create", ()),
+        ("settle", ()),
+        ("happens_at", ("sf.read", "edit_cloud", 0, "Note")),
+        ("intake", ("sf",)),
+        ("delete_cloud", (0,)),
+        ("edit_erp", (0, "note")),
+        ("intake", ("sf",)),
+        ("deliver", ("erp",)),
+        ("confirm", ("erp",)),
+        ("edit_erp", (0, "note")),
+    ],
     "a null that nobody wrote is in conflict with the first value that somebody wrote": [
         ("create", ()),
         ("gap", (0,)),
