@@ -139,20 +139,24 @@ def validate(
 
 
 def _wanted(to: Form, form: str) -> Conversion:
-    """What --form asks for."""
+    """What --form asks for: each thing once."""
     wanted = Conversion(to)
+    asked: dict[str, str] = {}
     for word in filter(None, (part.strip() for part in form.split(","))):
         name, _, value = word.partition("=")
         if word in _ENDS:
-            wanted = replace(wanted, line_end=_ENDS[word])
+            about, wanted = "the line end", replace(wanted, line_end=_ENDS[word])
         elif word in Padding.__members__.values():
-            wanted = replace(wanted, padding=Padding(word))
+            about, wanted = "the padding", replace(wanted, padding=Padding(word))
         elif word == "types":
-            wanted = replace(wanted, types=True)
+            about, wanted = "the types", replace(wanted, types=True)
         elif name == "encoding" and value:
-            wanted = replace(wanted, encoding=_known(value))
+            about, wanted = "the encoding", replace(wanted, encoding=_known(value))
         else:
             raise InputError(f"'{clean(word)}' is no form", where="--form", remedy=f"known are {_FORMS}")
+        if asked.setdefault(about, word) != word:
+            both = f"'{clean(asked[about])}' and '{clean(word)}' contradict each other"
+            raise InputError(both, where="--form", remedy=f"say {about} once")
     return wanted
 
 

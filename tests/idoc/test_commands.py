@@ -138,6 +138,9 @@ def test_validate_of_a_right_file_exits_0(small: Path, orders: Path) -> None:
         ("show", ORDERS, "-d", ORDERS),
         ("show", ORDERS, "--encoding", "klingon"),
         ("convert", ORDERS, "--to", "flat", "--form", "wide"),
+        ("convert", ORDERS, "--to", "flat", "--form", "lf,crlf"),
+        ("convert", ORDERS, "--to", "flat", "--form", "full,crlf,trimmed"),
+        ("convert", ORDERS, "--to", "flat", "--form", "encoding=1100,encoding=4110"),
     ],
 )
 def test_wrong_use_is_an_input_error(arguments: tuple[object, ...]) -> None:
